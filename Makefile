@@ -1,0 +1,18 @@
+PYTHON ?= python
+
+.PHONY: lint format test slow
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m basedpyright
+
+format:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+test:
+	$(PYTHON) -m pytest -m "not slow"
+
+slow:
+	$(PYTHON) -m pytest -m slow --timeout=10800

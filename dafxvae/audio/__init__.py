@@ -1,0 +1,1 @@
+"""Sound itself: files (`io`) and signal processing on the device (`dsp`)."""

@@ -1,0 +1,1 @@
+"""Hosting of black-box effects: names, parameters, rendering, pools."""

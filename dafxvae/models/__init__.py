@@ -1,0 +1,1 @@
+"""The networks f, g and h (flax.linen)."""

@@ -1,0 +1,1 @@
+"""One train step and what stands around it."""

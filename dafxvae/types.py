@@ -1,0 +1,53 @@
+"""The axis glossary and the contracts between the levels.
+
+Axes, as docstrings and trailing comments name them:
+
+| letter | axis |
+| --- | --- |
+| B | examples of a batch |
+| T | audio samples |
+| C | audio channels (1 or 2) |
+| N | spectrogram frames |
+| F | frequency bins or mel bands |
+| Z | latent dimensions |
+| K | effect parameters under control (knobs) |
+| R | variants of one example's settings that are rendered together (the forward one, then the perturbed ones) |
+| S | probes of a gradient estimate |
+| D | devices |
+
+Audio is float32 `[B, T, C]`, nominally in [-1, 1]. `unit_params` are settings normalised to [0, 1]; `params` are the same
+settings in physical units.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class RenderVariants(Protocol):
+    """What a gradient estimator needs of the host: any callable of this form, Pedalboard or not."""
+
+    def __call__(self, audio: np.ndarray, unit_params: np.ndarray) -> np.ndarray:
+        """Renders every variant of every example; a pure function of its arguments.
+
+        Args:
+            audio: float32 `[B, T, C]`.
+            unit_params: float32 `[B, R, K]` in [0, 1].
+
+        Returns:
+            float32 `[B, R, T, C]`; a render that failed is all NaN (and is recorded by the host, never raised).
+        """
+        ...
+
+
+class PairBatch(NamedTuple):
+    """Training pairs; numpy on the host, moved to the device whole. Target and reference share their settings."""
+
+    dry: np.ndarray  # [B, T, C] the input recording
+    target: np.ndarray  # [B, T, C] the input through the settings: what the output should be
+    reference: np.ndarray  # [B, T, C] another recording through the same settings
+    effect: np.ndarray  # [B] int32, index of the effect in the bank
+    unit_params: np.ndarray  # [B, K] true settings; K counts the parameters of the whole bank
+    mask: np.ndarray  # [B, K] float32, 1 where the parameter belongs to the example's effect
+    valid: np.ndarray  # [B] float32, 0 where a render failed
+    item: np.ndarray  # [B] int64, global index of the example: seeds its random key
