@@ -15,8 +15,8 @@ Axes, as docstrings and trailing comments name them:
 | S | probes of a gradient estimate |
 | D | devices |
 
-Audio is float32 `[B, T, C]`, nominally in [-1, 1]. `unit_params` are settings normalised to [0, 1]; `params` are the same
-settings in physical units.
+Audio is float32 `[B, T, C]`, nominally in [-1, 1]. `unit_params` are settings normalised to [0, 1]; `params` are the
+same settings in physical units.
 """
 
 from typing import NamedTuple, Protocol
