@@ -5,7 +5,7 @@ PYTHON ?= python
 lint:
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m basedpyright
+	$(PYTHON) -m basedpyright --pythonpath $(PYTHON)
 
 format:
 	$(PYTHON) -m ruff check --fix .
