@@ -1,0 +1,107 @@
+"""Signal processing on the device: pure jnp, any leading axes, safe gradients at silence."""
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+STFT_FLOOR = 1e-8  # lower bound of |STFT|^2, inside the square root (auraloss, DeepAFx-ST)
+
+
+def frame(signal: Array, size: int, hop: int) -> Array:
+    """Overlapping frames, by slices of whole hops (no gather).
+
+    Args:
+        signal: `[..., T]`.
+        size: frame length in samples, a multiple of `hop`.
+        hop: distance of two frames in samples.
+
+    Returns:
+        `[..., N, size]` with N = 1 + (T - size) // hop.
+
+    Raises:
+        ValueError: `hop` does not divide `size`, or the signal is shorter than one frame.
+    """
+    if size % hop:
+        raise ValueError(f"frame: hop {hop} must divide size {size}")
+    num_frames = 1 + (signal.shape[-1] - size) // hop
+    if num_frames < 1:
+        raise ValueError(f"frame: {signal.shape[-1]} samples are shorter than one frame of {size}")
+    overlap = size // hop
+    blocks = signal[..., : (num_frames + overlap - 1) * hop].reshape(*signal.shape[:-1], num_frames + overlap - 1, hop)
+    return jnp.concatenate([blocks[..., i : i + num_frames, :] for i in range(overlap)], axis=-1)
+
+
+def power_spectrogram(signal: Array, size: int, hop: int) -> Array:
+    """|STFT|^2 with a periodic Hann window of the full size, frames centred, edges reflected (torch.stft's defaults).
+
+    Args:
+        signal: `[..., T]`, T > size // 2.
+        size: window and FFT length in samples.
+        hop: in samples, divides `size`.
+
+    Returns:
+        `[..., N, size // 2 + 1]`, N = 1 + T // hop.
+    """
+    if signal.shape[-1] <= size // 2:
+        raise ValueError(f"power_spectrogram: {signal.shape[-1]} samples, a window of {size} needs over {size // 2}")
+    edges = [(0, 0)] * (signal.ndim - 1) + [(size // 2, size // 2)]
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
+    frames = frame(jnp.pad(signal, edges, mode="reflect"), size, hop)
+    spectrum = jnp.fft.rfft(frames * jnp.asarray(window).reshape((1,) * (frames.ndim - 1) + (size,)))
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def magnitude_spectrogram(signal: Array, size: int, hop: int) -> Array:
+    """sqrt(max(|STFT|^2, 1e-8)), `[..., N, size // 2 + 1]`; zero gradient below the floor."""
+    return jnp.sqrt(jnp.maximum(power_spectrogram(signal, size, hop), STFT_FLOOR))
+
+
+def hz_to_mel(frequency_hz: np.ndarray | float) -> np.ndarray:
+    """HTK mel scale, 2595 log10(1 + f / 700)."""
+    return 2595.0 * np.log10(1.0 + np.asarray(frequency_hz) / 700.0)
+
+
+def mel_filterbank(sample_rate: int, size: int, num_mels: int, low_hz: float, high_hz: float) -> np.ndarray:
+    """Triangular HTK mel filters, each of unit sum, so that a band is the mean power of its bins at any sample rate.
+
+    Args:
+        sample_rate: in Hz; `high_hz` must not exceed half of it.
+        size: FFT length in samples.
+        num_mels: number of bands F.
+        low_hz, high_hz: outer edges of the first and last band.
+
+    Returns:
+        float32 `[size // 2 + 1, num_mels]`.
+
+    Raises:
+        ValueError: `high_hz` above the Nyquist frequency.
+    """
+    if high_hz > sample_rate / 2:
+        raise ValueError(f"mel_filterbank: high_hz {high_hz} is above half of the sample rate {sample_rate}")
+    edges_mel = np.linspace(hz_to_mel(low_hz), hz_to_mel(high_hz), num_mels + 2)
+    edges_hz = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
+    bins_hz = np.arange(size // 2 + 1) * sample_rate / size
+    # A low band may be narrower than one bin: it is widened to two bins, so that none is empty.
+    bin_hz = sample_rate / size
+    lower = np.minimum(edges_hz[:-2], edges_hz[1:-1] - bin_hz)
+    upper = np.maximum(edges_hz[2:], edges_hz[1:-1] + bin_hz)
+    rising = (bins_hz[:, None] - lower) / (edges_hz[1:-1] - lower)
+    falling = (upper - bins_hz[:, None]) / (upper - edges_hz[1:-1])
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    return (weights / weights.sum(0)).astype(np.float32)
+
+
+def rms_db(audio: Array, floor_db: float = -100.0) -> Array:
+    """Root mean square over time and channels in dB re full scale, not below `floor_db`; `[B, T, C] -> [B]`."""
+    power = jnp.mean(audio**2, axis=(-2, -1))
+    return 10.0 * jnp.log10(power + 10.0 ** (floor_db / 10.0))
+
+
+def peak_db(audio: Array, floor_db: float = -100.0) -> Array:
+    """Greatest absolute sample in dB re full scale, not below `floor_db`; `[B, T, C] -> [B]`."""
+    return 20.0 * jnp.log10(jnp.max(jnp.abs(audio), axis=(-2, -1)) + 10.0 ** (floor_db / 20.0))
+
+
+def crest_db(audio: Array) -> Array:
+    """Crest factor, peak over RMS, in dB; `[B, T, C] -> [B]`."""
+    return peak_db(audio) - rms_db(audio)
