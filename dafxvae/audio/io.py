@@ -1,0 +1,196 @@
+"""Audio files to and from float32 `[T, C]`; the only importer of soundfile.
+
+Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3, aiff, opus and more.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from dafxvae.errors import UserError
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".w64", ".caf"})
+_FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked otherwise)
+    ".wav": ("WAV", "FLOAT"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".aiff": ("AIFF", "PCM_24"),
+    ".aif": ("AIFF", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".opus": ("OGG", "OPUS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+_WRITE_BLOCK = 65536  # libsndfile's lossy encoders overflow their stack on one long write
+
+
+class AudioInfo(NamedTuple):
+    """What a file's header says."""
+
+    sample_rate: int  # Hz
+    num_channels: int
+    frames: int  # samples per channel
+    format: str
+    subtype: str
+
+    @property
+    def length_sec(self) -> float:
+        return self.frames / self.sample_rate
+
+
+def _existing(path: str | os.PathLike[str]) -> Path:
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise UserError(f"no such audio file: {found}")
+    if not found.is_file():
+        raise UserError(f"not an audio file but a folder: {found}")
+    if found.stat().st_size == 0:
+        raise UserError(f"audio file is empty (0 bytes): {found}")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+
+
+def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
+    """Reads the header of an audio file.
+
+    Raises:
+        UserError: the file is missing, empty, or in no format that libsndfile reads.
+    """
+    found = _existing(path)
+    try:
+        info = soundfile.info(str(found))
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"cannot read {found}: {_reason(error)}") from error
+    return AudioInfo(info.samplerate, info.channels, info.frames, info.format, info.subtype)
+
+
+def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
+    """Down-mixes by the mean (to mono), or copies mono to every channel; of more than two channels stereo keeps the
+    first two.
+
+    Args:
+        audio: `[T, C]`.
+        num_channels: channels wanted.
+
+    Returns:
+        `[T, num_channels]`.
+    """
+    if audio.shape[1] == num_channels:
+        return audio
+    if num_channels == 1:
+        return audio.mean(axis=1, keepdims=True, dtype=audio.dtype)
+    if audio.shape[1] == 1:
+        return np.repeat(audio, num_channels, axis=1)
+    if audio.shape[1] > num_channels:
+        return np.ascontiguousarray(audio[:, :num_channels])
+    raise UserError(f"cannot make {num_channels} channels of {audio.shape[1]}")
+
+
+def resample(audio: np.ndarray, from_rate: float, to_rate: float) -> np.ndarray:
+    """Band-limited resampling (soxr, high quality, linear phase).
+
+    Args:
+        audio: float32 `[T, C]`.
+        from_rate: Hz.
+        to_rate: Hz.
+
+    Returns:
+        float32 `[T * to_rate / from_rate, C]`; the input itself where the rates are equal.
+    """
+    if from_rate == to_rate or audio.shape[0] == 0:
+        return audio
+    return np.asarray(soxr.resample(audio, from_rate, to_rate, quality="HQ"), dtype=np.float32)
+
+
+def read_audio(
+    path: str | os.PathLike[str],
+    sample_rate: int | None = None,
+    num_channels: int | None = None,
+    start: int = 0,
+    frames: int = -1,
+) -> tuple[np.ndarray, int]:
+    """Reads a file, or a part of it, as float32.
+
+    Args:
+        path: the file.
+        sample_rate: Hz to resample to; None keeps the file's.
+        num_channels: channels to mix to (see `to_channels`); None keeps the file's.
+        start: first frame to read, at the file's own rate.
+        frames: how many frames of the file to read; -1 reads to the end. A file that ends earlier gives fewer.
+
+    Returns:
+        (float32 `[T, C]`, the sample rate in Hz).
+
+    Raises:
+        UserError: the file is missing, empty, damaged, or in no known format; the message names it and the reason.
+    """
+    found = _existing(path)
+    try:
+        with soundfile.SoundFile(str(found)) as file:
+            rate = file.samplerate
+            if start:
+                file.seek(min(start, file.frames))
+            audio = file.read(frames, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise UserError(f"cannot read {found}: {_reason(error)}") from error
+    if num_channels is not None:
+        audio = to_channels(audio, num_channels)
+    if sample_rate is not None and sample_rate != rate:
+        audio, rate = resample(audio, rate, sample_rate), sample_rate
+    return audio, rate
+
+
+def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads a 16-bit file whole without conversion: int16 `[T, C]` (half the memory of float32, the same bits)."""
+    found = _existing(path)
+    try:
+        audio, _ = soundfile.read(str(found), dtype="int16", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"cannot read {found}: {_reason(error)}") from error
+    return audio
+
+
+def write_audio(
+    path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str | None = None
+) -> None:
+    """Writes a file whole or not at all (a temporary file beside it, then a rename); the suffix names the format.
+
+    Args:
+        path: where to; .wav (32-bit float), .flac and .aiff (24 bit), .ogg, .opus, .mp3.
+        audio: float `[T, C]`, or int16 with `subtype="PCM_16"`; integer formats clip at ±1.
+        sample_rate: Hz.
+        subtype: libsndfile's name of another encoding, e.g. "PCM_16".
+
+    Raises:
+        UserError: unknown suffix, wrong shape, a rate that the format refuses, or the disk refuses.
+    """
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in _FORMATS:
+        raise UserError(f"cannot write {target}: no format for '{target.suffix}', use one of {', '.join(_FORMATS)}")
+    if audio.ndim != 2:
+        raise UserError(f"cannot write {target}: audio must be [T, C], got shape {audio.shape}")
+    container, usual = _FORMATS[target.suffix.lower()]
+    temporary = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=".part")
+        os.close(handle)
+        with soundfile.SoundFile(
+            temporary, "w", samplerate=sample_rate, channels=audio.shape[1], format=container, subtype=subtype or usual
+        ) as file:
+            for first in range(0, audio.shape[0], _WRITE_BLOCK):
+                file.write(audio[first : first + _WRITE_BLOCK])
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, target)
+        temporary = None
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
+        raise UserError(f"cannot write {target}: {_reason(error)}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
