@@ -1,0 +1,141 @@
+"""A chain of effects and the schedule of its renders: settings that share a leading part share its renders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from dafxvae.effects.host import FailureLog
+from dafxvae.effects.parameters import ParameterSpace, join_spaces
+from dafxvae.effects.pool import RenderPool, Task, Worker
+from dafxvae.effects.spec import EffectSpec, format_chain
+from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Effects in a row, with the joined space of their controlled parameters."""
+
+    units: tuple[BuiltinUnit, ...]
+
+    @cached_property
+    def name(self) -> str:
+        """The canonical short form."""
+        return format_chain([unit.spec for unit in self.units])
+
+    @property
+    def specs(self) -> tuple[EffectSpec, ...]:
+        return tuple(unit.spec for unit in self.units)
+
+    @cached_property
+    def parameters(self) -> ParameterSpace:
+        return join_spaces([unit.spec.label for unit in self.units], [unit.parameters for unit in self.units])
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each unit's parameters begin in the joined space, and K."""
+        return tuple(np.cumsum([0] + [len(unit.parameters) for unit in self.units]).tolist())
+
+    def settings(self, physical: np.ndarray, start: int, stop: int) -> list[np.ndarray]:
+        """Physical values `[K]` of units start..stop, one array a unit."""
+        return [physical[self.offsets[i] : self.offsets[i + 1]] for i in range(start, stop)]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One clip through one chain with R settings."""
+
+    chain: Chain
+    audio: np.ndarray  # [T, C], only read
+    unit_params: np.ndarray  # [R, K]
+    out: np.ndarray  # [R, T, C], written
+    sample_rate: int
+    failures: FailureLog
+
+    @cached_property
+    def physical(self) -> np.ndarray:
+        return self.chain.parameters.to_physical(np.nan_to_num(self.unit_params))  # [R, K]; NaN rows are never rendered
+
+
+def run_jobs(pool: RenderPool, jobs: Sequence[Job]) -> None:
+    """Fills every job's `out`; returns when all is rendered."""
+    pool.run([partial(_start, job) for job in jobs])
+
+
+def _start(job: Job, worker: Worker) -> Sequence[Task] | None:
+    members = range(len(job.unit_params))
+    finite = [r for r in members if np.isfinite(job.unit_params[r]).all()]
+    for r in sorted(set(members) - set(finite)):
+        _fail(job, [r], "the settings are not finite")
+    return _branch(job, job.audio, 0, finite, worker)
+
+
+def _branch(job: Job, audio: np.ndarray, start: int, members: Sequence[int], worker: Worker) -> Sequence[Task] | None:
+    """Renders the first of the distinct continuations here and leaves the others to whoever is free."""
+    chain, pieces = job.chain, []
+    groups = _group(chain, job.physical, start, members)
+    for group in groups:
+        stop = start + 1
+        while stop < len(chain.units) and len(_group(chain, job.physical, stop, group)) == 1:
+            stop += 1
+        pieces.append(partial(_render, job, audio, start, stop, group))
+    if not pieces:
+        return None
+    return pieces[0](worker) if len(pieces) == 1 else pieces
+
+
+def _group(chain: Chain, physical: np.ndarray, depth: int, members: Sequence[int]) -> list[list[int]]:
+    """Members by their settings of the unit at `depth`."""
+    if len(members) == 1:
+        return [list(members)]
+    low, high = chain.offsets[depth], chain.offsets[depth + 1]
+    groups: dict[bytes, list[int]] = {}
+    for r in members:
+        groups.setdefault(physical[r, low:high].tobytes(), []).append(r)
+    return list(groups.values())
+
+
+def _render(
+    job: Job, audio: np.ndarray, start: int, stop: int, members: Sequence[int], worker: Worker
+) -> Sequence[Task] | None:
+    chain = job.chain
+    if job.failures.is_tripped(chain.name):
+        return _fail(job, members, "not tried: too many renders in a row had failed")
+    try:
+        settings = chain.settings(job.physical[members[0]], start, stop)
+        rendered = render_units(worker, chain.units[start:stop], settings, audio, job.sample_rate)
+    except RenderError as error:
+        return _fail(job, members, str(error))
+    if stop < len(chain.units):
+        return _branch(job, rendered, stop, members, worker)
+    for r in members:
+        job.out[r] = rendered
+    job.failures.success(chain.name)
+    return None
+
+
+def _fail(job: Job, members: Sequence[int], reason: str) -> None:
+    for r in members:
+        job.out[r] = np.nan
+    job.failures.record(job.chain.name, _describe(job, members[0]), reason, len(members))
+
+
+def _describe(job: Job, r: int) -> dict[str, Any]:
+    if np.isfinite(job.unit_params[r]).all():
+        return job.chain.parameters.describe(job.unit_params[r])
+    return dict(zip(job.chain.parameters.names, job.unit_params[r].tolist(), strict=True))
+
+
+def render_units(
+    worker: Worker, units: Sequence[BuiltinUnit], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
+) -> np.ndarray:
+    """Renders one clip `[T, C]` through units in a row, in this thread or in its plugin process.
+
+    Raises:
+        RenderError: it failed.
+    """
+    if not len(audio):
+        return audio
+    return render_builtins(units, settings, audio, sample_rate)

@@ -1,0 +1,110 @@
+"""From the name of an effect or chain to a host that renders it."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from dafxvae.effects.chain import Chain, Job, run_jobs
+from dafxvae.effects.host import EffectHost, FailureLog
+from dafxvae.effects.parameters import ParameterSpace
+from dafxvae.effects.pool import RenderPool
+from dafxvae.effects.spec import parse
+from dafxvae.effects.units import make_builtin
+
+Effect = str | Mapping[str, Any] | Sequence[Any]
+
+
+class ChainHost:
+    """Renders a chain on a pool; see `dafxvae.effects.host.EffectHost` for the contract."""
+
+    def __init__(self, chain: Chain, pool: RenderPool, failures: FailureLog, *, owns_pool: bool) -> None:
+        self.chain = chain
+        self.pool = pool
+        self._failures = failures
+        self._owns_pool = owns_pool
+
+    @property
+    def name(self) -> str:
+        return self.chain.name
+
+    @property
+    def parameters(self) -> ParameterSpace:
+        return self.chain.parameters
+
+    @property
+    def failures(self) -> FailureLog:
+        return self._failures
+
+    def render(self, audio: np.ndarray, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
+        """See `EffectHost.render`."""
+        return self.render_variants(audio, np.asarray(unit_params)[:, None], sample_rate)[:, 0]
+
+    def render_variants(self, audio: np.ndarray, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
+        """See `EffectHost.render_variants`."""
+        audio, unit_params = checked_arguments(audio, unit_params, len(self.parameters))
+        out = np.empty((*unit_params.shape[:2], *audio.shape[1:]), np.float32)
+        run_jobs(
+            self.pool,
+            [Job(self.chain, audio[b], unit_params[b], out[b], sample_rate, self._failures) for b in range(len(audio))],
+        )
+        return out
+
+    def close(self) -> None:
+        """Ends the pool, if it is this host's own."""
+        if self._owns_pool:
+            self.pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def checked_arguments(audio: np.ndarray, unit_params: np.ndarray, num_params: int) -> tuple[np.ndarray, np.ndarray]:
+    """The arguments of a render as numpy arrays (views where they are already), held to the contract's shapes.
+
+    Raises:
+        ValueError: audio is not `[B, T, C]` with C 1 or 2, or unit_params not `[B, R, K]`.
+    """
+    audio, unit_params = np.ascontiguousarray(audio, np.float32), np.asarray(unit_params)
+    if audio.ndim != 3 or audio.shape[2] not in (1, 2):
+        raise ValueError(f"audio of shape {audio.shape}: give [B, T, C] with 1 or 2 channels")
+    if unit_params.ndim != 3 or unit_params.shape[0] != len(audio) or unit_params.shape[2] != num_params:
+        raise ValueError(f"settings of shape {unit_params.shape}: give [{len(audio)}, R, {num_params}]")
+    return audio, unit_params
+
+
+def make_chain(effect: Effect, pool: RenderPool) -> Chain:
+    """Looks up every effect of a chain and loads what must be loaded.
+
+    Raises:
+        UserError: an effect, parameter, value or file that does not exist.
+    """
+    return Chain(tuple(make_builtin(spec) for spec in parse(effect)))
+
+
+def open_host(effect: Effect, *, num_workers: int | None = None) -> EffectHost:
+    """Opens an effect or chain for rendering.
+
+    Args:
+        effect: the short form (`HighpassFilter | Compressor(threshold_db) | path/plugin.vst3`) or the structured one;
+            see `dafxvae.effects.spec`.
+        num_workers: renders at once; None for one per core.
+
+    Returns:
+        The host; close it, or use it in a `with` statement.
+
+    Raises:
+        UserError: an effect, parameter, value or file that does not exist, or a plugin that cannot be loaded.
+    """
+    pool = RenderPool(num_workers)
+    try:
+        return ChainHost(make_chain(effect, pool), pool, FailureLog(), owns_pool=True)
+    except BaseException:
+        pool.close()
+        raise
