@@ -1,0 +1,56 @@
+"""The door to recordings: `open_corpus` gives the embedded corpus or a folder of the user's, ready to use."""
+
+from pathlib import Path
+
+from dafxvae.data.tracks import Corpus, PcmCache, Skipped, Track
+from dafxvae.errors import UserError
+from dafxvae.paths import cache_dir
+
+__all__ = ["Corpus", "PcmCache", "Skipped", "Track", "open_corpus"]
+
+MIN_RATE, MAX_RATE = 8000, 192000
+
+
+def open_corpus(
+    *,
+    folder: str | None,
+    sample_rate: int,
+    num_channels: int,
+    minutes: float,
+    seed: int,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> Corpus:
+    """Opens a corpus; whatever of it is not in the cache yet is rendered or decoded first, with a progress bar.
+
+    Safe to kill at any moment and to call from two processes at once; calling it again does only what is missing.
+
+    Args:
+        folder: audio of the user's, used whole; None for the embedded corpus, which needs no download.
+        sample_rate: Hz.
+        num_channels: 1 or 2.
+        minutes: of the embedded corpus (a folder ignores it); more minutes later keep what is there.
+        seed: of the embedded corpus.
+        cache: where prepared corpora are kept; None for `dafxvae.paths.cache_dir()`.
+        progress: show progress on stderr.
+
+    Returns:
+        The corpus; `.skipped` lists the files of the folder that could not be used.
+
+    Raises:
+        UserError: a bad value, an empty folder, nothing usable in it, or a full disk.
+    """
+    if num_channels not in (1, 2):
+        raise UserError(f"num_channels must be 1 or 2, got {num_channels}")
+    if not MIN_RATE <= sample_rate <= MAX_RATE:
+        raise UserError(f"sample_rate must be in [{MIN_RATE}, {MAX_RATE}] Hz, got {sample_rate}")
+    place = (cache or cache_dir()) / "corpora"
+    if folder:
+        from dafxvae.data.folder import open_folder
+
+        return open_folder(folder, sample_rate=sample_rate, num_channels=num_channels, cache=place, progress=progress)
+    from dafxvae.data.embedded import open_embedded
+
+    return open_embedded(
+        sample_rate=sample_rate, num_channels=num_channels, minutes=minutes, seed=seed, cache=place, progress=progress
+    )
