@@ -1,0 +1,132 @@
+"""The base configuration and its presets. Free of jax, so that a command line can read it before jax is imported.
+
+A file in `configs/` takes `base_config()`, changes what its experiment is about and returns it. Library code reads
+attributes only; every key that exists stands here.
+"""
+
+from collections.abc import Collection
+
+from ml_collections import ConfigDict
+
+from dafxvae.errors import UserError
+
+PRETRAINING_BANK = (
+    "Reverb",
+    "Delay",
+    "Chorus",
+    "Distortion",
+    "Compressor",
+    "LadderFilter",
+    "HighShelfFilter",
+    "LowShelfFilter",
+    "PeakFilter",
+    "Compressor | Reverb",
+)
+
+PRESETS: dict[str, dict[str, object]] = {
+    "default": {},
+    # Every box of the diagram for a few steps: shows that an installation works, not what it can do.
+    "smoke": {
+        "pretrained": "smoke",
+        "data.minutes": 1.5,
+        "clip_samples": 32768,
+        "bank": ("Reverb", "Compressor"),
+        "eval.num_pairs": 8,
+        "eval.num_test_pairs": 16,
+        "f.num_steps": 24,
+        "f.width": 64,
+        "g.num_steps": 24,
+        "g.width": 64,
+        "h.num_steps": 24,
+        "f.batch_size": 8,
+        "g.batch_size": 8,
+        "calibration_batches": 2,
+        "eval.every_steps": 12,
+        "checkpoint_every_steps": 12,
+        "log_every_steps": 4,
+    },
+}
+
+
+def base_config() -> ConfigDict:
+    """What all experiments share; sizes are chosen for two CPU cores."""
+    return ConfigDict(
+        {
+            "seed": 0,
+            "preset": "default",
+            "pretrained": "default",  # name of the stored f and g in the data folder, or a path to *.safetensors
+            "effect": "Reverb",
+            "sample_rate": 24000,
+            "num_channels": 1,
+            "clip_samples": 65536,  # 2.73 s
+            "bank": PRETRAINING_BANK,
+            "calibration_batches": 12,  # measured for the standardising constants of f and g
+            "num_devices": 0,  # 0: all local ones
+            "num_workers": 0,  # rendering workers; 0: one a core
+            "log_every_steps": 10,
+            "checkpoint_every_steps": 200,
+            "data": {"folder": "", "minutes": 12.0, "mode": "other_file", "prefetch_batches": 3},
+            "eval": {"every_steps": 250, "num_pairs": 48, "num_test_pairs": 128, "num_media": 3},
+            "f": {
+                "latent_dim": 32,
+                "width": 256,
+                "time_strides": (2, 2),
+                "num_mels": 128,
+                "window_sec": 2048 / 24000,
+                "hop_sec": 512 / 24000,
+                "high_hz": 11000.0,
+                "beta": 1.0,
+                "settings_weight": 1.0,
+                "head_width": 256,
+                "num_steps": 900,
+                "batch_size": 16,
+                "learning_rate": 1e-3,
+                "warmup_steps": 50,
+                "clip_norm": 1.0,
+            },
+            "g": {
+                "latent_dim": 32,
+                "width": 512,
+                "beta": 0.2,
+                "settings_weight": 10.0,
+                "num_steps": 900,
+                "batch_size": 32,
+                "learning_rate": 1e-3,
+                "warmup_steps": 50,
+                "clip_norm": 1.0,
+            },
+            "h": {
+                "widths": (128, 128),
+                "stft_sizes": (128, 512, 2048, 8192),
+                "loss_weights": {"mrstft": 1.0, "l1": 1.0},
+                "settings_weight": 10.0,  # of the squared error of the known settings: the warm start
+                "settings_weight_end": 0.5,
+                "settings_fade_steps": 600,
+                "num_steps": 1000,
+                "batch_size": 8,
+                "learning_rate": 2e-3,
+                "warmup_steps": 50,
+                "clip_norm": 1.0,
+            },
+            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 0.01, "level": "audio"},
+        }
+    )
+
+
+def resolve_preset(config: ConfigDict, overridden: Collection[str] = ()) -> ConfigDict:
+    """A copy of `config` with its preset's values, except for the keys that the user has set by hand.
+
+    Args:
+        config: as a file in `configs/` returns it, flags applied.
+        overridden: dotted keys given on the command line.
+
+    Raises:
+        UserError: an unknown preset.
+    """
+    if config.preset not in PRESETS:
+        raise UserError(f"unknown preset {config.preset!r}: --config.preset takes one of {', '.join(sorted(PRESETS))}")
+    resolved = ConfigDict(config.to_dict())
+    values = {key: value for key, value in PRESETS[config.preset].items() if key not in overridden}
+    with resolved.ignore_type():
+        resolved.update_from_flattened_dict(values)
+    return resolved

@@ -1,0 +1,116 @@
+"""g and h: from the joint encoding of input and reference to a latent, and from the latent to settings."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import Array
+
+from dafxvae.models.vae import Posterior, sample
+
+
+class MLP(nn.Module):
+    """Dense layers with GELU between; the last one's weights start at zero when `zero_output`."""
+
+    widths: tuple[int, ...]
+    zero_output: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        for width in self.widths[:-1]:
+            x = nn.gelu(nn.Dense(width)(x))
+        init = nn.initializers.zeros if self.zero_output else nn.initializers.lecun_normal()
+        return nn.Dense(self.widths[-1], kernel_init=init)(x)
+
+
+class SettingsPrediction(NamedTuple):
+    """A guess of what was done to the reference, over the whole bank of effects."""
+
+    unit_params: Array  # [B, K]
+    effect_logits: Array  # [B, number of effects]
+
+
+class SettingsHead(nn.Module):
+    """Effect identity and settings from any embedding; used in pretraining alone."""
+
+    width: int
+    num_params: int
+    num_effects: int
+
+    @nn.compact
+    def __call__(self, embedding: Array) -> SettingsPrediction:
+        x = MLP((self.width, self.num_params + self.num_effects))(embedding)
+        return SettingsPrediction(nn.sigmoid(x[:, : self.num_params]), x[:, self.num_params :])
+
+
+class ControllerOutput(NamedTuple):
+    """What training g looks at."""
+
+    joint: Array  # [B, 2E] standardised data
+    reconstruction: Array  # [B, 2E]
+    posterior: Posterior  # [B, Z]
+    settings: SettingsPrediction
+
+
+class ControllerVAE(nn.Module):
+    """The beta-VAE over the joint encoding, whose encoder is g.
+
+    Its decoder reconstructs the standardised joint encoding; a head reads the settings off the latent, so that what
+    matters for control is kept (the reconstruction alone spends the latent on what was played).
+
+    Attributes:
+        latent_dim: Z.
+        width: of the two hidden layers.
+        joint_size: 2E.
+        num_params, num_effects: of the bank of effects used in pretraining.
+    """
+
+    latent_dim: int
+    width: int
+    joint_size: int
+    num_params: int
+    num_effects: int
+
+    def setup(self) -> None:
+        self.joint_mean = self.variable("constants", "joint_mean", jnp.zeros, (self.joint_size,))
+        self.joint_deviation = self.variable("constants", "joint_deviation", jnp.ones, (self.joint_size,))
+        self.encoder = MLP((self.width, self.width, 2 * self.latent_dim))
+        self.decoder = MLP((self.width, self.width, self.joint_size))
+        self.settings_head = SettingsHead(self.width, self.num_params, self.num_effects)
+
+    def standardise(self, joint: Array) -> Array:
+        """Fixed constants, measured once on encodings of f and stored with the weights."""
+        return (joint - self.joint_mean.value[None]) / self.joint_deviation.value[None]
+
+    def infer(self, joint: Array) -> Posterior:
+        """Posterior of the raw joint encoding; `[B, 2E] -> [B, Z]`."""
+        mean, log_variance = jnp.split(self.encoder(self.standardise(joint)), 2, axis=-1)
+        return Posterior(mean, jnp.clip(log_variance, -10.0, 5.0))
+
+    def encode(self, joint: Array) -> Array:
+        """g: the deterministic latent, the posterior mean; `[B, 2E] -> [B, Z]`."""
+        return self.infer(joint).mean
+
+    def __call__(self, joint: Array, keys: Array) -> ControllerOutput:
+        """A training pass: everything is decoded from a sampled latent."""
+        posterior = self.infer(joint)
+        z = sample(posterior, keys)
+        return ControllerOutput(self.standardise(joint), self.decoder(z), posterior, self.settings_head(z))
+
+
+class ControllerDecoder(nn.Module):
+    """h: latent to settings in (0, 1); starts at the middle of every range.
+
+    A sigmoid, not a clamp: a clamped setting has no gradient outside its range.
+
+    Attributes:
+        widths: of the hidden layers.
+        num_params: K of the effect.
+    """
+
+    widths: tuple[int, ...]
+    num_params: int
+
+    @nn.compact
+    def __call__(self, z: Array) -> Array:
+        return nn.sigmoid(MLP((*self.widths, self.num_params), zero_output=True)(z))

@@ -1,0 +1,191 @@
+"""Runs one stage (f, g or h) from its last checkpoint to its last step, and shows what goes on."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from dafxvae.training import parallel
+from dafxvae.training.checkpoint import Checkpoints
+from dafxvae.training.clock import Clock
+from dafxvae.training.state import TrainState
+from dafxvae.training.stopping import StopRequest
+from dafxvae.training.writer import Writer
+from dafxvae.types import PairBatch
+
+Show = Callable[[TrainState, Writer], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """All that tells one stage from another. Steps are the undecorated ones of `training.steps`."""
+
+    name: str
+    state: TrainState  # at step 0
+    frozen: Any  # variables of the networks that this stage only uses
+    train_step: Callable
+    eval_step: Callable
+    batches: Callable[[int], Iterator[PairBatch]]  # from a step on; a generator, closed at the end
+    valid: Iterable[PairBatch]  # the fixed held-out batches
+    num_steps: int
+    show: Show = lambda state, writer: None  # sounds and pictures of an evaluation
+    check: Callable[[], None] = lambda: None  # raises when effects fail too often
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """How often a stage does what, in steps."""
+
+    log: int
+    evaluate: int
+    checkpoint: int
+
+
+def check_finite(stage: str, step: int, metrics: dict[str, float]) -> None:
+    """Raises FloatingPointError naming the step and the metric, unless all are finite."""
+    bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+    if bad:
+        raise FloatingPointError(f"stage {stage}, step {step}: {', '.join(bad)} not finite; the last checkpoint is kept")
+
+
+class Log:
+    """One step's numbers to TensorBoard and the progress bar, a step late, so that the device is never waited for."""
+
+    def __init__(self, stage: Stage, writer: Writer, progress: Progress, task: TaskID, clock: Clock, every: int):
+        self._stage, self._writer, self._progress, self._task = stage, writer, progress, task
+        self._clock, self._every = clock, every
+        self._pending: tuple[int, Any] | None = None
+        self._last_lap_step: int | None = None
+        self.rate = 0.0
+
+    def step(self, step: int, metrics: Any) -> None:
+        """Takes the metrics of `step` (on the device) and writes those of the step before."""
+        self.flush()
+        self._pending = (step, metrics)
+
+    def flush(self) -> None:
+        """Writes what is pending; raises FloatingPointError for a number that is not finite."""
+        if self._pending is None:
+            return
+        step, metrics = self._pending
+        self._pending = None
+        values = {name: float(value) for name, value in jax.device_get(parallel.unreplicate(metrics)).items()}
+        check_finite(self._stage.name, step, values)
+        self._stage.check()
+        if self._last_lap_step is None or step - self._last_lap_step >= self._every:
+            values |= self._speed(step)
+            self._writer.scalars(step, {f"{self._stage.name}/{name}": value for name, value in values.items()})
+        self._progress.update(self._task, completed=step, loss=values["loss"], rate=self.rate)
+
+    def _speed(self, step: int) -> dict[str, float]:
+        first = self._last_lap_step is None
+        lap = self._clock.lap(0 if self._last_lap_step is None else step - self._last_lap_step)
+        self._last_lap_step = step
+        if first:  # compilation
+            return {}
+        self.rate = lap.steps / lap.seconds
+        return {
+            "speed/steps_per_second": self.rate,
+            "speed/renders_per_second": lap.renders / lap.seconds,
+            "speed/host_share": lap.host_seconds / lap.seconds,
+            "speed/data_wait_share": lap.data_seconds / lap.seconds,
+        }
+
+
+def make_progress() -> Progress:
+    """A bar with steps, steps/s, remaining time and loss."""
+    return Progress(
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} steps/s"),
+        TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}"),
+        refresh_per_second=2,
+    )
+
+
+def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices: list[jax.Device]) -> dict[str, float]:
+    """Means over the fixed held-out batches."""
+    results = [
+        jax.device_get(parallel.unreplicate(eval_step(state, frozen, parallel.shard(batch, devices))))
+        for batch in stage.valid
+    ]
+    values = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
+    check_finite(stage.name, int(parallel.unreplicate(state.step)), values)
+    return values
+
+
+def run_stage(stage: Stage, directory: Path, cadence: Cadence, devices: list[jax.Device], clock: Clock) -> TrainState:
+    """Trains a stage, resuming where its folder says, and returns its best state (numpy leaves).
+
+    Args:
+        stage: what to train.
+        directory: holds `checkpoints/` and TensorBoard's files; a finished stage is only read back.
+        cadence: of logging, evaluation and checkpoints.
+        devices: to run on; the batch size is a multiple of their number.
+        clock: told by the renders how long they take.
+
+    Raises:
+        Stopped: on Ctrl-C or SIGTERM, after saving.
+        FloatingPointError: a loss or gradient that is not finite, naming the step.
+        EffectError: the effect fails again and again.
+    """
+    with (
+        closing(Checkpoints(directory / "checkpoints")) as checkpoints,
+        closing(Writer(directory)) as writer,
+        make_progress() as progress,
+        StopRequest() as stop,
+    ):
+        start = checkpoints.latest_step() or 0
+        state = checkpoints.restore(start, stage.state) if start else stage.state
+        task = progress.add_task(stage.name, total=stage.num_steps, completed=start, loss=float("nan"), rate=0.0)
+        log = Log(stage, writer, progress, task, clock, cadence.log)
+        if start < stage.num_steps:
+            _train(stage, state, start, checkpoints, writer, log, stop, cadence, devices, clock)
+            progress.update(task, completed=stage.num_steps)
+        best = checkpoints.best_step()
+        return checkpoints.restore(stage.num_steps if best is None else best, stage.state)
+
+
+def _train(
+    stage: Stage,
+    state: TrainState,
+    start: int,
+    checkpoints: Checkpoints,
+    writer: Writer,
+    log: Log,
+    stop: StopRequest,
+    cadence: Cadence,
+    devices: list[jax.Device],
+    clock: Clock,
+) -> None:
+    """The loop itself: from `start` to the stage's last step."""
+    train_step = parallel.compile_step(stage.train_step, devices, donate_state=True)
+    eval_step = parallel.compile_step(stage.eval_step, devices)
+    state, frozen = parallel.replicate(state, devices), parallel.replicate(stage.frozen, devices)
+    with closing(stage.batches(start)) as batches:  # type: ignore[type-var]
+        for step in range(start + 1, stage.num_steps + 1):
+            waiting = time.perf_counter()
+            batch = next(batches)
+            clock.waited_for_data(time.perf_counter() - waiting)
+            state, metrics = train_step(state, frozen, parallel.shard(batch, devices))
+            log.step(step, metrics)
+            last = step == stage.num_steps or stop.signal_number is not None
+            if step % cadence.evaluate == 0 or step == stage.num_steps:
+                log.flush()
+                values = evaluate(eval_step, state, frozen, stage, devices)
+                host_state = parallel.unreplicate(state)
+                checkpoints.save(host_state, values["loss"])
+                writer.scalars(step, {f"{stage.name}/valid_{name}": value for name, value in values.items()})
+                stage.show(host_state, writer)
+            elif step % cadence.checkpoint == 0 or last:
+                log.flush()
+                checkpoints.save(parallel.unreplicate(state))
+            stop.check()

@@ -1,0 +1,46 @@
+"""The state of a training stage: arrays only. And its optimiser."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import struct
+from jax import Array
+from ml_collections import ConfigDict
+
+
+class TrainState(struct.PyTreeNode):
+    """What a step changes and a checkpoint holds."""
+
+    step: Array  # [] int32
+    params: Any
+    opt_state: optax.OptState
+
+
+def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
+    """Adam with a clipped global norm and a linear warm-up, then a cosine to zero.
+
+    Args:
+        config: a stage's part (`learning_rate`, `warmup_steps`, `num_steps`, `clip_norm`).
+    """
+    warmup = min(config.warmup_steps, config.num_steps // 2)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.num_steps)
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule))
+
+
+def create_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
+    """Step zero."""
+    return TrainState(step=jnp.zeros((), jnp.int32), params=params, opt_state=optimizer.init(params))
+
+
+def example_keys(seed: int, stream: int, items: Array) -> Array:
+    """One typed key per example from its global index: the same on any number of devices, and none is ever stored.
+
+    Args:
+        seed: the run's.
+        stream: number of the named stream (`dafxvae.rng.stream_id`).
+        items: int32 `[B]`.
+    """
+    root = jax.random.fold_in(jax.random.key(seed), stream)
+    return jax.vmap(lambda item: jax.random.fold_in(root, item))(items)

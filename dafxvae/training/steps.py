@@ -1,0 +1,87 @@
+"""One train step and one evaluation step, for every stage: undecorated pure functions of state, frozen nets and batch.
+
+A stage differs by its `Objective` alone. Steps run inside `parallel.compile_step`.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from dafxvae.rng import stream_id
+from dafxvae.training import parallel
+from dafxvae.training.state import TrainState, example_keys
+from dafxvae.types import PairBatch
+
+Metrics = dict[str, Array]
+
+
+class ObjectiveOutput(NamedTuple):
+    """What an objective says of each example."""
+
+    loss: Array  # [B]
+    valid: Array  # [B] 1, or 0 where a render failed: neither counted nor learnt from
+    metrics: Metrics  # each [B]
+
+
+class Objective(Protocol):
+    """The loss of a stage; differentiable with respect to `params`."""
+
+    def __call__(self, params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput: ...
+
+
+def _masked_means(output: ObjectiveOutput) -> Metrics:
+    """Means over the valid examples of all devices; every scalar is the same on each."""
+    count = jnp.maximum(parallel.sum_over_devices(output.valid.sum()), 1.0)
+    values = {"loss": output.loss, **output.metrics}
+    sums = {name: jnp.where(output.valid > 0, value, 0.0).sum() for name, value in values.items()}
+    return {name: value / count for name, value in parallel.sum_over_devices(sums).items()}
+
+
+def make_train_step(
+    objective: Objective, optimizer: optax.GradientTransformation, seed: int, stream: str
+) -> Callable[[TrainState, Any, PairBatch], tuple[TrainState, Metrics]]:
+    """One step of gradient descent on the mean over the valid examples of the global batch.
+
+    Returns:
+        `(state, frozen, batch) -> (state, metrics)`; metrics hold the loss and the objective's metrics, the norms of
+        gradient and update, and `failed`, the number of examples masked out.
+    """
+    stream_number = stream_id(stream)
+
+    def train_step(state: TrainState, frozen: Any, batch: PairBatch) -> tuple[TrainState, Metrics]:
+        keys = example_keys(seed, stream_number, batch.item)
+
+        def total(params: Any) -> tuple[Array, ObjectiveOutput]:
+            output = objective(params, frozen, batch, keys, state.step)
+            return jnp.where(output.valid > 0, output.loss, 0.0).sum(), output
+
+        grads, output = jax.grad(total, has_aux=True)(state.params)
+        count = jnp.maximum(parallel.sum_over_devices(output.valid.sum()), 1.0)
+        grads = jax.tree.map(lambda grad: grad / count, parallel.sum_over_devices(grads))
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        metrics = _masked_means(output) | {
+            "gradient_norm": optax.global_norm(grads),
+            "update_norm": optax.global_norm(updates),
+            "failed": parallel.sum_over_devices((1.0 - output.valid).sum()),
+        }
+        params = optax.apply_updates(state.params, updates)
+        return TrainState(step=state.step + 1, params=params, opt_state=opt_state), metrics
+
+    return train_step
+
+
+def make_eval_step(
+    objective: Objective, seed: int, stream: str
+) -> Callable[[TrainState, Any, PairBatch], Metrics]:
+    """The same means without a gradient: an effect is rendered once and never perturbed."""
+    stream_number = stream_id(stream)
+
+    def eval_step(state: TrainState, frozen: Any, batch: PairBatch) -> Metrics:
+        keys = example_keys(seed, stream_number, batch.item)
+        return _masked_means(objective(state.params, frozen, batch, keys, state.step))
+
+    return eval_step
