@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from dafxvae.types import RenderVariants
 
 
 class Lap(NamedTuple):
@@ -27,24 +28,25 @@ class Clock:
         self._renders = 0
         self._host_seconds = self._data_seconds = 0.0
 
-    def timed_render(self, render: Callable[..., np.ndarray], *, in_step: bool) -> Callable[..., np.ndarray]:
-        """`render` with its clips counted, and, for a render that a step waits for, its seconds too."""
+    def timed(self, render: RenderVariants) -> RenderVariants:
+        """`render`, for which a step waits, with its clips and seconds counted."""
 
-        def wrapped(audio: np.ndarray, *arguments: object) -> np.ndarray:
+        def wrapped(audio: np.ndarray, unit_params: np.ndarray) -> np.ndarray:
             start = time.perf_counter()
-            result = render(audio, *arguments)
+            result = render(audio, unit_params)
             elapsed = time.perf_counter() - start
             with self._lock:
-                self._renders += int(np.prod(result.shape[:-2]))
-                self._host_seconds += elapsed if in_step else 0.0
+                self._renders += int(np.prod(result.shape[:2]))
+                self._host_seconds += elapsed
             return result
 
         return wrapped
 
-    def waited_for_data(self, seconds: float) -> None:
-        """Adds to the time in which the loop had no batch."""
+    def got_batch(self, seconds: float, renders: int) -> None:
+        """Adds a batch: the time in which the loop waited for it, and the renders that went into it."""
         with self._lock:
             self._data_seconds += seconds
+            self._renders += renders
 
     def lap(self, steps: int) -> Lap:
         """Everything since the last call, in which the loop made `steps` steps; starts the next lap."""

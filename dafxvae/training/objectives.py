@@ -61,9 +61,7 @@ def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config
     return objective
 
 
-def make_controller_objective(
-    f: SpectrogramVAE, g: ControllerVAE, config: ConfigDict, sample_rate: int
-) -> Objective:
+def make_controller_objective(f: SpectrogramVAE, g: ControllerVAE, config: ConfigDict, sample_rate: int) -> Objective:
     """Stage g: the beta-ELBO of the standardised joint encoding, per element, plus the settings read off the latent."""
 
     def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:

@@ -51,7 +51,9 @@ def check_finite(stage: str, step: int, metrics: dict[str, float]) -> None:
     """Raises FloatingPointError naming the step and the metric, unless all are finite."""
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
-        raise FloatingPointError(f"stage {stage}, step {step}: {', '.join(bad)} not finite; the last checkpoint is kept")
+        raise FloatingPointError(
+            f"stage {stage}, step {step}: {', '.join(bad)} not finite; the last checkpoint is kept"
+        )
 
 
 class Log:
@@ -174,7 +176,7 @@ def _train(
         for step in range(start + 1, stage.num_steps + 1):
             waiting = time.perf_counter()
             batch = next(batches)
-            clock.waited_for_data(time.perf_counter() - waiting)
+            clock.got_batch(time.perf_counter() - waiting, renders=2 * len(batch.dry))  # target and reference
             state, metrics = train_step(state, frozen, parallel.shard(batch, devices))
             log.step(step, metrics)
             last = step == stage.num_steps or stop.signal_number is not None

@@ -74,9 +74,7 @@ def make_train_step(
     return train_step
 
 
-def make_eval_step(
-    objective: Objective, seed: int, stream: str
-) -> Callable[[TrainState, Any, PairBatch], Metrics]:
+def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[TrainState, Any, PairBatch], Metrics]:
     """The same means without a gradient: an effect is rendered once and never perturbed."""
     stream_number = stream_id(stream)
 

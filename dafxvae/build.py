@@ -1,0 +1,214 @@
+"""The composition root: from a configuration to corpora, effects, networks, steps and stages."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from ml_collections import ConfigDict
+
+from dafxvae import __version__
+from dafxvae.data.corpus import Corpus, open_corpus
+from dafxvae.data.pairs import fixed_pairs, iterate, make_pairs
+from dafxvae.effects.bank import EffectBank, open_bank
+from dafxvae.gradients.estimators import Estimator, make_effect_loss
+from dafxvae.losses import make_audio_loss
+from dafxvae.models.controller import ControllerDecoder, ControllerVAE, SettingsHead
+from dafxvae.models.encoder import SpectrogramVAE, encoding_size
+from dafxvae.rng import stream_id
+from dafxvae.training import objectives
+from dafxvae.training.clock import Clock
+from dafxvae.training.stage import Stage
+from dafxvae.training.state import create_state, make_optimizer
+from dafxvae.training.steps import Objective, make_eval_step, make_train_step
+from dafxvae.types import PairBatch
+
+EVAL_BATCH = 16
+ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz")
+
+
+class Encoders(NamedTuple):
+    """The frozen half: f and g with their variables, and what is known of their making."""
+
+    f: SpectrogramVAE
+    g: ControllerVAE
+    variables: dict[str, Any]  # {"f": ..., "g": ...}, numpy
+    metadata: dict[str, Any]
+
+
+class Pairs(NamedTuple):
+    """Training pairs without end, and the fixed ones."""
+
+    train: Any  # dataset; element i is the batch of step i
+    valid: list[PairBatch]
+    test: PairBatch | None
+
+
+def build_corpus(config: ConfigDict) -> Corpus:
+    """The user's folder, or the embedded corpus; prepared at first use."""
+    return open_corpus(
+        folder=config.data.folder or None,
+        sample_rate=config.sample_rate,
+        num_channels=config.num_channels,
+        minutes=config.data.minutes,
+        seed=config.seed,
+    )
+
+
+def build_bank(config: ConfigDict, effects: Iterable[str]) -> EffectBank:
+    """Effects over one pool of workers."""
+    return open_bank(list(effects), num_workers=config.num_workers or None)
+
+
+def build_f(config: ConfigDict) -> SpectrogramVAE:
+    """f and its decoder, from a configuration's part `f`."""
+    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS})
+
+
+def build_g(config: ConfigDict, f: SpectrogramVAE, num_params: int, num_effects: int) -> ControllerVAE:
+    """g and its decoder for a bank of `num_effects` effects with `num_params` parameters together."""
+    joint_size = 2 * encoding_size(f.latent_dim)
+    return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_effects)
+
+
+def describe_encoders(config: ConfigDict, bank: EffectBank) -> dict[str, Any]:
+    """What is stored with f and g: enough to build them again, and to tell whether they are the ones asked for."""
+    return {
+        "kind": "encoders",
+        "version": __version__,
+        "sample_rate": config.sample_rate,
+        "bank": list(bank.names),
+        "num_params": bank.num_params,
+        "f": config.f.to_dict(),
+        "g": config.g.to_dict(),
+        "data": config.data.to_dict(),
+        "seed": config.seed,
+    }
+
+
+def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encoders:
+    """f and g as they were stored."""
+    f = build_f(ConfigDict(metadata["f"] | {"time_strides": tuple(metadata["f"]["time_strides"])}))
+    g = build_g(ConfigDict(metadata["g"]), f, metadata["num_params"], len(metadata["bank"]))
+    return Encoders(f, g, variables, metadata)
+
+
+def build_pairs(config: ConfigDict, stage: str, corpus: Corpus, bank: EffectBank, num_test_pairs: int = 0) -> Pairs:
+    """The pairs of a stage. Training, validation and test pairs come from different recordings, never the same clip."""
+    common = {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode}
+    train = make_pairs(
+        corpus.split("train"), bank, batch_size=config[stage].batch_size, stream=f"{stage}/train", **common
+    )
+    valid = fixed_pairs(corpus.split("valid"), bank, num_pairs=config.eval.num_pairs, path=None, **common)
+    test = None
+    if num_test_pairs:
+        test = fixed_pairs(corpus.split("test"), bank, num_pairs=num_test_pairs, path=None, **common)
+    size = min(EVAL_BATCH, config.eval.num_pairs)
+    chunks = range(0, config.eval.num_pairs - size + 1, size)
+    return Pairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
+
+
+def _calibrate(config: ConfigDict, pairs: Any, measure: Callable[[PairBatch], Array]) -> tuple[Array, Array]:
+    """Mean and deviation of the last axis of `measure` over the first training batches: fixed from then on."""
+    values = np.concatenate(
+        [
+            np.asarray(measured).reshape(-1, measured.shape[-1])
+            for measured in (measure(pairs[i]) for i in range(config.calibration_batches))
+        ]
+    )
+    return jnp.asarray(values.mean(0)), jnp.asarray(values.std(0) + 1e-3)
+
+
+def _make_stage(
+    config: ConfigDict, name: str, pairs: Pairs, params: Any, frozen: Any, objective: Objective, **hooks: Any
+) -> Stage:
+    optimizer = make_optimizer(config[name])
+
+    def batches(start: int) -> Iterator[PairBatch]:
+        yield from iterate(pairs.train, start, config.data.prefetch_batches)
+
+    return Stage(
+        name=name,
+        state=create_state(params, optimizer),
+        frozen=frozen,
+        train_step=make_train_step(objective, optimizer, config.seed, f"{name}/train"),
+        eval_step=make_eval_step(objective, config.seed, f"{name}/valid"),
+        batches=batches,
+        valid=pairs.valid,
+        num_steps=config[name].num_steps,
+        **hooks,
+    )
+
+
+def _init_key(config: ConfigDict, name: str) -> Array:
+    return jax.random.fold_in(jax.random.key(config.seed), stream_id(f"{name}/init"))
+
+
+def build_encoder_stage(config: ConfigDict, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
+    """Stage f, and the constants that belong to f's variables."""
+    f = build_f(config.f)
+    head = SettingsHead(config.f.head_width, bank.num_params, len(bank.names))
+    init, audio = _init_key(config, "f"), jnp.asarray(pairs.valid[0].dry[:1])
+    variables = f.init(init, audio, config.sample_rate, init[None])
+    log_mel = jax.jit(lambda clip: f.apply(variables, clip, config.sample_rate, method=SpectrogramVAE.log_mel))
+    mean, deviation = _calibrate(config, pairs.train, lambda batch: log_mel(batch.reference))
+    constants = {"mel_mean": mean, "mel_deviation": deviation}
+    joint = jnp.zeros((1, 2 * encoding_size(f.latent_dim)))
+    params = {"f": variables["params"], "head": head.init(init, joint)["params"]}
+    frozen = {"f": {"constants": constants}}
+    objective = objectives.make_encoder_objective(f, head, config.f, config.sample_rate)
+    return _make_stage(config, "f", pairs, params, frozen, objective, **hooks), constants
+
+
+def build_controller_stage(
+    config: ConfigDict, pairs: Pairs, bank: EffectBank, f_variables: Any, **hooks: Any
+) -> tuple[Stage, Any]:
+    """Stage g over a frozen f, and the constants that belong to g's variables."""
+    f = build_f(config.f)
+    g = build_g(config.g, f, bank.num_params, len(bank.names))
+    init = _init_key(config, "g")
+    params = g.init(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
+    encode = jax.jit(
+        lambda dry, reference: objectives.joint_encoding(f, f_variables, dry, reference, config.sample_rate)
+    )
+    mean, deviation = _calibrate(config, pairs.train, lambda batch: encode(batch.dry, batch.reference))
+    constants = {"joint_mean": mean, "joint_deviation": deviation}
+    frozen = {"f": f_variables, "g": {"constants": constants}}
+    objective = objectives.make_controller_objective(f, g, config.g, config.sample_rate)
+    return _make_stage(config, "g", pairs, params, frozen, objective, **hooks), constants
+
+
+def build_decoder_stage(
+    config: ConfigDict, pairs: Pairs, bank: EffectBank, encoders: Encoders, clock: Clock, **hooks: Any
+) -> Stage:
+    """Stage h over frozen f and g, through the one effect of `bank`."""
+    host = bank.hosts[0]
+    h = build_h(config, bank.num_params)
+    params = h.init(_init_key(config, "h"), jnp.zeros((1, encoders.g.latent_dim)))["params"]
+    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
+    render = clock.timed(partial(host.render_variants, sample_rate=config.sample_rate))
+    effect_loss = make_effect_loss(render, audio_loss, Estimator(**config.estimator.to_dict()))
+    objective = objectives.make_decoder_objective(encoders.f, encoders.g, h, effect_loss, config.h, config.sample_rate)
+    return _make_stage(config, "h", pairs, params, encoders.variables, objective, **hooks)
+
+
+def build_h(config: ConfigDict, num_params: int) -> ControllerDecoder:
+    """h for an effect of `num_params` parameters."""
+    return ControllerDecoder(tuple(config.h.widths), num_params)
+
+
+def build_predict(encoders: Encoders, h: ControllerDecoder, sample_rate: int) -> Callable[[Any, Any, Any], Array]:
+    """`(h's params, dry, reference [B, T, C]) -> unit_params [B, K]`, jitted, deterministic."""
+
+    @jax.jit
+    def predict(params: Any, dry: Array, reference: Array) -> Array:
+        joint = objectives.joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
+        z = encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode)
+        unit_params = h.apply({"params": params}, z)
+        assert isinstance(unit_params, Array)
+        return unit_params
+
+    return predict

@@ -1,0 +1,60 @@
+"""Pictures of sound for TensorBoard and the docs, by matplotlib without a display or global state."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+FLOOR_DB = -80.0
+
+
+def spectrogram_db(audio: np.ndarray, size: int = 1024, hop: int = 256) -> np.ndarray:
+    """Power in dB of the channels' mean; `[T, C] -> [N, size // 2 + 1]`, a full-scale sine at about 0."""
+    signal = np.pad(audio.mean(-1), (0, max(0, size - len(audio))))
+    window = np.hanning(size)
+    frames = np.lib.stride_tricks.sliding_window_view(signal, size)[::hop]
+    amplitude = np.abs(np.fft.rfft(frames * window)) * 2.0 / window.sum()
+    return 20.0 * np.log10(np.maximum(amplitude, 10.0 ** (FLOOR_DB / 20.0)))
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.ndarray:
+    """Spectrograms side by side on one colour scale.
+
+    Args:
+        clips: title to sound `[T, C]`.
+        sample_rate: in Hz.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    figure = Figure(figsize=(3.2 * len(clips), 3.0), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
+    image = None
+    for axis, (title, clip) in zip(axes, clips.items()):
+        extent = (0.0, len(clip) / sample_rate, 0.0, sample_rate / 2000.0)
+        decibels = spectrogram_db(clip).T
+        image = axis.imshow(decibels, origin="lower", aspect="auto", extent=extent, vmin=FLOOR_DB, vmax=-10.0)
+        axis.set(title=title, xlabel="s")
+    axes[0].set_ylabel("kHz")
+    if image is not None:
+        figure.colorbar(image, ax=axes, label="dB")
+    return _pixels(figure)
+
+
+def frame_panels(panels: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Matrices `[N, F]` (data, reconstruction, ...) side by side on the first one's colour scale; uint8 pixels."""
+    figure = Figure(figsize=(3.2 * len(panels), 3.0), dpi=100, layout="constrained")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    low, high = np.percentile(next(iter(panels.values())), (1, 99))
+    for axis, (title, panel) in zip(axes, panels.items()):
+        axis.imshow(panel.T, origin="lower", aspect="auto", vmin=low, vmax=high)
+        axis.set(title=title, xlabel="frame")
+    axes[0].set_ylabel("mel band")
+    return _pixels(figure)

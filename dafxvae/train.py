@@ -1,0 +1,52 @@
+"""The command line of the main job: `python -m dafxvae.train --config configs/reverb.py [--config.KEY=VALUE ...]`.
+
+Running the same command again resumes.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from absl import flags, logging
+from ml_collections import config_flags
+
+from dafxvae.config import resolve_preset
+from dafxvae.errors import UserError, run_cli
+
+CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(), such as configs/reverb.py.")
+WORKDIR = flags.DEFINE_string("workdir", None, "Holds everything of the run; runs/NAME_OF_CONFIG when left out.")
+
+
+def train(arguments: list[str]) -> None:
+    """Resolves the command line and runs the job.
+
+    Raises:
+        UserError: an unknown option or key, a missing file, a value of the wrong type.
+    """
+    try:
+        rest = flags.FLAGS(arguments)[1:]
+    except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{error}: see --help, and the keys in dafxvae/config.py") from error
+    if rest:
+        raise UserError(f"unexpected arguments {rest}: options look like --config.seed=1")
+    if CONFIG.value is None:
+        raise UserError("no configuration: give --config configs/reverb.py, or another file in configs/")
+    holder = flags.FLAGS["config"]
+    name = Path(config_flags.get_config_filename(holder)).stem
+    config = resolve_preset(CONFIG.value, config_flags.get_override_values(holder))
+    suffix = "" if config.preset == "default" else f"_{config.preset}"
+    from dafxvae.loop import train_and_evaluate  # imports jax, which must come after the environment is set
+
+    train_and_evaluate(config, Path(WORKDIR.value or f"runs/{name}{suffix}"))
+
+
+def main() -> None:
+    """Entry point."""
+    # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
+    os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
+    logging.set_verbosity(logging.WARNING)
+    run_cli(lambda: train(sys.argv))
+
+
+if __name__ == "__main__":
+    main()
