@@ -153,6 +153,11 @@ class PcmCache:
         stop = min(start + frames, track.frames)
         return self._file(track.path)[track.start + start : track.start + stop]
 
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of samples held."""
+        return self._bytes
+
     def _file(self, path: Path) -> np.ndarray:
         with self._lock:
             found = self._files.get(path)

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from dafxvae.audio import io
+from dafxvae.errors import UserError
+
+RATE = 24000
+
+
+def tone(seconds=0.5, rate=RATE, channels=2, hz=440.0):
+    t = np.arange(round(seconds * rate)) / rate
+    return np.stack([0.5 * np.sin(2 * np.pi * hz * (1 + c) * t) for c in range(channels)], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(("suffix", "tolerance"), [("wav", 0.0), ("flac", 2e-7), ("aiff", 2e-7)])
+def test_lossless_round_trip(tmp_path, suffix, tolerance):
+    audio = tone()
+    io.write_audio(tmp_path / f"a.{suffix}", audio, RATE)
+    back, rate = io.read_audio(tmp_path / f"a.{suffix}")
+    assert rate == RATE
+    assert back.dtype == np.float32
+    assert back.shape == audio.shape
+    assert np.abs(back - audio).max() <= tolerance
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "mp3", "opus"])
+def test_lossy_round_trip_keeps_the_tone(tmp_path, suffix):
+    audio = tone(1.0, channels=1)
+    io.write_audio(tmp_path / f"a.{suffix}", audio, RATE)
+    back, rate = io.read_audio(tmp_path / f"a.{suffix}", sample_rate=RATE)
+    assert rate == RATE
+    spectrum = np.abs(np.fft.rfft(back[: RATE // 2, 0]))
+    assert abs(np.argmax(spectrum) * 2 - 440) <= 2
+    assert 0.3 < np.abs(back).max() < 0.7
+
+
+def test_part_of_a_file_is_that_part(tmp_path):
+    audio = tone()
+    io.write_audio(tmp_path / "a.flac", audio, RATE)
+    whole, _ = io.read_audio(tmp_path / "a.flac")
+    part, _ = io.read_audio(tmp_path / "a.flac", start=1000, frames=500)
+    np.testing.assert_array_equal(part, whole[1000:1500])
+    beyond, _ = io.read_audio(tmp_path / "a.flac", start=len(whole) - 10, frames=500)
+    assert beyond.shape == (10, 2)
+
+
+def test_channels():
+    audio = tone(channels=2)
+    np.testing.assert_allclose(io.to_channels(audio, 1)[:, 0], audio.mean(axis=1), atol=1e-7)
+    np.testing.assert_array_equal(io.to_channels(audio[:, :1], 2), audio[:, [0, 0]])
+    assert io.to_channels(np.zeros((4, 6), np.float32), 2).shape == (4, 2)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+def test_resampling_keeps_level_and_length(rate):
+    audio = tone(1.0)
+    there = io.resample(audio, RATE, rate)
+    assert there.shape == (rate, 2)
+    assert abs(there[rate // 4 : -rate // 4, 0].std() - audio[:, 0].std()) < 1e-3
+
+
+def test_decoding_from_memory_equals_the_file(tmp_path):
+    io.write_audio(tmp_path / "a.wav", tone(), RATE)
+    audio, rate = io.decode_audio((tmp_path / "a.wav").read_bytes())
+    assert rate == RATE
+    np.testing.assert_array_equal(audio, tone())
+
+
+def test_header(tmp_path):
+    io.write_audio(tmp_path / "a.flac", tone(0.25), RATE)
+    info = io.audio_info(tmp_path / "a.flac")
+    assert (info.sample_rate, info.num_channels, info.frames, info.format) == (RATE, 2, 6000, "FLAC")
+    assert info.length_sec == 0.25
+
+
+def test_errors_name_the_file_and_the_reason(tmp_path):
+    (tmp_path / "empty.wav").touch()
+    (tmp_path / "text.wav").write_text("not audio at all")
+    for name, reason in (("none.wav", "no such"), ("empty.wav", "0 bytes"), ("text.wav", "ormat"), (".", "folder")):
+        for call in (io.read_audio, io.audio_info):
+            with pytest.raises(UserError, match=reason) as error:
+                call(tmp_path / name)
+            assert str(tmp_path / name) in str(error.value)
+
+
+def test_refused_writes_leave_nothing(tmp_path):
+    with pytest.raises(UserError, match=r"no format for '\.xyz'"):
+        io.write_audio(tmp_path / "a.xyz", tone(), RATE)
+    with pytest.raises(UserError, match="T, C"):
+        io.write_audio(tmp_path / "a.wav", tone()[:, 0], RATE)
+    with pytest.raises(UserError, match=r"a\.opus"):
+        io.write_audio(tmp_path / "a.opus", tone(), 44100)  # Opus knows five rates
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pcm16_bits_survive(tmp_path):
+    pcm = (tone() * 32767).astype(np.int16)
+    io.write_audio(tmp_path / "a.flac", pcm, RATE, subtype="PCM_16")
+    np.testing.assert_array_equal(io.read_pcm16(tmp_path / "a.flac"), pcm)
