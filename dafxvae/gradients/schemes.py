@@ -1,0 +1,111 @@
+"""What an estimator is: how many renders of which perturbed settings, and at which level differences are taken."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from dafxvae.gradients import probes as draw
+
+Name = Literal["spsa", "spsa_one_sided", "orthogonal", "finite_difference"]
+Level = Literal["audio", "loss"]
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """How to estimate the gradient of an effect with respect to its settings.
+
+    Attributes:
+        name: "spsa" moves all parameters at once by random signs, two renders a probe; "spsa_one_sided" the same
+            against the forward render, one render a probe; "orthogonal" random orthonormal directions and
+            "finite_difference" single parameters, both against the forward render and exact to first order with one
+            probe per parameter.
+        num_probes: differences a step; for the last two at most K count, and 0 means K.
+        step_size: how far a parameter moves, in units of its range, up to 1/2; one for all, or one per parameter (0
+            holds a parameter still).
+        level: "audio" multiplies the loss gradient with the difference of renders; "loss" takes differences of the
+            per-example loss, which smooths over rough effects and needs a larger step there.
+        two_sided: for the last two names: two renders a probe about the settings, so no second-order bias.
+        blocks: for "orthogonal": numbers of parameters of the consecutive effects of a chain; a direction then moves
+            one effect only, and the host renders what comes before it once. Empty: one block.
+    """
+
+    name: Name = "spsa"
+    num_probes: int = 1
+    step_size: float | tuple[float, ...] = 1e-3
+    level: Level = "audio"
+    two_sided: bool = False
+    blocks: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        steps = np.atleast_1d(np.asarray(self.step_size, np.float64))
+        if self.name not in get_args(Name) or self.level not in get_args(Level):
+            raise ValueError(f"{self.name!r} at level {self.level!r}: choose from {get_args(Name)}, {get_args(Level)}")
+        if self.num_probes < (0 if self.name in ("orthogonal", "finite_difference") else 1):
+            raise ValueError(f"{self.name}: num_probes is {self.num_probes}, must be at least 1")
+        if not ((steps >= 0) & (steps <= 0.5)).all() or not steps.any():
+            raise ValueError(f"step_size {self.step_size}: must be in (0, 0.5] (0 holds a parameter still)")
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Whether a probe costs two renders."""
+        return self.name == "spsa" or (self.two_sided and self.name != "spsa_one_sided")
+
+    def steps(self, num_params: int) -> np.ndarray:
+        """Step size of each parameter; float32 `[K]`."""
+        steps = np.asarray(self.step_size, np.float32)
+        if steps.ndim and steps.shape != (num_params,):
+            raise ValueError(f"step_size has {steps.size} entries for {num_params} parameters")
+        return np.array(np.broadcast_to(steps, num_params))
+
+    def probe_count(self, num_params: int) -> int:
+        """Number S of differences a step."""
+        if self.name in ("orthogonal", "finite_difference"):
+            moving = int((self.steps(num_params) > 0).sum())
+            return min(self.num_probes or moving, moving)
+        return self.num_probes
+
+    def num_renders(self, num_params: int) -> int:
+        """Renders an example and step, the forward one included."""
+        return 1 + self.probe_count(num_params) * (2 if self.is_two_sided else 1)
+
+
+def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.Probes:
+    """Perturbed settings and weights of a batch; each example's depend on its own key and settings alone.
+
+    Args:
+        estimator: which.
+        unit_params: `[B, K]`.
+        keys: typed PRNG keys `[B]`.
+
+    Returns:
+        settings `[B, P, K]`, weights `[B, S, K]`.
+    """
+    num_params = unit_params.shape[-1]
+    steps = estimator.steps(num_params)
+    moving = np.flatnonzero(steps)
+    count = estimator.probe_count(num_params)
+    blocks = np.repeat(np.arange(len(estimator.blocks)), estimator.blocks) if estimator.blocks else np.zeros(num_params)
+    if len(blocks) != num_params:
+        raise ValueError(f"blocks {estimator.blocks} hold {len(blocks)} parameters, the effect has {num_params}")
+    same_block = jnp.asarray(blocks[moving][:, None] == blocks[moving][None, :])
+    step = jnp.asarray(steps[moving])[None]
+
+    def one(key: Array, settings: Array) -> draw.Probes:
+        at = settings[moving][None]
+        if estimator.name == "spsa":
+            found = draw.simultaneous(key, at, step, count)
+        elif estimator.name == "spsa_one_sided":
+            found = draw.simultaneous_one_sided(key, at, step, count)
+        elif estimator.name == "orthogonal":
+            found = draw.orthogonal(key, at, step, count, same_block, estimator.two_sided)
+        else:
+            found = draw.coordinates(key, at, step, count, estimator.two_sided)
+        rows = jnp.broadcast_to(settings, (found.settings.shape[0], num_params)).at[:, moving].set(found.settings)
+        return draw.Probes(rows, jnp.zeros((count, num_params)).at[:, moving].set(found.weights))
+
+    centre = jnp.clip(jax.lax.stop_gradient(unit_params).astype(jnp.float32), 0.0, 1.0)
+    return jax.tree.map(jax.lax.stop_gradient, jax.vmap(one)(keys, centre))
