@@ -10,6 +10,7 @@ from dafxvae.effects.chain import Job, run_jobs
 from dafxvae.effects.factory import ChainHost, Effect, checked_arguments, make_chain
 from dafxvae.effects.host import FailureLog
 from dafxvae.effects.pool import RenderPool
+from dafxvae.effects.process import Limits
 from dafxvae.errors import UserError
 
 
@@ -95,19 +96,20 @@ class EffectBank:
         self.close()
 
 
-def open_bank(effects: Sequence[Effect], num_workers: int | None = None) -> EffectBank:
+def open_bank(effects: Sequence[Effect], num_workers: int | None = None, limits: Limits | None = None) -> EffectBank:
     """Opens several effects or chains over one shared pool.
 
     Args:
         effects: as for `dafxvae.effects.factory.open_host`, at least one.
         num_workers: renders at once; None for one per core.
+        limits: how long a plugin may take; None for the defaults.
 
     Raises:
         UserError: as `open_host`; or no effect at all; or one named twice.
     """
     if isinstance(effects, str) or not len(effects):
         raise UserError(f"effects = {effects!r}: give a list of at least one effect")
-    pool, failures = RenderPool(num_workers), FailureLog()
+    pool, failures = RenderPool(num_workers, limits), FailureLog()
     try:
         chains = [make_chain(effect, pool) for effect in effects]
         names = [chain.name for chain in chains]

@@ -12,13 +12,17 @@ from dafxvae.effects.parameters import ParameterSpace, join_spaces
 from dafxvae.effects.pool import RenderPool, Task, Worker
 from dafxvae.effects.spec import EffectSpec, format_chain
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
+from dafxvae.effects.vst3 import plugin_process
+from dafxvae.effects.vst3_plugin import Vst3Unit
+
+Unit = BuiltinUnit | Vst3Unit
 
 
 @dataclass(frozen=True)
 class Chain:
     """Effects in a row, with the joined space of their controlled parameters."""
 
-    units: tuple[BuiltinUnit, ...]
+    units: tuple[Unit, ...]
 
     @cached_property
     def name(self) -> str:
@@ -109,7 +113,8 @@ def _render(
     except RenderError as error:
         return _fail(job, members, str(error))
     if stop < len(chain.units):
-        return _branch(job, rendered, stop, members, worker)
+        held = rendered if rendered.base is None else rendered.copy()  # not a view of memory that is used again
+        return _branch(job, held, stop, members, worker)
     for r in members:
         job.out[r] = rendered
     job.failures.success(chain.name)
@@ -129,13 +134,19 @@ def _describe(job: Job, r: int) -> dict[str, Any]:
 
 
 def render_units(
-    worker: Worker, units: Sequence[BuiltinUnit], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
+    worker: Worker, units: Sequence[Unit], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
 ) -> np.ndarray:
     """Renders one clip `[T, C]` through units in a row, in this thread or in its plugin process.
+
+    Returns:
+        float32 `[T, C]`; from a plugin process, a view that lasts until that process renders again.
 
     Raises:
         RenderError: it failed.
     """
     if not len(audio):
         return audio
-    return render_builtins(units, settings, audio, sample_rate)
+    builtins = [unit for unit in units if isinstance(unit, BuiltinUnit)]
+    if len(builtins) == len(units):
+        return render_builtins(builtins, settings, audio, sample_rate)
+    return plugin_process(worker).render(units, settings, audio, sample_rate)

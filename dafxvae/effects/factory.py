@@ -7,11 +7,13 @@ from typing import Any, Self
 import numpy as np
 
 from dafxvae.effects.chain import Chain, Job, run_jobs
-from dafxvae.effects.host import EffectHost, FailureLog
+from dafxvae.effects.host import FailureLog
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.pool import RenderPool
+from dafxvae.effects.process import Limits
 from dafxvae.effects.spec import parse
 from dafxvae.effects.units import make_builtin
+from dafxvae.effects.vst3 import make_vst3
 
 Effect = str | Mapping[str, Any] | Sequence[Any]
 
@@ -85,16 +87,17 @@ def make_chain(effect: Effect, pool: RenderPool) -> Chain:
     Raises:
         UserError: an effect, parameter, value or file that does not exist.
     """
-    return Chain(tuple(make_builtin(spec) for spec in parse(effect)))
+    return Chain(tuple(make_vst3(spec, pool) if spec.is_vst3 else make_builtin(spec) for spec in parse(effect)))
 
 
-def open_host(effect: Effect, *, num_workers: int | None = None) -> EffectHost:
+def open_host(effect: Effect, *, num_workers: int | None = None, limits: Limits | None = None) -> ChainHost:
     """Opens an effect or chain for rendering.
 
     Args:
         effect: the short form (`HighpassFilter | Compressor(threshold_db) | path/plugin.vst3`) or the structured one;
             see `dafxvae.effects.spec`.
         num_workers: renders at once; None for one per core.
+        limits: how long a plugin may take; None for the defaults.
 
     Returns:
         The host; close it, or use it in a `with` statement.
@@ -102,7 +105,7 @@ def open_host(effect: Effect, *, num_workers: int | None = None) -> EffectHost:
     Raises:
         UserError: an effect, parameter, value or file that does not exist, or a plugin that cannot be loaded.
     """
-    pool = RenderPool(num_workers)
+    pool = RenderPool(num_workers, limits)
     try:
         return ChainHost(make_chain(effect, pool), pool, FailureLog(), owns_pool=True)
     except BaseException:

@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from dafxvae.effects.process import Limits
+
 Task = Callable[["Worker"], "Sequence[Task] | None"]
 
 
 class Worker:
     """What belongs to one thread of the pool: a place for resources that must stay with it."""
 
-    def __init__(self, slot: int) -> None:
+    def __init__(self, slot: int, limits: Limits) -> None:
         self.slot = slot
+        self.limits = limits
         self.resource: Any = None  # anything with close(); the plugin process, made by the first task that needs it
 
     def close(self) -> None:
@@ -63,7 +66,8 @@ class RenderPool:
     Several threads may call `run` at once. Going depth first bounds the number of intermediate renders held.
     """
 
-    def __init__(self, num_workers: int | None = None) -> None:
+    def __init__(self, num_workers: int | None = None, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
         self.num_workers = max(1, num_workers or default_num_workers())
         self._state = _State()
         self._start = threading.Lock()
@@ -118,7 +122,7 @@ class RenderPool:
         with self._start:
             if not state.threads and not state.closed:
                 for slot in range(self.num_workers):
-                    worker = Worker(slot)
+                    worker = Worker(slot, self.limits)
                     thread = threading.Thread(target=_work, args=(state, worker), name=f"render-{slot}", daemon=True)
                     state.workers.append(worker)
                     state.threads.append(thread)

@@ -1,0 +1,254 @@
+"""A plugin process as its parent sees it: started, fed through shared memory, timed, killed and replaced."""
+
+import contextlib
+import mmap
+import os
+import pickle
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dafxvae.effects.units import RenderError
+
+LENGTH = struct.Struct("<Q")
+HEADER_BYTES = 64  # the first int32: which unit of the chain is being rendered; then the input, then the output
+PAGE_BYTES = 1 << 20
+MAX_LOG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long a plugin may take before it counts as hung.
+
+    Attributes:
+        load_sec: to start the process, load a plugin and try it out.
+        render_sec: for a render, plus render_ratio times the length of the audio.
+        render_ratio: seconds per second of audio and plugin.
+    """
+
+    load_sec: float = 30.0
+    render_sec: float = 8.0
+    render_ratio: float = 4.0
+
+
+def memory_folder() -> str | None:
+    """A folder in memory for the shared file, where there is one."""
+    return "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
+
+
+class PluginProcess:
+    """One child process. Not thread-safe: it belongs to one thread of the pool.
+
+    A child that crashed, hung or was killed is replaced by the next call that needs one.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.num_started = 0
+        self._child: subprocess.Popen[bytes] | None = None
+        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._known: dict[int, Any] = {}  # units that this child knows, by id(); the reference keeps the id taken
+        self._memory: mmap.mmap | None = None
+        self._closed = False
+        self._log: Any = None
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child is not None else None
+
+    def describe(self, path: str, plugin: str | None) -> dict[str, Any]:
+        """Loads a plugin and returns what it says of itself.
+
+        Raises:
+            RenderError: it cannot be loaded, crashes or hangs.
+        """
+        return self._ask(("describe", path, plugin), self.limits.load_sec, "loading it")
+
+    def find_method(self, unit: Any) -> str:
+        """The plugin's way to pure renders; see `LoadedPlugin.find_method`.
+
+        Raises:
+            RenderError: it crashes or hangs on the way.
+        """
+        return self._ask(("find_method", unit), self.limits.load_sec, "trying it out")
+
+    def render(
+        self, units: Sequence[Any], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
+    ) -> np.ndarray:
+        """Renders one clip through units in a row.
+
+        Args:
+            units: of the chain, built-ins or plugins.
+            settings: physical `[K]` of each.
+            audio: float32 `[T, C]`, only read.
+            sample_rate: Hz.
+
+        Returns:
+            float32 `[T, C]`: a view of shared memory that lasts until the next call.
+
+        Raises:
+            RenderError: it failed, with the unit's name and the reason.
+        """
+        self._ensure_started()
+        for unit in units:
+            if id(unit) not in self._known:
+                self._ask(("define", id(unit), unit), self.limits.load_sec, f"{unit.label}: loading it")
+                self._known[id(unit)] = unit
+        memory = self._sized(HEADER_BYTES + 2 * audio.nbytes)
+        source, rendered = views(memory, audio.shape)
+        source[:] = audio
+        limit = self.limits.render_sec + self.limits.render_ratio * len(units) * len(audio) / sample_rate
+        message = ("render", [id(unit) for unit in units], list(settings), audio.shape, sample_rate, len(memory))
+        try:
+            self._ask(message, limit, "rendering")
+        except ProcessLost as error:
+            at = struct.unpack_from("<i", memory, 0)[0]
+            raise RenderError(f"{units[min(at, len(units) - 1)].label} {error}") from None
+        return rendered
+
+    def _ask(self, message: Any, limit_sec: float, doing: str) -> Any:
+        self._ensure_started()
+        assert self._child is not None
+        assert self._child.stdin is not None
+        try:
+            send(self._child.stdin, message)
+            kind, answer = self._replies.get(timeout=limit_sec)
+        except queue.Empty:
+            self.kill()
+            self._forget()
+            raise ProcessLost(f"did not answer within {limit_sec:.3g} s of {doing}: its process was killed") from None
+        except BrokenPipeError:
+            kind, answer = "lost", None
+        if kind == "lost":
+            raise ProcessLost(f"crashed its process while {doing}: {self._obituary()}")
+        self._trim_log()
+        if kind == "error":
+            raise RenderError(answer)
+        return answer
+
+    def _ensure_started(self) -> None:
+        if self._closed:
+            raise RenderError("the render pool is closed")
+        if self._child is not None and self._child.poll() is None:
+            return
+        if self._child is not None:
+            self._forget()
+        memory_file = tempfile.NamedTemporaryFile(prefix="dafxvae-", dir=memory_folder())  # noqa: SIM115
+        memory_file.truncate(PAGE_BYTES)
+        self._memory = mmap.mmap(memory_file.fileno(), PAGE_BYTES)
+        self._memory_file = memory_file
+        self._log = tempfile.TemporaryFile(mode="a+b")  # noqa: SIM115  what plugins print; kept for an obituary
+        root = str(Path(__file__).resolve().parents[2])
+        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH", "")])])
+        # A plain interpreter rather than multiprocessing's spawn, which would import the caller's main module again.
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "dafxvae.effects.worker", memory_file.name, str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends the child
+        )
+        self.num_started += 1
+        self._replies = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(self._child.stdout, self._replies), daemon=True).start()
+        self._ask(("hello",), self.limits.load_sec, "starting")
+
+    def _sized(self, num_bytes: int) -> mmap.mmap:
+        """The shared memory, grown to at least `num_bytes`; the child follows by the size in the message."""
+        assert self._memory is not None
+        if len(self._memory) < num_bytes:
+            num_bytes = -(-num_bytes // PAGE_BYTES) * PAGE_BYTES
+            self._memory_file.truncate(num_bytes)
+            self._memory = mmap.mmap(self._memory_file.fileno(), num_bytes)  # views of the old one keep it alive
+        return self._memory
+
+    def _obituary(self) -> str:
+        """How the child ended, and the last thing it printed."""
+        assert self._child is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout=5.0)
+        code = self._child.returncode
+        how = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+        self._log.seek(0)
+        printed = self._log.read()[-2000:].decode(errors="replace").strip().splitlines()
+        self._forget()
+        return f"{how}; it last printed: {printed[-1]}" if printed else how
+
+    def _trim_log(self) -> None:
+        if os.fstat(self._log.fileno()).st_size > MAX_LOG_BYTES:
+            self._log.truncate(0)
+
+    def kill(self) -> None:
+        """Ends the child at once; any thread may call it."""
+        child = self._child
+        if child is not None and child.poll() is None:
+            child.kill()
+
+    def _forget(self) -> None:
+        """Frees what belonged to a child that is gone."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            assert child.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.close()
+            self._memory_file.close()
+            self._log.close()
+        self._known.clear()
+        self._memory = None
+
+    def close(self) -> None:
+        """Ends the child, and for good."""
+        self._closed = True
+        self._forget()
+
+
+class ProcessLost(RenderError):
+    """The child crashed or had to be killed."""
+
+
+def views(memory: mmap.mmap, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Input and output of a render in the shared memory, float32 `[T, C]` each."""
+    count = shape[0] * shape[1]
+    source = np.frombuffer(memory, np.float32, count, HEADER_BYTES).reshape(shape)
+    rendered = np.frombuffer(memory, np.float32, count, HEADER_BYTES + 4 * count).reshape(shape)
+    return source, rendered
+
+
+def send(stream: Any, message: Any) -> None:
+    """Writes one message, its length first."""
+    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    stream.write(LENGTH.pack(len(data)) + data)
+    stream.flush()
+
+
+def receive(stream: Any) -> Any:
+    """Reads one message.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        raise EOFError
+    return pickle.loads(stream.read(LENGTH.unpack(head)[0]))
+
+
+def _read(stream: Any, replies: queue.SimpleQueue[Any]) -> None:
+    """Thread of one child: moves its replies to a queue, which can be waited on with a time limit everywhere."""
+    with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError), stream:
+        while True:
+            replies.put(receive(stream))
+    replies.put(("lost", None))
