@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from jax import Array
 from ml_collections import ConfigDict
 
 from dafxvae import __version__
+from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.data.pairs import fixed_pairs, iterate, make_pairs
 from dafxvae.effects.bank import EffectBank, open_bank
@@ -47,7 +48,7 @@ class Pairs(NamedTuple):
     test: PairBatch | None
 
 
-def build_corpus(config: ConfigDict) -> Corpus:
+def build_corpus(config: Config) -> Corpus:
     """The user's folder, or the embedded corpus; prepared at first use."""
     return open_corpus(
         folder=config.data.folder or None,
@@ -58,23 +59,23 @@ def build_corpus(config: ConfigDict) -> Corpus:
     )
 
 
-def build_bank(config: ConfigDict, effects: Iterable[str]) -> EffectBank:
+def build_bank(config: Config, effects: Iterable[str]) -> EffectBank:
     """Effects over one pool of workers."""
     return open_bank(list(effects), num_workers=config.num_workers or None)
 
 
-def build_f(config: ConfigDict) -> SpectrogramVAE:
+def build_f(config: Config) -> SpectrogramVAE:
     """f and its decoder, from a configuration's part `f`."""
     return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS})
 
 
-def build_g(config: ConfigDict, f: SpectrogramVAE, num_params: int, num_effects: int) -> ControllerVAE:
+def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_effects: int) -> ControllerVAE:
     """g and its decoder for a bank of `num_effects` effects with `num_params` parameters together."""
     joint_size = 2 * encoding_size(f.latent_dim)
     return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_effects)
 
 
-def describe_encoders(config: ConfigDict, bank: EffectBank) -> dict[str, Any]:
+def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
     """What is stored with f and g: enough to build them again, and to tell whether they are the ones asked for."""
     return {
         "kind": "encoders",
@@ -96,7 +97,7 @@ def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encode
     return Encoders(f, g, variables, metadata)
 
 
-def build_pairs(config: ConfigDict, stage: str, corpus: Corpus, bank: EffectBank, num_test_pairs: int = 0) -> Pairs:
+def build_pairs(config: Config, stage: str, corpus: Corpus, bank: EffectBank, num_test_pairs: int = 0) -> Pairs:
     """The pairs of a stage. Training, validation and test pairs come from different recordings, never the same clip."""
     common = {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode}
     train = make_pairs(
@@ -111,7 +112,7 @@ def build_pairs(config: ConfigDict, stage: str, corpus: Corpus, bank: EffectBank
     return Pairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
 
 
-def _calibrate(config: ConfigDict, pairs: Any, measure: Callable[[PairBatch], Array]) -> tuple[Array, Array]:
+def _calibrate(config: Config, pairs: Any, measure: Callable[[PairBatch], Array]) -> tuple[Array, Array]:
     """Mean and deviation of the last axis of `measure` over the first training batches: fixed from then on."""
     values = np.concatenate(
         [
@@ -123,7 +124,7 @@ def _calibrate(config: ConfigDict, pairs: Any, measure: Callable[[PairBatch], Ar
 
 
 def _make_stage(
-    config: ConfigDict, name: str, pairs: Pairs, params: Any, frozen: Any, objective: Objective, **hooks: Any
+    config: Config, name: str, pairs: Pairs, params: Any, frozen: Any, objective: Objective, **hooks: Any
 ) -> Stage:
     optimizer = make_optimizer(config[name])
 
@@ -143,11 +144,11 @@ def _make_stage(
     )
 
 
-def _init_key(config: ConfigDict, name: str) -> Array:
+def _init_key(config: Config, name: str) -> Array:
     return jax.random.fold_in(jax.random.key(config.seed), stream_id(f"{name}/init"))
 
 
-def build_encoder_stage(config: ConfigDict, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
+def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
     """Stage f, and the constants that belong to f's variables."""
     f = build_f(config.f)
     head = SettingsHead(config.f.head_width, bank.num_params, len(bank.names))
@@ -164,7 +165,7 @@ def build_encoder_stage(config: ConfigDict, pairs: Pairs, bank: EffectBank, **ho
 
 
 def build_controller_stage(
-    config: ConfigDict, pairs: Pairs, bank: EffectBank, f_variables: Any, **hooks: Any
+    config: Config, pairs: Pairs, bank: EffectBank, f_variables: Any, **hooks: Any
 ) -> tuple[Stage, Any]:
     """Stage g over a frozen f, and the constants that belong to g's variables."""
     f = build_f(config.f)
@@ -182,7 +183,7 @@ def build_controller_stage(
 
 
 def build_decoder_stage(
-    config: ConfigDict, pairs: Pairs, bank: EffectBank, encoders: Encoders, clock: Clock, **hooks: Any
+    config: Config, pairs: Pairs, bank: EffectBank, encoders: Encoders, clock: Clock, **hooks: Any
 ) -> Stage:
     """Stage h over frozen f and g, through the one effect of `bank`."""
     host = bank.hosts[0]
@@ -195,7 +196,7 @@ def build_decoder_stage(
     return _make_stage(config, "h", pairs, params, encoders.variables, objective, **hooks)
 
 
-def build_h(config: ConfigDict, num_params: int) -> ControllerDecoder:
+def build_h(config: Config, num_params: int) -> ControllerDecoder:
     """h for an effect of `num_params` parameters."""
     return ControllerDecoder(tuple(config.h.widths), num_params)
 
@@ -207,8 +208,6 @@ def build_predict(encoders: Encoders, h: ControllerDecoder, sample_rate: int) ->
     def predict(params: Any, dry: Array, reference: Array) -> Array:
         joint = objectives.joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
         z = encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode)
-        unit_params = h.apply({"params": params}, z)
-        assert isinstance(unit_params, Array)
-        return unit_params
+        return cast(Array, h.apply({"params": params}, z))
 
     return predict

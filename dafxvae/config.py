@@ -5,10 +5,13 @@ attributes only; every key that exists stands here.
 """
 
 from collections.abc import Collection
+from typing import Any
 
 from ml_collections import ConfigDict
 
 from dafxvae.errors import UserError
+
+Config = Any  # a resolved ConfigDict (or a part of one); its own stubs make every attribute a union of all types
 
 PRETRAINING_BANK = (
     "Reverb",
@@ -113,7 +116,7 @@ def base_config() -> ConfigDict:
     )
 
 
-def resolve_preset(config: ConfigDict, overridden: Collection[str] = ()) -> ConfigDict:
+def resolve_preset(config: Config, overridden: Collection[str] = ()) -> Config:
     """A copy of `config` with its preset's values, except for the keys that the user has set by hand.
 
     Args:

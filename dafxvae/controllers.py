@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae import __version__, build
+from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.weights import fingerprint, load_weights, save_weights
 
@@ -21,7 +22,7 @@ class Controller(NamedTuple):
     sample_rate: int
     encoders: build.Encoders
     params: Any  # of h
-    config: ConfigDict
+    config: Config
 
     def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Settings that give each input the style of its reference; deterministic.
@@ -43,7 +44,7 @@ class Controller(NamedTuple):
 
 
 def save_controller(
-    path: Path, params: Any, parameters: tuple[str, ...], encoders: build.Encoders, config: ConfigDict
+    path: Path, params: Any, parameters: tuple[str, ...], encoders: build.Encoders, config: Config
 ) -> None:
     """Writes h with the fingerprint of the f and g that it was trained on.
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 from rich.console import Console
 
 from dafxvae import __version__, build, showing
+from dafxvae.config import Config
 from dafxvae.controllers import load_controller, load_encoders, save_controller
 from dafxvae.data.corpus import Corpus
 from dafxvae.errors import UserError
@@ -34,7 +34,7 @@ def describe_run() -> dict[str, str]:
     return {"dafxvae": __version__, "python": platform.python_version(), "device": device} | versions
 
 
-def claim_workdir(config: ConfigDict, workdir: Path) -> None:
+def claim_workdir(config: Config, workdir: Path) -> None:
     """Writes the resolved config into the workdir, or checks that the run there has the same one.
 
     Raises:
@@ -72,7 +72,7 @@ def stored_encoders_path(name: str) -> Path:
     return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"
 
 
-def check_encoders(encoders: build.Encoders, config: ConfigDict, path: Path) -> None:
+def check_encoders(encoders: build.Encoders, config: Config, path: Path) -> None:
     """Raises UserError when stored f and g are not the ones that the configuration describes."""
     asked = {"sample_rate": config.sample_rate, "f": config.f.to_dict(), "g": config.g.to_dict()}
     flat_asked = dict(_flatten(json.loads(json.dumps(asked))))
@@ -90,7 +90,7 @@ def check_encoders(encoders: build.Encoders, config: ConfigDict, path: Path) -> 
 
 
 def ensure_encoders(
-    config: ConfigDict, workdir: Path, corpus: Corpus, cadence: Cadence, devices: list, console: Console
+    config: Config, workdir: Path, corpus: Corpus, cadence: Cadence, devices: list, console: Console
 ) -> build.Encoders:
     """f and g: the workdir's, else the stored ones of the config's name, else trained now and stored by that name."""
     path, stored = workdir / "encoders.safetensors", stored_encoders_path(config.pretrained)
@@ -109,7 +109,7 @@ def ensure_encoders(
 
 
 def pretrain(
-    config: ConfigDict, workdir: Path, corpus: Corpus, cadence: Cadence, devices: list
+    config: Config, workdir: Path, corpus: Corpus, cadence: Cadence, devices: list
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Stages f and g on the bank of effects; returns their variables and metadata."""
     with build.build_bank(config, config.bank) as bank:
@@ -126,7 +126,7 @@ def pretrain(
 
 
 def train_controller(
-    config: ConfigDict, workdir: Path, corpus: Corpus, encoders: build.Encoders, cadence: Cadence, devices: list
+    config: Config, workdir: Path, corpus: Corpus, encoders: build.Encoders, cadence: Cadence, devices: list
 ) -> dict[str, Any]:
     """Stage h through the real effect; stores the controller, reads it back and scores it on the test recordings."""
     path = workdir / "controller.safetensors"
@@ -144,7 +144,7 @@ def train_controller(
     return results
 
 
-def train_and_evaluate(config: ConfigDict, workdir: Path, console: Console | None = None) -> dict[str, Any]:
+def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, Any]:
     """Runs or resumes the whole job of a resolved configuration.
 
     Args:

@@ -1,15 +1,16 @@
 """What a stage puts into TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from ml_collections import ConfigDict
 
 from dafxvae import build
+from dafxvae.config import Config
 from dafxvae.effects.bank import EffectBank
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.encoder import EncoderOutput
 from dafxvae.pictures import frame_panels, spectrogram_panels
 from dafxvae.training.stage import Show
 from dafxvae.training.state import TrainState
@@ -17,7 +18,7 @@ from dafxvae.training.writer import Writer
 from dafxvae.types import PairBatch
 
 
-def show_reconstructions(config: ConfigDict, batch: PairBatch, constants: dict) -> Show:
+def show_reconstructions(config: Config, batch: PairBatch, constants: dict) -> Show:
     """Stage f: log-mel frames of references beside their reconstructions."""
     f = build.build_f(config.f)
     keys = jax.random.split(jax.random.key(config.seed), config.eval.num_media)
@@ -25,7 +26,7 @@ def show_reconstructions(config: ConfigDict, batch: PairBatch, constants: dict) 
 
     def show(state: TrainState, writer: Writer) -> None:
         variables = {"params": state.params["f"], "constants": constants}
-        output = f.apply(variables, jnp.asarray(clips), config.sample_rate, keys, method=SpectrogramVAE.__call__)
+        output = cast(EncoderOutput, f.apply(variables, jnp.asarray(clips), config.sample_rate, keys))
         for i, (data, reconstruction) in enumerate(zip(output.log_mel, output.reconstruction)):
             panels = {"log-mel": np.asarray(data), "reconstruction": np.asarray(reconstruction)}
             writer.image(int(state.step), f"f/reconstruction/{i}", frame_panels(panels))
@@ -33,7 +34,7 @@ def show_reconstructions(config: ConfigDict, batch: PairBatch, constants: dict) 
     return show
 
 
-def show_transfers(config: ConfigDict, batch: PairBatch, bank: EffectBank, encoders: build.Encoders) -> Show:
+def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: build.Encoders) -> Show:
     """Stage h: input, reference, output and target to hear and see, and true beside predicted settings."""
     parameters = bank.hosts[0].parameters
     predict: Callable = build.build_predict(encoders, build.build_h(config, bank.num_params), config.sample_rate)

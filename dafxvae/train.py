@@ -44,7 +44,7 @@ def main() -> None:
     """Entry point."""
     # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
     os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
-    logging.set_verbosity(logging.WARNING)
+    logging.set_verbosity(logging.ERROR)
     run_cli(lambda: train(sys.argv))
 
 

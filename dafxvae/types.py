@@ -19,7 +19,7 @@ Audio is float32 `[B, T, C]`, nominally in [-1, 1]. `unit_params` are settings n
 same settings in physical units.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -41,13 +41,13 @@ class RenderVariants(Protocol):
 
 
 class PairBatch(NamedTuple):
-    """Training pairs; numpy on the host, moved to the device whole. Target and reference share their settings."""
+    """Training pairs: numpy arrays on the host, jax arrays in a step. Target and reference share their settings."""
 
-    dry: np.ndarray  # [B, T, C] the input recording
-    target: np.ndarray  # [B, T, C] the input through the settings: what the output should be
-    reference: np.ndarray  # [B, T, C] another recording through the same settings
-    effect: np.ndarray  # [B] int32, index of the effect in the bank
-    unit_params: np.ndarray  # [B, K] true settings; K counts the parameters of the whole bank
-    mask: np.ndarray  # [B, K] float32, 1 where the parameter belongs to the example's effect
-    valid: np.ndarray  # [B] float32, 0 where a render failed
-    item: np.ndarray  # [B] int64, global index of the example: seeds its random key
+    dry: Any  # [B, T, C] the input recording
+    target: Any  # [B, T, C] the input through the settings: what the output should be
+    reference: Any  # [B, T, C] another recording through the same settings
+    effect: Any  # [B] int32, index of the effect in the bank
+    unit_params: Any  # [B, K] true settings; K counts the parameters of the whole bank
+    mask: Any  # [B, K] float32, 1 where the parameter belongs to the example's effect
+    valid: Any  # [B] float32, 0 where a render failed
+    item: Any  # [B] int64, global index of the example: seeds its random key

@@ -17,7 +17,7 @@ from dafxvae.models.vae import Posterior, sample
 LEVEL_QUANTILES = (0.1, 0.5, 0.9)
 NUM_LEVELS = 2 + len(LEVEL_QUANTILES)
 LEVEL_CENTRE_DB, LEVEL_SCALE_DB = -24.0, 12.0  # fixed: brings programme levels to about [-2, 2]
-MEL_FLOOR = 1e-7  # added to the mel power before the logarithm (-70 dB re a full-scale bin mean)
+MEL_FLOOR = 1e-9  # added to the mel power before the logarithm: -90 dB re a full-scale sine in every bin
 
 
 class EncoderOutput(NamedTuple):
@@ -119,10 +119,11 @@ class SpectrogramVAE(nn.Module):
     def log_mel(self, audio: Array, sample_rate: int) -> Array:
         """Natural logarithm of the mel power spectrogram, mean over channels; `[B, T, C] -> [B, N, F]`.
 
-        Window energy is normalised, so that a rate only changes the sampling, not the level.
+        A full-scale sine has power 1 in its bin at any window length, so that a rate only changes the sampling, not
+        the level.
         """
         window, hop = self.frame_samples(sample_rate)
-        power = dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), window, hop).mean(1) / window
+        power = dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), window, hop).mean(1) * (4.0 / window) ** 2
         filters = dsp.mel_filterbank(sample_rate, window, self.num_mels, 20.0, self.high_hz)
         return jnp.log(power @ filters + MEL_FLOOR)
 

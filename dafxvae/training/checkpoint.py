@@ -1,7 +1,7 @@
 """Checkpoints of a stage by orbax: the latest and the best, written in the background, atomically."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -57,7 +57,7 @@ class Checkpoints:
     def restore(self, step: int, template: TrainState) -> TrainState:
         """The state saved at `step`, in the structure, shapes and types of `template`."""
         abstract: Any = jax.tree.map(np.asarray, template)
-        return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        return cast(TrainState, self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
 
     def close(self) -> None:
         """Waits for writes under way."""

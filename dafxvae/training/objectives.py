@@ -1,16 +1,22 @@
 """What each stage minimises: f and g by their beta-VAEs, h by the sound that its settings make."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax.numpy as jnp
 import optax
 from jax import Array
-from ml_collections import ConfigDict
 
+from dafxvae.config import Config
 from dafxvae.gradients.estimators import EffectLoss
-from dafxvae.models.controller import ControllerDecoder, ControllerVAE, SettingsHead, SettingsPrediction
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.controller import (
+    ControllerDecoder,
+    ControllerOutput,
+    ControllerVAE,
+    SettingsHead,
+    SettingsPrediction,
+)
+from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE
 from dafxvae.models.vae import gaussian_nll, kl_per_dimension, sum_per_example
 from dafxvae.training.steps import Objective, ObjectiveOutput
 from dafxvae.types import PairBatch
@@ -21,8 +27,7 @@ EffectLossFn = Callable[[Array, Array, Array, Array], EffectLoss]
 def joint_encoding(f: SpectrogramVAE, f_variables: Any, dry: Array, reference: Array, sample_rate: int) -> Array:
     """f on both recordings with the same weights, side by side; `[B, 2E]`."""
     clips = jnp.concatenate([dry, reference])
-    encodings = f.apply(f_variables, clips, sample_rate, method=SpectrogramVAE.encode)
-    assert isinstance(encodings, Array)
+    encodings = cast(Array, f.apply(f_variables, clips, sample_rate, method=SpectrogramVAE.encode))
     return jnp.concatenate(jnp.split(encodings, 2), axis=-1)
 
 
@@ -35,7 +40,7 @@ def settings_loss(prediction: SettingsPrediction, batch: PairBatch) -> tuple[Arr
     return error + identity, {"settings_mse": mean_square, "effect_accuracy": correct}
 
 
-def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: ConfigDict, sample_rate: int) -> Objective:
+def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config, sample_rate: int) -> Objective:
     """Stage f: the beta-ELBO of dry, target and reference spectrograms, per spectrogram cell, plus the settings.
 
     A spectrogram explains most of itself by what was played. The settings head, thrown away afterwards, asks that the
@@ -47,13 +52,13 @@ def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config
         variables = {"params": params["f"], **frozen["f"]}
         size = batch.dry.shape[0]
         clips = jnp.concatenate([batch.dry, batch.target, batch.reference])
-        output = f.apply(variables, clips, sample_rate, jnp.concatenate([keys] * 3))
+        output = cast(EncoderOutput, f.apply(variables, clips, sample_rate, jnp.concatenate([keys] * 3)))
         cells = output.log_mel.shape[1] * output.log_mel.shape[2]
         nll = gaussian_nll(output.log_mel, output.reconstruction).reshape(3, size).mean(0)
         kl = sum_per_example(kl_per_dimension(output.posterior)).reshape(3, size).mean(0)
         dry, _, reference = jnp.split(output.encoding, 3)
         prediction = head.apply({"params": params["head"]}, jnp.concatenate([dry, reference], axis=-1))
-        settings, metrics = settings_loss(prediction, batch)
+        settings, metrics = settings_loss(cast(SettingsPrediction, prediction), batch)
         elbo = (nll + config.beta * kl) / cells
         metrics |= {"nll_per_cell": nll / cells, "kl_nats": kl}
         return ObjectiveOutput(elbo + config.settings_weight * settings, batch.valid, metrics)
@@ -61,13 +66,13 @@ def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config
     return objective
 
 
-def make_controller_objective(f: SpectrogramVAE, g: ControllerVAE, config: ConfigDict, sample_rate: int) -> Objective:
+def make_controller_objective(f: SpectrogramVAE, g: ControllerVAE, config: Config, sample_rate: int) -> Objective:
     """Stage g: the beta-ELBO of the standardised joint encoding, per element, plus the settings read off the latent."""
 
     def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:
         del step
         joint = joint_encoding(f, frozen["f"], batch.dry, batch.reference, sample_rate)
-        output = g.apply({"params": params, **frozen["g"]}, joint, keys)
+        output = cast(ControllerOutput, g.apply({"params": params, **frozen["g"]}, joint, keys))
         nll, kl = gaussian_nll(output.joint, output.reconstruction), sum_per_example(kl_per_dimension(output.posterior))
         settings, metrics = settings_loss(output.settings, batch)
         elbo = (nll + config.beta * kl) / joint.shape[-1]
@@ -82,7 +87,7 @@ def make_decoder_objective(
     g: ControllerVAE,
     h: ControllerDecoder,
     effect_loss: EffectLossFn,
-    config: ConfigDict,
+    config: Config,
     sample_rate: int,
 ) -> Objective:
     """Stage h: the audio loss of the effect's output, and the known settings as a warm start that fades.
@@ -100,7 +105,7 @@ def make_decoder_objective(
             joint_encoding(f, frozen["f"], batch.dry, batch.reference, sample_rate),
             method=ControllerVAE.encode,
         )
-        unit_params = h.apply({"params": params}, z)
+        unit_params = cast(Array, h.apply({"params": params}, z))
         audio = effect_loss(batch.dry, unit_params, keys, batch.target)
         settings = jnp.mean((unit_params - batch.unit_params) ** 2, axis=-1)
         metrics = {**audio.terms, "audio_loss": audio.loss, "settings_mse": settings}

@@ -13,9 +13,10 @@ import numpy as np
 from dafxvae.errors import UserError
 
 AXIS = "devices"
+Devices = list[Any]  # of jax.Device, which type checkers take for a variable
 
 
-def local_devices(num_devices: int) -> list[jax.Device]:
+def local_devices(num_devices: int) -> Devices:
     """The first `num_devices` local devices; all of them for 0.
 
     Raises:
@@ -33,13 +34,13 @@ def check_batch_size(batch_size: int, num_devices: int) -> None:
         raise UserError(f"batch_size {batch_size} is not a multiple of the {num_devices} devices: choose one that is")
 
 
-def compile_step(step: Callable, devices: list[jax.Device], *, donate_state: bool = False) -> Callable:
+def compile_step(step: Callable, devices: Devices, *, donate_state: bool = False) -> Callable:
     """`step(state, frozen, batch)` on every device at once; state and frozen replicated, batch sharded (`[D, B/D]`)."""
     donate = (0,) if donate_state else ()
     return jax.pmap(step, axis_name=AXIS, devices=devices, donate_argnums=donate)
 
 
-def replicate(tree: Any, devices: list[jax.Device]) -> Any:
+def replicate(tree: Any, devices: Devices) -> Any:
     """A copy of every leaf for each device, as a leading axis D."""
     return jax.tree.map(lambda leaf: jnp.stack([leaf] * len(devices)), tree)
 
@@ -49,7 +50,7 @@ def unreplicate(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[0], tree)
 
 
-def shard(batch: Any, devices: list[jax.Device]) -> Any:
+def shard(batch: Any, devices: Devices) -> Any:
     """Splits the leading axis of every numpy leaf: `[B, ...] -> [D, B/D, ...]`."""
     return jax.tree.map(lambda leaf: np.reshape(leaf, (len(devices), -1, *np.shape(leaf)[1:])), batch)
 

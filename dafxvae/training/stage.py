@@ -113,7 +113,7 @@ def make_progress() -> Progress:
     )
 
 
-def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices: list[jax.Device]) -> dict[str, float]:
+def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices: parallel.Devices) -> dict[str, float]:
     """Means over the fixed held-out batches."""
     results = [
         jax.device_get(parallel.unreplicate(eval_step(state, frozen, parallel.shard(batch, devices))))
@@ -124,7 +124,7 @@ def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices
     return values
 
 
-def run_stage(stage: Stage, directory: Path, cadence: Cadence, devices: list[jax.Device], clock: Clock) -> TrainState:
+def run_stage(stage: Stage, directory: Path, cadence: Cadence, devices: parallel.Devices, clock: Clock) -> TrainState:
     """Trains a stage, resuming where its folder says, and returns its best state (numpy leaves).
 
     Args:
@@ -165,7 +165,7 @@ def _train(
     log: Log,
     stop: StopRequest,
     cadence: Cadence,
-    devices: list[jax.Device],
+    devices: parallel.Devices,
     clock: Clock,
 ) -> None:
     """The loop itself: from `start` to the stage's last step."""

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 from jax import Array
-from ml_collections import ConfigDict
+
+from dafxvae.config import Config
 
 
 class TrainState(struct.PyTreeNode):
@@ -18,7 +19,7 @@ class TrainState(struct.PyTreeNode):
     opt_state: optax.OptState
 
 
-def make_optimizer(config: ConfigDict) -> optax.GradientTransformation:
+def make_optimizer(config: Config) -> optax.GradientTransformation:
     """Adam with a clipped global norm and a linear warm-up, then a cosine to zero.
 
     Args:
