@@ -55,7 +55,7 @@ def make_effect(
     """
     if estimator.level != "audio":
         raise ValueError('an estimator of level "loss" needs make_effect_loss')
-    core = effect_core(make_bridge(render, log), estimator.is_two_sided, checked(audio_gradient))
+    core = effect_core(make_bridge(render, log), checked(audio_gradient))
 
     def effect(audio: Array, unit_params: Array, keys: Array) -> Array:
         return core(audio, unit_params, *draw_probes(estimator, unit_params, keys))
@@ -87,9 +87,9 @@ def make_effect_loss(
     """
     bridge = make_bridge(render, log)
     if estimator.level == "loss":
-        core = loss_core(bridge, loss_fn, estimator.is_two_sided, checked(audio_gradient))
+        core = loss_core(bridge, loss_fn, checked(audio_gradient))
     else:
-        effect = effect_core(bridge, estimator.is_two_sided, checked(audio_gradient))
+        effect = effect_core(bridge, checked(audio_gradient))
 
         def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array) -> EffectLoss:
             return score(loss_fn, effect(audio, unit_params, perturbed, weights), target)
@@ -121,7 +121,7 @@ def score(loss_fn: LossFn, output: Array, target: Array) -> EffectLoss:
     return EffectLoss(loss, terms, output, valid.astype(jnp.float32))
 
 
-def effect_core(bridge: Bridge, two_sided: bool, audio_gradient: AudioGradient) -> Callable[..., Array]:
+def effect_core(bridge: Bridge, audio_gradient: AudioGradient) -> Callable[..., Array]:
     """`(audio, unit_params, perturbed settings, weights) -> output` with differences of renders as its gradient."""
 
     @jax.custom_vjp
@@ -135,17 +135,15 @@ def effect_core(bridge: Bridge, two_sided: bool, audio_gradient: AudioGradient) 
     def backward(residuals: tuple, upstream: Array) -> tuple:
         variants, weights = residuals
         worked = rendered(variants)
-        changes = jnp.sum(upstream[:, None] * differences(variants, two_sided), axis=(2, 3))
+        changes = jnp.sum(upstream[:, None] * differences(variants, weights.shape[1]), axis=(2, 3))
         through = jnp.where(worked[:, :1, None], upstream, 0.0) if audio_gradient == "straight_through" else None
-        return through, combine(weights, changes, worked, two_sided), None, None
+        return through, combine(weights, changes, worked), None, None
 
     core.defvjp(forward, backward)
     return core
 
 
-def loss_core(
-    bridge: Bridge, loss_fn: LossFn, two_sided: bool, audio_gradient: AudioGradient
-) -> Callable[..., EffectLoss]:
+def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) -> Callable[..., EffectLoss]:
     """`(audio, unit_params, perturbed settings, weights, target) -> EffectLoss` with differences of losses."""
 
     @jax.custom_vjp
@@ -164,12 +162,12 @@ def loss_core(
     def backward(residuals: tuple, upstream: EffectLoss) -> tuple:
         losses, terms, valid, weights, kept = residuals
         weighted = jax.tree.map(
-            lambda cotangent, value: cotangent[:, None] * differences(value, two_sided),
+            lambda cotangent, value: cotangent[:, None] * differences(value, weights.shape[1]),
             (upstream.loss, upstream.terms),
             (losses, terms),
         )
         changes = jnp.stack(jax.tree.leaves(weighted)).sum(axis=0)
-        gradient = combine(weights, changes, valid > 0, two_sided)
+        gradient = combine(weights, changes, valid > 0)
         if kept is None:
             return None, gradient, None, None, None
         output, target = kept
@@ -182,11 +180,22 @@ def loss_core(
     return core
 
 
-def differences(values: Array, two_sided: bool) -> Array:
-    """Differences along the axis of variants, `[B, R, ...] -> [B, S, ...]`."""
-    if two_sided:
-        return values[:, 1::2] - values[:, 2::2]
-    return values[:, 1:] - values[:, :1]
+def differences(values: Array, num_probes: int) -> Array:
+    """Differences along the axis of variants: forward, then two-sided probes (two rows each), then one-sided ones.
+
+    Args:
+        values: `[B, R, ...]`.
+        num_probes: S; with R - 1 rows for S differences, R - 1 - S of them are two-sided.
+
+    Returns:
+        `[B, S, ...]`.
+    """
+    pairs = values.shape[1] - 1 - num_probes
+    between = values[:, 1 : 2 * pairs + 1 : 2] - values[:, 2 : 2 * pairs + 1 : 2]
+    if pairs == num_probes:
+        return between
+    from_forward = values[:, 2 * pairs + 1 :] - values[:, :1]
+    return jnp.concatenate([between, from_forward], axis=1) if pairs else from_forward
 
 
 def rendered(output: Array) -> Array:
@@ -194,18 +203,18 @@ def rendered(output: Array) -> Array:
     return jnp.isfinite(output[..., 0, 0])
 
 
-def combine(weights: Array, changes: Array, worked: Array, two_sided: bool) -> Array:
+def combine(weights: Array, changes: Array, worked: Array) -> Array:
     """Gradient from differences; zero from a probe with a failed render, and for a failed forward render.
 
     Args:
         weights: `[B, S, K]`.
         changes: `[B, S]` of the scalar that is differentiated.
         worked: bool `[B, R]`, by variant.
-        two_sided: whether a probe owns two variants.
 
     Returns:
         `[B, K]`.
     """
-    both = worked[:, 1::2] & worked[:, 2::2] if two_sided else worked[:, 1:]
-    kept = jnp.where(both & worked[:, :1], changes, 0.0)
-    return jnp.sum(jnp.where(worked[:, :1, None], weights, 0.0) * kept[..., None], axis=1)
+    lost = differences(jnp.where(worked, 0.0, jnp.nan), weights.shape[1])  # NaN where either render failed
+    kept = jnp.isfinite(lost) & worked[:, :1]
+    changes = jnp.where(kept, changes, 0.0)
+    return jnp.sum(jnp.where(worked[:, :1, None], weights, 0.0) * changes[..., None], axis=1)

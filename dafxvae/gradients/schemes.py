@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from dafxvae.gradients import probes as draw
+from dafxvae.gradients.discrete import Discrete, draw_discrete
 
 Name = Literal["spsa", "spsa_one_sided", "orthogonal", "finite_difference"]
 Level = Literal["audio", "loss"]
@@ -31,6 +32,8 @@ class Estimator:
         two_sided: for the last two names: two renders a probe about the settings, so no second-order bias.
         blocks: for "orthogonal": numbers of parameters of the consecutive effects of a chain; a direction then moves
             one effect only, and the host renders what comes before it once. Empty: one block.
+        discrete: switches, choices and stepped knobs among the parameters; they get probes of their own (level "loss"
+            only: the loss is no straight line between two values). None: all parameters are continuous.
     """
 
     name: Name = "spsa"
@@ -39,6 +42,7 @@ class Estimator:
     level: Level = "audio"
     two_sided: bool = False
     blocks: tuple[int, ...] = ()
+    discrete: Discrete | None = None
 
     def __post_init__(self) -> None:
         steps = np.atleast_1d(np.asarray(self.step_size, np.float64))
@@ -48,6 +52,8 @@ class Estimator:
             raise ValueError(f"{self.name}: num_probes is {self.num_probes}, must be at least 1")
         if not ((steps >= 0) & (steps <= 0.5)).all() or not steps.any():
             raise ValueError(f"step_size {self.step_size}: must be in (0, 0.5] (0 holds a parameter still)")
+        if self.level == "audio" and self.discrete is not None and self.discrete.indices:
+            raise ValueError('discrete parameters need level "loss": the loss is no straight line between two values')
 
     @property
     def is_two_sided(self) -> bool:
@@ -55,22 +61,26 @@ class Estimator:
         return self.name == "spsa" or (self.two_sided and self.name != "spsa_one_sided")
 
     def steps(self, num_params: int) -> np.ndarray:
-        """Step size of each parameter; float32 `[K]`."""
+        """Step size of each parameter, 0 for the discrete ones; float32 `[K]`."""
         steps = np.asarray(self.step_size, np.float32)
         if steps.ndim and steps.shape != (num_params,):
             raise ValueError(f"step_size has {steps.size} entries for {num_params} parameters")
-        return np.array(np.broadcast_to(steps, num_params))
+        steps = np.array(np.broadcast_to(steps, num_params))
+        if self.discrete is not None:
+            steps[[k for k, count in enumerate(self.discrete.num_values) if count]] = 0.0
+        return steps
 
     def probe_count(self, num_params: int) -> int:
-        """Number S of differences a step."""
-        if self.name in ("orthogonal", "finite_difference"):
-            moving = int((self.steps(num_params) > 0).sum())
+        """Number of differences a step that the continuous parameters take."""
+        moving = int((self.steps(num_params) > 0).sum())
+        if self.name in ("orthogonal", "finite_difference") or not moving:
             return min(self.num_probes or moving, moving)
         return self.num_probes
 
     def num_renders(self, num_params: int) -> int:
         """Renders an example and step, the forward one included."""
-        return 1 + self.probe_count(num_params) * (2 if self.is_two_sided else 1)
+        others = self.discrete.num_renders if self.discrete is not None else 0
+        return 1 + self.probe_count(num_params) * (2 if self.is_two_sided else 1) + others
 
 
 def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.Probes:
@@ -82,7 +92,7 @@ def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.P
         keys: typed PRNG keys `[B]`.
 
     Returns:
-        settings `[B, P, K]`, weights `[B, S, K]`.
+        settings `[B, P, K]`, weights `[B, S, K]`: P - S two-sided probes, two rows each, then one-sided ones.
     """
     num_params = unit_params.shape[-1]
     steps = estimator.steps(num_params)
@@ -94,7 +104,7 @@ def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.P
     same_block = jnp.asarray(blocks[moving][:, None] == blocks[moving][None, :])
     step = jnp.asarray(steps[moving])[None]
 
-    def one(key: Array, settings: Array) -> draw.Probes:
+    def continuous(key: Array, settings: Array) -> draw.Probes:
         at = settings[moving][None]
         if estimator.name == "spsa":
             found = draw.simultaneous(key, at, step, count)
@@ -106,6 +116,12 @@ def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.P
             found = draw.coordinates(key, at, step, count, estimator.two_sided)
         rows = jnp.broadcast_to(settings, (found.settings.shape[0], num_params)).at[:, moving].set(found.settings)
         return draw.Probes(rows, jnp.zeros((count, num_params)).at[:, moving].set(found.weights))
+
+    def one(key: Array, settings: Array) -> draw.Probes:
+        found = [continuous(key, settings)] if count else []
+        if estimator.discrete is not None and estimator.discrete.indices:
+            found.append(draw_discrete(jax.random.fold_in(key, 1), settings, estimator.discrete))
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
 
     centre = jnp.clip(jax.lax.stop_gradient(unit_params).astype(jnp.float32), 0.0, 1.0)
     return jax.tree.map(jax.lax.stop_gradient, jax.vmap(one)(keys, centre))
