@@ -17,7 +17,7 @@ CHOICES = np.array([0.3, -1.0, 2.0, 0.9])
 
 
 def gain(rows):
-    """What the box multiplies the audio with; it rounds discrete settings itself, as a host does. `[..., 4] -> [...]`."""
+    """What the box multiplies the audio with; it rounds settings itself, as a host does; `[..., 4] -> [...]`."""
     switch, knob, stepped, choice = np.moveaxis(np.asarray(rows, np.float64), -1, 0)
     index = np.floor(choice * 3 + 0.5).astype(int)
     return (0.5 + 0.8 * np.floor(switch + 0.5)) * (0.4 + knob) + np.floor(stepped * 4 + 0.5) ** 2 / 8 + CHOICES[index]
@@ -61,8 +61,8 @@ def test_exhaustive_is_exact_and_leaves_the_knobs_alone(name):
     expected = [partial_expectation(k) for k in (0, 2, 3)]
     np.testing.assert_allclose(found[[0, 2, 3]], expected, rtol=1e-4)
     settings = np.asarray(batch(1)[1][0], np.float64)
-    up, down = settings + [0, 1e-3, 0, 0], settings - [0, 1e-3, 0, 0]
-    np.testing.assert_allclose(found[1], (loss(up) - loss(down)) / 2e-3, rtol=1e-2)
+    nudge = np.array([0, 1e-3, 0, 0])
+    np.testing.assert_allclose(found[1], (loss(settings + nudge) - loss(settings - nudge)) / 2e-3, rtol=1e-2)
     assert estimator.num_renders(4) == 1 + (2 if name == "spsa" else 1) + 1 + 1 + 3
 
 
