@@ -74,7 +74,7 @@ class PluginProcess:
         """
         return self._ask(("describe", path, plugin), self.limits.load_sec, "loading it")
 
-    def find_method(self, unit: Any) -> str:
+    def find_method(self, unit: Any) -> tuple[Any, float]:
         """The plugin's way to pure renders; see `LoadedPlugin.find_method`.
 
         Raises:

@@ -81,7 +81,8 @@ def make_vst3(spec: EffectSpec, pool: RenderPool) -> Vst3Unit:
         channels=about["channels"],
         latency_samples=about["latency_samples"],
     )
-    return replace(unit, method=find_method(unit, pool))
+    method, residual = find_method(unit, pool)
+    return replace(unit, method=method, residual=residual)
 
 
 def _layout(
@@ -118,15 +119,15 @@ def describe(path: str, plugin: str | None, pool: RenderPool) -> dict[str, Any]:
     return result[0]
 
 
-def find_method(unit: Vst3Unit, pool: RenderPool) -> Method:
-    """The unit's way to pure renders; "none" if it has none, or fails while it is tried out."""
-    result: list[Any] = []
+def find_method(unit: Vst3Unit, pool: RenderPool) -> tuple[Method, float]:
+    """The unit's way to pure renders, and what difference it leaves; nan if the plugin fails while it is tried out."""
+    result: list[tuple[Method, float]] = []
 
     def task(worker: Worker) -> None:
         try:
             result.append(plugin_process(worker).find_method(unit))
         except RenderError:
-            result.append("none")  # its renders will fail likewise, be recorded, and stop the run if they go on
+            result.append(("reset", float("nan")))  # renders will fail likewise, be recorded, and stop a run in the end
 
     pool.run([task])
     return result[0]

@@ -58,7 +58,7 @@ class Worker:
             "version": str(plugin.instance.version),
         }
 
-    def find_method(self, unit: Vst3Unit) -> str:
+    def find_method(self, unit: Vst3Unit) -> tuple[str, float]:
         return self.plugin(unit.path, unit.spec.plugin).find_method(unit)
 
     def define(self, key: int, unit: Any) -> None:

@@ -1,0 +1,133 @@
+"""Every built-in: complete table, pure renders, finite at every rate, stereo as two channels."""
+
+import inspect
+
+import numpy as np
+import pedalboard
+import pytest
+
+from dafxvae.effects.builtins import BUILTINS, NOT_EFFECTS
+from dafxvae.effects.factory import open_host
+from dafxvae.effects.spec import EffectSpec
+from dafxvae.effects.units import make_builtin, process
+
+SAMPLE_RATES = (16000, 22050, 24000, 44100, 48000)
+IMPULSE = np.exp(-np.arange(2000) / 300).astype(np.float32) * np.random.default_rng(9).standard_normal(2000)
+
+
+@pytest.fixture(scope="module")
+def impulse_response(tmp_path_factory):
+    path = tmp_path_factory.mktemp("ir") / "room.wav"
+    with pedalboard.io.AudioFile(str(path), "w", 24000, 1) as file:
+        file.write((0.1 * IMPULSE).astype(np.float32)[None])
+    return str(path)
+
+
+@pytest.fixture(params=sorted(BUILTINS))
+def effect(request, impulse_response):
+    name = request.param
+    return f'{name}(impulse_response_filename="{impulse_response}")' if name == "Convolution" else name
+
+
+def clip(seed, num_samples=9000, channels=1):
+    rng = np.random.default_rng(seed)
+    audio = 0.2 * rng.standard_normal((1, num_samples, channels)).astype(np.float32)
+    audio[:, num_samples // 3 : num_samples // 2] = 0
+    return audio
+
+
+def test_the_table_holds_every_plugin_of_the_package():
+    classes = {
+        name
+        for name, value in vars(pedalboard).items()
+        if inspect.isclass(value) and issubclass(value, pedalboard.Plugin) and not name.startswith("_")
+    }
+    assert classes <= set(BUILTINS) | set(NOT_EFFECTS)
+    assert set(BUILTINS) <= classes
+
+
+@pytest.mark.parametrize("name", sorted(set(BUILTINS) - {"Convolution"}))
+def test_the_table_holds_every_parameter_with_pedalboards_default(name):
+    plugin = getattr(pedalboard, name)()
+    properties = {
+        key
+        for key in dir(type(plugin))
+        if isinstance(getattr(type(plugin), key), property) and key not in ("is_effect", "is_instrument")
+    }
+    parameters = {parameter.name: parameter for parameter in BUILTINS[name].parameters}
+    assert set(parameters) == properties
+    for key, parameter in parameters.items():
+        value = getattr(plugin, key)
+        value = getattr(value, "name", value)
+        assert parameter.show(parameter.default) == pytest.approx(value) or parameter.kind == "choice"
+        if parameter.kind == "choice":
+            assert parameter.show(parameter.default) == value
+            assert parameter.labels == tuple(type(getattr(plugin, key)).__members__)
+
+
+def test_renders_repeat_to_the_bit_in_any_order(effect):
+    """Between equal renders: other settings, audio, channels and rates, on the same and on the other worker."""
+    audio, other = clip(0), clip(1, 5000, 2)
+    with open_host(effect, num_workers=1) as one, open_host(effect, num_workers=2) as two:
+        unit = one.parameters.sample(np.random.default_rng(2), 4)
+        first = [one.render(audio, unit[i : i + 1], 24000) for i in range(4)]
+        for i in (3, 1, 1, 0, 2):
+            one.render(other, unit[::-1][i : i + 1], 16000)
+            np.testing.assert_array_equal(one.render(audio, unit[i : i + 1], 24000), first[i])
+        batch = two.render(np.repeat(audio, 8, axis=0), unit[[0, 1, 2, 3, 3, 2, 1, 0]], 24000)
+        np.testing.assert_array_equal(batch, np.concatenate(first + first[::-1]))
+        assert one.failures.count == two.failures.count == 0
+
+
+@pytest.mark.parametrize("sample_rate", SAMPLE_RATES)
+def test_extreme_and_random_settings_stay_finite(effect, sample_rate):
+    with open_host(effect, num_workers=1) as host:
+        num = len(host.parameters)
+        corners = np.random.default_rng(3).integers(0, 2, (6, num))
+        unit = np.concatenate(
+            [np.zeros((1, num)), np.ones((1, num)), corners, host.parameters.sample(np.random.default_rng(4), 6)]
+        )
+        out = host.render(np.repeat(clip(5, 3000), len(unit), axis=0), unit, sample_rate)
+        assert host.failures.last == ()
+        assert np.isfinite(out).all()
+        assert np.abs(out).max() < 100.0
+
+
+def test_fresh_instance_is_what_makes_reverb_pure():
+    """The reason for a fresh instance: a used one glides from its last settings, reset or not."""
+    unit = make_builtin(EffectSpec("Reverb"))
+    audio = clip(0)[0]
+    low, high = np.array([0.2, 0.1, 0.3, 0.8, 0.9]), np.array([0.9, 0.9, 0.9, 0.1, 0.1])
+    used = unit.instance(high, 24000)
+    process(used, audio, 24000)
+    for parameter, value in zip(unit.parameters, low, strict=True):
+        setattr(used, parameter.name, value)
+    assert not np.array_equal(process(used, audio, 24000), process(unit.instance(low, 24000), audio, 24000))
+
+
+def test_stereo_is_two_channels_not_two_items(effect):
+    """Left and right may be linked, but silence on the right stays quiet unless the effect crosses over."""
+    stereo = np.concatenate([clip(6), clip(7)], axis=2)
+    with open_host(effect, num_workers=1) as host:
+        out = host.render(stereo, host.parameters.default_unit[None], 24000)
+        again = host.render(stereo[..., ::-1].copy(), host.parameters.default_unit[None], 24000)
+        assert out.shape == stereo.shape
+        if effect != "Reverb":  # Freeverb's two sides are tuned apart
+            np.testing.assert_allclose(out, again[..., ::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("num_samples", "channels"), [(0, 1), (1, 1), (1, 2), (2, 2), (3, 2)])
+def test_tiny_clips_keep_their_shape(num_samples, channels):
+    audio = np.full((1, num_samples, channels), 0.5, np.float32)
+    audio[..., -1] *= 0.5
+    with open_host("Gain | Invert", num_workers=1) as host:
+        out = host.render(audio, np.full((1, 1), 0.5), 24000)
+    np.testing.assert_allclose(out, -audio)
+
+
+def test_latency_is_compensated():
+    """A lookahead limiter below its ceiling delays by its lookahead, were it not compensated."""
+    audio = 0.1 * clip(8)
+    with open_host("BrickwallLimiter(lookahead_ms=10) | Gain(gain_db=0)", num_workers=1) as host:
+        out = host.render(audio, host.parameters.default_unit[None], 24000)
+    np.testing.assert_allclose(out, audio, atol=1e-6)
