@@ -3,6 +3,7 @@
 Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3, aiff, opus and more.
 """
 
+import io
 import os
 import tempfile
 from pathlib import Path
@@ -146,6 +147,11 @@ def read_audio(
     return audio, rate
 
 
+def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
+    """Decodes an audio file held in memory: (float32 `[T, C]`, the sample rate in Hz)."""
+    return soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+
+
 def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a 16-bit file whole without conversion: int16 `[T, C]` (half the memory of float32, the same bits)."""
     found = _existing(path)
@@ -156,9 +162,7 @@ def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     return audio
 
 
-def write_audio(
-    path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str | None = None
-) -> None:
+def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str | None = None) -> None:
     """Writes a file whole or not at all (a temporary file beside it, then a rename); the suffix names the format.
 
     Args:
