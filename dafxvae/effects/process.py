@@ -31,12 +31,14 @@ class Limits:
     """How long a plugin may take before it counts as hung.
 
     Attributes:
-        load_sec: to start the process, load a plugin and try it out.
+        load_sec: to start the process, or to load a plugin.
+        trial_sec: to try out how a loaded plugin can be rendered purely.
         render_sec: for a render, plus render_ratio times the length of the audio.
         render_ratio: seconds per second of audio and plugin.
     """
 
     load_sec: float = 30.0
+    trial_sec: float = 30.0
     render_sec: float = 8.0
     render_ratio: float = 4.0
 
@@ -80,7 +82,7 @@ class PluginProcess:
         Raises:
             RenderError: it crashes or hangs on the way.
         """
-        return self._ask(("find_method", unit), self.limits.load_sec, "trying it out")
+        return self._ask(("find_method", unit), self.limits.trial_sec, "trying it out")
 
     def render(
         self, units: Sequence[Any], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int

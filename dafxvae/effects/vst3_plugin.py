@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dafxvae.effects.parameters import ParameterSpace
-from dafxvae.effects.spec import EffectSpec
+from dafxvae.effects.spec import EffectSpec, unknown_name
 from dafxvae.effects.units import RenderError, checked, process
 from dafxvae.effects.vst3_params import MAX_CHOICES, PROBES, RawParameter
 
@@ -91,6 +91,9 @@ class LoadedPlugin:
         import pedalboard
 
         self.instance = None
+        names = pedalboard.VST3Plugin.get_plugin_names_for_file(self.path)
+        if self.plugin is not None and self.plugin not in names:
+            raise RenderError(f"is not in its file: {unknown_name(f'plugin of {self.path}', self.plugin, names)}")
         self.instance = pedalboard.VST3Plugin(self.path, plugin_name=self.plugin)
         if not self.instance.is_effect:
             raise RenderError("is an instrument, not an effect")
