@@ -135,7 +135,9 @@ def effect_core(bridge: Bridge, audio_gradient: AudioGradient) -> Callable[..., 
     def backward(residuals: tuple, upstream: Array) -> tuple:
         variants, weights = residuals
         worked = rendered(variants)
-        changes = jnp.sum(upstream[:, None] * differences(variants, weights.shape[1]), axis=(2, 3))
+        moved = differences(variants, weights.shape[1])
+        # as one dot product of flat audio: XLA's own sums on the CPU take seven times as long
+        changes = jnp.einsum("bn,bsn->bs", flat(upstream, 1), flat(moved, 2), precision=jax.lax.Precision.HIGHEST)
         through = jnp.where(worked[:, :1, None], upstream, 0.0) if audio_gradient == "straight_through" else None
         return through, combine(weights, changes, worked), None, None
 
@@ -180,8 +182,14 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
     return core
 
 
+def flat(x: Array, leading: int) -> Array:
+    """Keeps `leading` axes and joins the rest."""
+    return x.reshape(*x.shape[:leading], -1)
+
+
 def differences(values: Array, num_probes: int) -> Array:
-    """Differences along the axis of variants: forward, then two-sided probes (two rows each), then one-sided ones.
+    """Differences along the axis of variants, which holds the forward render, both ends of the two-sided probes (all
+    plus, then all minus), and the one-sided probes.
 
     Args:
         values: `[B, R, ...]`.
@@ -191,7 +199,7 @@ def differences(values: Array, num_probes: int) -> Array:
         `[B, S, ...]`.
     """
     pairs = values.shape[1] - 1 - num_probes
-    between = values[:, 1 : 2 * pairs + 1 : 2] - values[:, 2 : 2 * pairs + 1 : 2]
+    between = values[:, 1 : pairs + 1] - values[:, pairs + 1 : 2 * pairs + 1]
     if pairs == num_probes:
         return between
     from_forward = values[:, 2 * pairs + 1 :] - values[:, :1]

@@ -15,7 +15,7 @@ from jax import Array
 class Probes(NamedTuple):
     """What one step renders besides the forward settings."""
 
-    settings: Array  # [P, K] perturbed settings in [0, 1]; a two-sided probe owns two rows, plus then minus
+    settings: Array  # [P, K] perturbed settings in [0, 1]; both ends of two-sided probes: all plus, then all minus
     weights: Array  # [S, K] of the S differences
 
 
@@ -36,11 +36,11 @@ def both_sides(settings: Array, step: Array, directions: Array) -> tuple[Array, 
         directions: `[S, K]`, entries in [-1, 1].
 
     Returns:
-        rows plus, minus, plus, minus, ... `[2 S, K]`, and the displacements `[S, K]` as rounding left them.
+        the rows of all plus, then of all minus `[2 S, K]`, and the displacements `[S, K]` as rounding left them.
     """
     centre = jnp.clip(settings, step, 1.0 - step)
     plus, minus = centre + step * directions, centre - step * directions
-    return jnp.stack([plus, minus], axis=1).reshape(-1, settings.shape[1]), plus - minus
+    return jnp.concatenate([plus, minus]), plus - minus
 
 
 def near_bound(settings: Array, step: Array) -> Array:
@@ -120,7 +120,7 @@ def coordinates(key: Array, settings: Array, step: Array, num_probes: int, two_s
     if two_sided:
         rows, taken = both_sides(settings, step, directions)
         # the centre of an unmoved parameter is its setting: a coordinate's probe must not shift the others
-        rows = jnp.where(jnp.repeat(directions, 2, axis=0) == 0, settings, rows)
+        rows = jnp.where(jnp.concatenate([directions, directions]) == 0, settings, rows)
     else:
         rows = settings + step * directions * inward(settings)
         taken = rows - settings

@@ -92,7 +92,8 @@ def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.P
         keys: typed PRNG keys `[B]`.
 
     Returns:
-        settings `[B, P, K]`, weights `[B, S, K]`: P - S two-sided probes, two rows each, then one-sided ones.
+        settings `[B, P, K]`, weights `[B, S, K]`: P - S two-sided probes (all plus, then
+        all minus), then one-sided ones.
     """
     num_params = unit_params.shape[-1]
     steps = estimator.steps(num_params)
