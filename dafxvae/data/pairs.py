@@ -9,6 +9,7 @@ import numpy as np
 from dafxvae.data.clips import ClipCutter
 from dafxvae.data.draws import Bank, PairMaker, PairOptions
 from dafxvae.data.fixed import fixed_pairs
+from dafxvae.data.memory import keep_freed_memory
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 from dafxvae.types import PairBatch
@@ -169,4 +170,5 @@ def iterate(pairs: BatchSource, start_step: int = 0, prefetch: int = 4) -> PairI
     """
     if start_step < 0 or prefetch < 0:
         raise UserError(f"start_step and prefetch must not be negative, got {start_step} and {prefetch}")
+    keep_freed_memory()
     return PairIterator(pairs, start_step, prefetch)
