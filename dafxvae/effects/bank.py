@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from dafxvae.effects.chain import Job, run_jobs
+from dafxvae.effects.chain import make_jobs, run_jobs
 from dafxvae.effects.factory import ChainHost, Effect, checked_arguments, make_chain
 from dafxvae.effects.host import FailureLog
 from dafxvae.effects.pool import RenderPool
@@ -77,10 +77,11 @@ class EffectBank:
         if effect.shape != audio.shape[:1] or (len(effect) and not 0 <= effect.min() <= effect.max() < len(self.hosts)):
             raise ValueError(f"effect {effect}: give [{len(audio)}] indices from 0 to {len(self.hosts) - 1}")
         out = np.empty((*unit_params.shape[:2], *audio.shape[1:]), np.float32)
-        jobs = [
-            Job(self.hosts[i].chain, audio[b], unit_params[b][:, self.slice(i)], out[b], sample_rate, self.failures)
-            for b, i in enumerate(effect.tolist())
-        ]
+        jobs = []
+        for i, host in enumerate(self.hosts):
+            rows = np.flatnonzero(effect == i).tolist()
+            own = unit_params[..., self.slice(i)]
+            jobs += make_jobs(host.chain, audio, own, out, sample_rate, self.failures, rows)
         run_jobs(self._pool, jobs)
         return out
 

@@ -54,13 +54,38 @@ class Job:
     chain: Chain
     audio: np.ndarray  # [T, C], only read
     unit_params: np.ndarray  # [R, K]
+    physical: np.ndarray  # [R, K], the same in physical units; NaN for a row that is not finite
     out: np.ndarray  # [R, T, C], written
     sample_rate: int
     failures: FailureLog
 
-    @cached_property
-    def physical(self) -> np.ndarray:
-        return self.chain.parameters.to_physical(np.nan_to_num(self.unit_params))  # [R, K]; NaN rows are never rendered
+
+def make_jobs(
+    chain: Chain,
+    audio: np.ndarray,
+    unit_params: np.ndarray,
+    out: np.ndarray,
+    sample_rate: int,
+    failures: FailureLog,
+    rows: Sequence[int],
+) -> list[Job]:
+    """Jobs of the examples `rows` of a batch.
+
+    Args:
+        chain: what renders them.
+        audio: `[B, T, C]`.
+        unit_params: `[B, R, K]`, K of this chain.
+        out: `[B, R, T, C]`.
+        sample_rate: Hz.
+        failures: where failed renders are recorded.
+        rows: indices into B.
+    """
+    chosen = unit_params[rows]  # converted all at once: it costs as much for one as for all
+    finite = np.isfinite(chosen).all(axis=-1, keepdims=True)
+    physical = np.where(finite, chain.parameters.to_physical(np.where(finite, chosen, 0.0)), np.nan)
+    return [
+        Job(chain, audio[b], unit_params[b], physical[i], out[b], sample_rate, failures) for i, b in enumerate(rows)
+    ]
 
 
 def run_jobs(pool: RenderPool, jobs: Sequence[Job]) -> None:
@@ -69,11 +94,12 @@ def run_jobs(pool: RenderPool, jobs: Sequence[Job]) -> None:
 
 
 def _start(job: Job, worker: Worker) -> Sequence[Task] | None:
-    members = range(len(job.unit_params))
-    finite = [r for r in members if np.isfinite(job.unit_params[r]).all()]
-    for r in sorted(set(members) - set(finite)):
-        _fail(job, [r], "the settings are not finite")
-    return _branch(job, job.audio, 0, finite, worker)
+    members = list(range(len(job.physical)))
+    if np.isnan(job.physical).any():
+        members = [r for r in members if not np.isnan(job.physical[r]).any()]
+        for r in sorted(set(range(len(job.physical))) - set(members)):
+            _fail(job, [r], "the settings are not finite")
+    return _branch(job, job.audio, 0, members, worker)
 
 
 def _branch(job: Job, audio: np.ndarray, start: int, members: Sequence[int], worker: Worker) -> Sequence[Task] | None:

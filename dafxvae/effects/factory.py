@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from dafxvae.effects.chain import Chain, Job, run_jobs
+from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.host import FailureLog
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.pool import RenderPool
@@ -47,10 +47,8 @@ class ChainHost:
         """See `EffectHost.render_variants`."""
         audio, unit_params = checked_arguments(audio, unit_params, len(self.parameters))
         out = np.empty((*unit_params.shape[:2], *audio.shape[1:]), np.float32)
-        run_jobs(
-            self.pool,
-            [Job(self.chain, audio[b], unit_params[b], out[b], sample_rate, self._failures) for b in range(len(audio))],
-        )
+        rows = range(len(audio))
+        run_jobs(self.pool, make_jobs(self.chain, audio, unit_params, out, sample_rate, self._failures, rows))
         return out
 
     def close(self) -> None:

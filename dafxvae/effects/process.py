@@ -4,13 +4,13 @@ import contextlib
 import mmap
 import os
 import pickle
-import queue
 import signal
 import struct
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ LENGTH = struct.Struct("<Q")
 HEADER_BYTES = 64  # the first int32: which unit of the chain is being rendered; then the input, then the output
 PAGE_BYTES = 1 << 20
 MAX_LOG_BYTES = 1 << 20
+WATCH_SEC = 0.1
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,18 @@ def memory_folder() -> str | None:
     return "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
 
 
+class Deadline:
+    """When the answer that a child owes is overdue."""
+
+    def __init__(self) -> None:
+        self.at = float("inf")  # of time.monotonic
+        self.passed = False
+
+
+class ProcessLost(RenderError):
+    """The child crashed or had to be killed."""
+
+
 class PluginProcess:
     """One child process. Not thread-safe: it belongs to one thread of the pool.
 
@@ -58,7 +71,7 @@ class PluginProcess:
         self.limits = limits
         self.num_started = 0
         self._child: subprocess.Popen[bytes] | None = None
-        self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._deadline = Deadline()
         self._known: dict[int, Any] = {}  # units that this child knows, by id(); the reference keeps the id taken
         self._memory: mmap.mmap | None = None
         self._closed = False
@@ -122,17 +135,23 @@ class PluginProcess:
         self._ensure_started()
         assert self._child is not None
         assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        # A blocking read and a watchdog: waiting on the pipe with a time limit is not portable, and a thread that reads
+        # for us would cost a second wake-up for every render.
+        self._deadline.at = time.monotonic() + limit_sec
         try:
             send(self._child.stdin, message)
-            kind, answer = self._replies.get(timeout=limit_sec)
-        except queue.Empty:
-            self.kill()
-            self._forget()
-            raise ProcessLost(f"did not answer within {limit_sec:.3g} s of {doing}: its process was killed") from None
-        except BrokenPipeError:
-            kind, answer = "lost", None
-        if kind == "lost":
-            raise ProcessLost(f"crashed its process while {doing}: {self._obituary()}")
+            kind, answer = receive(self._child.stdout)
+        except (EOFError, BrokenPipeError):
+            late = self._deadline.passed
+            how = self._obituary()
+            if late:
+                reason = f"did not answer within {limit_sec:.3g} s of {doing}: its process was killed"
+            else:
+                reason = f"crashed its process while {doing}: {how}"
+            raise ProcessLost(reason) from None
+        finally:
+            self._deadline.at = float("inf")
         self._trim_log()
         if kind == "error":
             raise RenderError(answer)
@@ -162,8 +181,8 @@ class PluginProcess:
             start_new_session=True,  # Ctrl-C goes to the parent alone, which then ends the child
         )
         self.num_started += 1
-        self._replies = queue.SimpleQueue()
-        threading.Thread(target=_read, args=(self._child.stdout, self._replies), daemon=True).start()
+        self._deadline = Deadline()
+        threading.Thread(target=_watch, args=(self._child, self._deadline), daemon=True).start()
         self._ask(("hello",), self.limits.load_sec, "starting")
 
     def _sized(self, num_bytes: int) -> mmap.mmap:
@@ -204,8 +223,10 @@ class PluginProcess:
             child.kill()
             child.wait()
             assert child.stdin is not None
+            assert child.stdout is not None
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.close()
+            child.stdout.close()
             self._memory_file.close()
             self._log.close()
         self._known.clear()
@@ -215,10 +236,6 @@ class PluginProcess:
         """Ends the child, and for good."""
         self._closed = True
         self._forget()
-
-
-class ProcessLost(RenderError):
-    """The child crashed or had to be killed."""
 
 
 def views(memory: mmap.mmap, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -248,9 +265,11 @@ def receive(stream: Any) -> Any:
     return pickle.loads(stream.read(LENGTH.unpack(head)[0]))
 
 
-def _read(stream: Any, replies: queue.SimpleQueue[Any]) -> None:
-    """Thread of one child: moves its replies to a queue, which can be waited on with a time limit everywhere."""
-    with contextlib.suppress(EOFError, OSError, ValueError, pickle.UnpicklingError), stream:
-        while True:
-            replies.put(receive(stream))
-    replies.put(("lost", None))
+def _watch(child: subprocess.Popen[bytes], deadline: Deadline) -> None:
+    """Thread of one child: kills it when an answer is overdue, which ends the wait for that answer."""
+    while child.poll() is None:
+        if time.monotonic() > deadline.at:
+            deadline.passed = True
+            child.kill()
+            return
+        time.sleep(WATCH_SEC)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.effects.pool import keep_pages
 from dafxvae.effects.process import receive, send, views
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
 from dafxvae.effects.vst3_plugin import LoadedPlugin, Vst3Unit
@@ -111,6 +112,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what plugins print must not mix with replies
     die_with_parent(int(sys.argv[2]))
+    keep_pages()
     worker = Worker(sys.argv[1])
     while True:
         try:
