@@ -93,7 +93,7 @@ def test_an_exception_is_nan_now_and_an_error_after_the_step():
 
     log = CallbackLog()
     out = jax.jit(make_bridge(broken, log))(jnp.ones((2, 8, 1)), jnp.ones((2, 3, 4)))
-    assert out.shape == (2, 3, 8, 1)
+    assert out.shape == (3, 2, 8, 1)
     assert np.isnan(out).all()
     assert log.count == 1
     with pytest.raises(EffectError, match=r"1 time.*the plugin exploded"):

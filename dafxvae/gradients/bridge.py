@@ -81,8 +81,9 @@ def make_bridge(render: RenderVariants, log: CallbackLog | None = None) -> Bridg
         log: where its exceptions go; a log of its own when None (they still reach Python's logging).
 
     Returns:
-        `(audio [B, T, C], unit_params [B, R, K]) -> [B, R, T, C]` float32. An exception of `render`, or a result of
-        another shape, gives NaN and is recorded. A vmapped call is one host call with a larger batch.
+        `(audio [B, T, C], unit_params [B, R, K]) -> [R, B, T, C]` float32: variants lead, so that XLA reads each
+        in place. An exception of `render`, or a result of another shape, gives NaN and is recorded. A vmapped call is
+        one host call with a larger batch.
 
     Raises:
         UserError: at trace time, when several CPU devices could deadlock (see `require_thread_pool`).
@@ -90,23 +91,23 @@ def make_bridge(render: RenderVariants, log: CallbackLog | None = None) -> Bridg
     exceptions = CallbackLog() if log is None else log
 
     def host_call(audio: np.ndarray, unit_params: np.ndarray) -> np.ndarray:
-        shape = (*unit_params.shape[:-1], *audio.shape[-2:])  # leading axes of a vmap, then B, R, T, C
+        shape = (*unit_params.shape[:-1], *audio.shape[-2:])  # an axis for every vmap, then B, R, T, C
         try:
             flat_audio = np.asarray(audio).reshape(-1, *audio.shape[-2:])
             flat_params = np.asarray(unit_params).reshape(-1, *unit_params.shape[-2:])
             out = np.asarray(render(flat_audio, flat_params), np.float32)
             if out.shape != (*flat_params.shape[:2], *flat_audio.shape[1:]):
                 raise ValueError(f"render gave {out.shape} for audio {flat_audio.shape}, settings {flat_params.shape}")
-            return out.reshape(shape)
+            return np.moveaxis(out.reshape(shape), -3, -4)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is recorded, and raised after the step
             exceptions.record(error)
-            return np.full(shape, np.nan, np.float32)
+            return np.moveaxis(np.full(shape, np.nan, np.float32), -3, -4)
 
     def bridge(audio: Array, unit_params: Array) -> Array:
         if audio.ndim != 3 or unit_params.ndim != 3 or audio.shape[0] != unit_params.shape[0]:
             raise ValueError(f"need audio [B, T, C] and settings [B, R, K], got {audio.shape} and {unit_params.shape}")
         require_thread_pool(jax.local_device_count())
-        result = jax.ShapeDtypeStruct((*unit_params.shape[:2], *audio.shape[1:]), jnp.float32)
+        result = jax.ShapeDtypeStruct((unit_params.shape[1], *audio.shape), jnp.float32)
         return jax.pure_callback(
             host_call, result, audio.astype(jnp.float32), unit_params.astype(jnp.float32), vmap_method="broadcast_all"
         )

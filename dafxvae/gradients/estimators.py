@@ -126,19 +126,19 @@ def effect_core(bridge: Bridge, audio_gradient: AudioGradient) -> Callable[..., 
 
     @jax.custom_vjp
     def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array) -> Array:
-        return bridge(audio, unit_params[:, None])[:, 0]
+        return bridge(audio, unit_params[:, None])[0]
 
     def forward(audio: Array, unit_params: Array, perturbed: Array, weights: Array) -> tuple[Array, tuple]:
         variants = bridge(audio, jnp.concatenate([unit_params[:, None], perturbed], axis=1))
-        return variants[:, 0], (variants, weights)
+        return variants[0], (variants, weights)
 
     def backward(residuals: tuple, upstream: Array) -> tuple:
         variants, weights = residuals
         worked = rendered(variants)
-        moved = differences(variants, weights.shape[1])
-        # as one dot product of flat audio: XLA's own sums on the CPU take seven times as long
-        changes = jnp.einsum("bn,bsn->bs", flat(upstream, 1), flat(moved, 2), precision=jax.lax.Precision.HIGHEST)
-        through = jnp.where(worked[:, :1, None], upstream, 0.0) if audio_gradient == "straight_through" else None
+        moved = differences(flat(variants, 2), weights.shape[1])
+        # a dot product of flat audio: on the CPU XLA takes seven times as long for the sum over [..., T, C]
+        changes = jnp.einsum("bn,sbn->sb", flat(upstream, 1), moved, precision=jax.lax.Precision.HIGHEST)
+        through = jnp.where(worked[0, :, None, None], upstream, 0.0) if audio_gradient == "straight_through" else None
         return through, combine(weights, changes, worked), None, None
 
     core.defvjp(forward, backward)
@@ -150,21 +150,21 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
 
     @jax.custom_vjp
     def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array) -> EffectLoss:
-        return score(loss_fn, bridge(audio, unit_params[:, None])[:, 0], target)
+        return score(loss_fn, bridge(audio, unit_params[:, None])[0], target)
 
     def forward(
         audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array
     ) -> tuple[EffectLoss, tuple]:
         variants = bridge(audio, jnp.concatenate([unit_params[:, None], perturbed], axis=1))
-        scores = jax.vmap(lambda output: score(loss_fn, output, target), in_axes=1, out_axes=1)(variants)
-        here = jax.tree.map(lambda value: value[:, 0], scores)
+        scores = jax.vmap(lambda output: score(loss_fn, output, target))(variants)
+        here = jax.tree.map(lambda value: value[0], scores)
         kept = (here.output, target) if audio_gradient == "straight_through" else None
         return here, (scores.loss, scores.terms, scores.valid, weights, kept)
 
     def backward(residuals: tuple, upstream: EffectLoss) -> tuple:
         losses, terms, valid, weights, kept = residuals
         weighted = jax.tree.map(
-            lambda cotangent, value: cotangent[:, None] * differences(value, weights.shape[1]),
+            lambda cotangent, value: cotangent[None] * differences(value, weights.shape[1]),
             (upstream.loss, upstream.terms),
             (losses, terms),
         )
@@ -173,10 +173,10 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
         if kept is None:
             return None, gradient, None, None, None
         output, target = kept
-        worked = valid[:, :1, None] > 0
+        worked = valid[0] > 0
         _, pull = jax.vjp(lambda y: loss_fn(y, target), output)
-        through = pull(jax.tree.map(lambda cotangent: jnp.where(valid[:, 0] > 0, cotangent, 0.0), upstream[:2]))[0]
-        return jnp.where(worked, through, 0.0), gradient, None, None, None
+        (through,) = pull(jax.tree.map(lambda cotangent: jnp.where(worked, cotangent, 0.0), upstream[:2]))
+        return jnp.where(worked[:, None, None], through, 0.0), gradient, None, None, None
 
     core.defvjp(forward, backward)
     return core
@@ -192,18 +192,18 @@ def differences(values: Array, num_probes: int) -> Array:
     plus, then all minus), and the one-sided probes.
 
     Args:
-        values: `[B, R, ...]`.
+        values: `[R, B, ...]`.
         num_probes: S; with R - 1 rows for S differences, R - 1 - S of them are two-sided.
 
     Returns:
-        `[B, S, ...]`.
+        `[S, B, ...]`.
     """
-    pairs = values.shape[1] - 1 - num_probes
-    between = values[:, 1 : pairs + 1] - values[:, pairs + 1 : 2 * pairs + 1]
+    pairs = values.shape[0] - 1 - num_probes
+    between = values[1 : pairs + 1] - values[pairs + 1 : 2 * pairs + 1]
     if pairs == num_probes:
         return between
-    from_forward = values[:, 2 * pairs + 1 :] - values[:, :1]
-    return jnp.concatenate([between, from_forward], axis=1) if pairs else from_forward
+    from_forward = values[2 * pairs + 1 :] - values[:1]
+    return jnp.concatenate([between, from_forward]) if pairs else from_forward
 
 
 def rendered(output: Array) -> Array:
@@ -216,13 +216,12 @@ def combine(weights: Array, changes: Array, worked: Array) -> Array:
 
     Args:
         weights: `[B, S, K]`.
-        changes: `[B, S]` of the scalar that is differentiated.
-        worked: bool `[B, R]`, by variant.
+        changes: `[S, B]` of the scalar that is differentiated.
+        worked: bool `[R, B]`, by variant.
 
     Returns:
         `[B, K]`.
     """
     lost = differences(jnp.where(worked, 0.0, jnp.nan), weights.shape[1])  # NaN where either render failed
-    kept = jnp.isfinite(lost) & worked[:, :1]
-    changes = jnp.where(kept, changes, 0.0)
-    return jnp.sum(jnp.where(worked[:, :1, None], weights, 0.0) * changes[..., None], axis=1)
+    changes = jnp.where(jnp.isfinite(lost) & worked[:1], changes, 0.0)
+    return jnp.sum(jnp.where(worked[0, :, None, None], weights, 0.0) * changes.T[..., None], axis=1)

@@ -115,7 +115,7 @@ def orthogonal(key: Array, settings: Array, step: Array, num_probes: int, same_b
 def coordinates(key: Array, settings: Array, step: Array, num_probes: int, two_sided: bool) -> Probes:
     """One parameter a probe, away from the nearer bound; `num_probes` < K of them drawn without replacement."""
     size = settings.shape[1]
-    chosen = jnp.sort(jax.random.permutation(key, size)[:num_probes])
+    chosen = jax.random.permutation(key, size)[:num_probes]
     directions = jax.nn.one_hot(chosen, size, dtype=jnp.float32)
     if two_sided:
         rows, taken = both_sides(settings, step, directions)
