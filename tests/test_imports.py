@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEVELS = {  # the longest matching prefix counts
     "dafxvae": 0,
     "dafxvae.types": 0,
-    "dafxvae.errors": 0,
+    "dafxvae.errors": -1,  # used by all, needs nothing
     "dafxvae.rng": 0,
     "dafxvae.config": 0,
     "dafxvae.paths": 0,
@@ -21,6 +21,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.effects.__main__": 7,
     "dafxvae.data": 2,
     "dafxvae.data.__main__": 7,
+    "dafxvae.data.render_cli": 7,
     "dafxvae.models": 2,
     "dafxvae.losses": 2,
     "dafxvae.gradients": 3,
@@ -32,7 +33,9 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.training": 4,
     "dafxvae.build": 5,
     "dafxvae.evaluation": 5,
-    "dafxvae.loop": 6,
+    "dafxvae.pictures": 4,
+    "dafxvae.weights": 4,
+    "dafxvae.runs": 6,
     "dafxvae.train": 7,
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it

@@ -1,5 +1,6 @@
 """Pairs in two steps: draw what a pair is (clips, levels, settings), then render it. The draw alone can be stored."""
 
+import dataclasses
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -90,6 +91,12 @@ class PairMaker:
         """Pairs made, draws drawn again by reason, pairs kept after the last attempt failed ("gave_up")."""
         with self._lock:
             return dict(self._counts)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Everything beside corpus and bank that the pairs depend on, as plain JSON."""
+        options = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self.options).items()}
+        return {"seed": self._seed, "stream": self._stream, "mode": self._mode, "options": options}
 
     def draw(self, item: int, attempt: int) -> Draw:
         """Draws pair `item`; `attempt` counts how often it was drawn before."""

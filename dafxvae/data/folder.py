@@ -24,7 +24,7 @@ SEGMENT_SEC = 300.0  # longer recordings become several tracks
 SHORT_SEC = 15.0  # shorter ones of one speaker or song are joined
 JOINED_SEC = 60.0
 SILENT_PEAK = 1e-3  # -60 dBFS
-SHORTEST_SEC = 0.1
+SHORTEST_SEC = 0.02
 PEAK = 0.99
 G722_RATE = 16000
 _FORMATS_OF_SUFFIX = {  # what libsndfile must find inside; other suffixes may hold anything
@@ -51,6 +51,7 @@ class Source:
     sample_rate: int
     group: str
     split: str
+    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Unit:
 
     @property
     def key(self) -> str:
-        text = "\n".join(f"{s.name}\t{s.stamp}\t{s.group}\t{s.split}" for s in self.sources)
+        text = "\n".join(f"{s.name}\t{s.stamp}\t{s.group}\t{s.split}\t{s.licence}" for s in self.sources)
         return hashlib.sha256(f"{text}\n{self.start}\t{self.frames}".encode()).hexdigest()[:20]
 
     @property
@@ -120,7 +121,7 @@ def open_folder(
         skipped, units = _scan(root, layout, store)
         entries = _known(store)
         missing = [unit for unit in units if unit.key not in entries]
-        prepare = _Preparer(store, sample_rate, num_channels, layout.licence)
+        prepare = _Preparer(store, sample_rate, num_channels)
         with progress_bar(f"preparing {root.name}", len(missing), progress) as advance:
             for entry in _in_threads(prepare, missing):
                 store.append(entry)
@@ -154,16 +155,19 @@ def _scan(root: Path, layout: Layout, store: Store) -> tuple[list[Skipped], list
         stamp = f"{status.st_size}-{status.st_mtime_ns}"
         header = headers.get((name, stamp))
         if header is None:
-            header = {"kind": "header", "name": name, "stamp": stamp, **_header(item.path)}
+            header = {"kind": "header", "name": name, "stamp": stamp, **read_header(item.path)}
             store.append(header)
         if header["reason"]:
             skipped.append(Skipped(name, header["reason"]))
         else:
-            sources.append(Source(name, item.path, stamp, header["frames"], header["rate"], item.group, item.split))
+            sources.append(
+                Source(name, item.path, stamp, header["frames"], header["rate"], item.group, item.split, item.licence)
+            )
     return skipped, plan_units(sources)
 
 
-def _header(path: Path) -> dict[str, Any]:
+def read_header(path: Path) -> dict[str, Any]:
+    """What a file says of itself: frames, rate in Hz, and why it cannot be used ("" if it can)."""
     suffix = path.suffix.lower()
     if suffix == ".g722":
         frames = 2 * path.stat().st_size  # 4 bits a sample
@@ -209,7 +213,6 @@ class _Preparer:
     store: Store
     sample_rate: int
     num_channels: int
-    licence: str
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Decodes, checks, resamples and stores one track; returns its line of the index."""
@@ -237,7 +240,7 @@ class _Preparer:
             "rms_db": round(pcm_rms_db(pcm), 2),
             "sha256": pcm_sha256(pcm),
             "sources": used,
-            "licence": self.licence,
+            "licence": unit.sources[0].licence,
         }
 
 

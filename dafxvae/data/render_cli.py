@@ -1,0 +1,67 @@
+"""`python -m dafxvae.data render --config FILE --num_pairs N --out DIR`: a run's training pairs, ahead of the run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+from rich.console import Console
+
+from dafxvae.config import Config, resolve_preset
+from dafxvae.data.corpus import open_corpus
+from dafxvae.data.pairs import Pairs, make_pairs
+from dafxvae.data.prerendered import render_pairs
+from dafxvae.effects.bank import EffectBank, open_bank
+from dafxvae.errors import UserError
+
+SHARD_PAIRS = 16
+STAGES = ("h", "f", "g")
+
+
+def render_main(arguments: Sequence[str], console: Console) -> None:
+    """Parses the command line and renders; the same command again goes on where it was interrupted.
+
+    Raises:
+        UserError: an unknown option or key, a missing file, other pairs in the folder, a full disk.
+    """
+    values = flags.FlagValues()  # of this call: a process may hold other commands' flags too
+    holder = config_flags.DEFINE_config_file("config", None, "Configuration file.", flag_values=values)
+    number = flags.DEFINE_integer("num_pairs", 1024, "How many pairs.", lower_bound=1, flag_values=values)
+    out = flags.DEFINE_string("out", None, "Folder of the pairs.", flag_values=values)
+    stage = flags.DEFINE_enum("stage", "h", STAGES, "Whose training pairs: h has one effect.", flag_values=values)
+    if "--help" in arguments or "-h" in arguments:
+        console.print(f"{__doc__}\n\n{values.get_help()}", markup=False, highlight=False)
+        return
+    try:
+        rest = values(["render", *arguments])[1:]
+    except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{error}: see --help, and the keys in dafxvae/config.py") from error
+    if rest or holder.value is None or out.value is None:
+        raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
+    config = resolve_preset(holder.value, config_flags.get_override_values(values["config"]))
+    effects = [config.effect] if stage.value == "h" else list(config.bank)
+    with open_bank(effects, num_workers=config.num_workers or None) as bank:
+        pairs = training_pairs(config, stage.value, bank)
+        rendered = render_pairs(pairs, number.value, Path(out.value).expanduser())
+        console.print(f"{rendered} pairs rendered into {out.value}", markup=False, highlight=False, soft_wrap=True)
+        console.print(", ".join(f"{name} {count}" for name, count in sorted(pairs.counts.items())))
+
+
+def training_pairs(config: Config, stage: str, bank: EffectBank) -> Pairs:
+    """The very pairs that the stage would render as it trains, in batches of a shard."""
+    corpus = open_corpus(
+        folder=config.data.folder or None,
+        sample_rate=config.sample_rate,
+        num_channels=config.num_channels,
+        minutes=config.data.minutes,
+        seed=config.seed,
+    )
+    return make_pairs(
+        corpus.split("train"),
+        bank,
+        clip_samples=config.clip_samples,
+        batch_size=SHARD_PAIRS,
+        seed=config.seed,
+        stream=f"{stage}/train",
+        mode=config.data.mode,
+    )
