@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dafxvae.audio.io import write_audio
+from dafxvae.data.augment import change_pitch_and_tempo, source_frames
 from dafxvae.data.clips import ClipCutter
 from dafxvae.data.corpus import Corpus, PcmCache, open_corpus
 from dafxvae.data.neutral import change_db, neutral_settings, probe
@@ -278,6 +279,33 @@ def test_style_to_style_inputs_are_effected(corpus, reverb):
     assert np.abs(styled.dry).max() <= 1.0
 
 
+def test_pitch_and_tempo_of_a_tone():
+    tone = (0.3 * np.sin(2 * np.pi * 440 * np.arange(60000) / RATE)).astype(np.float32)[:, None]
+    for semitones, tempo in ((3.0, 1.0), (0.0, 1.2), (-4.0, 0.8), (0.0, 1.0)):
+        source = tone[: source_frames(32000, tempo)]
+        changed = change_pitch_and_tempo(source, 32000, RATE, semitones, tempo)
+        assert changed.shape == (32000, 1)
+        spectrum = np.abs(np.fft.rfft(changed[8000:24000, 0]))
+        assert abs(np.argmax(spectrum) - 440 * 2 ** (semitones / 12)) <= 2
+        assert np.abs(changed[-500:]).max() > 0.1  # sound to the very end
+        np.testing.assert_array_equal(changed, change_pitch_and_tempo(source, 32000, RATE, semitones, tempo))
+
+
+def test_augmented_pairs(corpus, reverb, tmp_path):
+    options = PairOptions(augment_share=0.5)
+    pairs = pairs_of(corpus, reverb, options=options, batch_size=6)
+    batch = pairs[0]
+    assert_same(batch, pairs[0])
+    assert np.abs(batch.dry).max() <= 1.0
+    np.testing.assert_array_equal(reverb.render(batch.dry, batch.effect, batch.unit_params, RATE), batch.target)
+    arguments = {"clip_samples": SAMPLES, "num_pairs": 6, "seed": 1, "path": tmp_path / "valid.json"}
+    first = fixed_pairs(corpus, reverb, options=options, **arguments)
+    assert_same(first, fixed_pairs(corpus, reverb, **arguments))
+    stored = json.loads((tmp_path / "valid.json").read_text())["pairs"]
+    changed = [clip for pair in stored for clip in (pair["dry"], pair["reference"]) if clip["tempo"] != 1.0]
+    assert 1 <= len(changed) <= 11
+
+
 def test_fixed_pairs_are_the_same_for_ever(corpus, reverb, tmp_path):
     held_out = corpus.split("valid")
     arguments = {"clip_samples": SAMPLES, "num_pairs": 10, "seed": 1, "path": tmp_path / "valid.json"}
@@ -287,7 +315,7 @@ def test_fixed_pairs_are_the_same_for_ever(corpus, reverb, tmp_path):
     assert first.item.tolist() == list(range(10))
     assert_same(first, fixed_pairs(held_out, reverb, options=PairOptions(), **arguments))  # read, not drawn
     stored = json.loads((tmp_path / "valid.json").read_text())
-    assert set(stored["pairs"][0]["dry"]) == {"track", "sha256", "start", "gain"}
+    assert set(stored["pairs"][0]["dry"]) == {"track", "sha256", "start", "gain", "semitones", "tempo"}
     assert {pair["dry"]["track"] for pair in stored["pairs"]} <= {track.name for track in held_out.tracks}
     assert_same(first, fixed_pairs(corpus, reverb, **arguments))  # by name, whatever else the corpus holds
     with pytest.raises(UserError, match="num_pairs 10 instead of 12"):

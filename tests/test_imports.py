@@ -40,7 +40,7 @@ LEVELS = {  # the longest matching prefix counts
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it
     "soundfile": ["dafxvae.audio.io"],
-    "pedalboard": ["dafxvae.effects"],
+    "pedalboard": ["dafxvae.effects", "dafxvae.data.augment"],
     "orbax": ["dafxvae.training.checkpoint"],
     "tensorboardX": ["dafxvae.training.writer"],
 }

@@ -1,9 +1,11 @@
 """Clips cut from tracks: where a pair's two recordings come from, and at what level they are heard."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
+from dafxvae.data.augment import MAX_SEMITONES, MAX_TEMPO_CHANGE, change_pitch_and_tempo, source_frames
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 
@@ -18,6 +20,8 @@ class Clip(NamedTuple):
     track: int  # index into the corpus's tracks
     start: int  # first sample in the track
     gain: float  # linear, applied to the samples
+    semitones: float = 0.0  # pitch shift
+    tempo: float = 1.0  # above 1 is faster
 
 
 class ClipCutter:
@@ -30,6 +34,7 @@ class ClipCutter:
         *,
         gain_db: tuple[float, float],
         silence_db: float,
+        augment_share: float = 0.0,
         cache: PcmCache | None = None,
     ):
         """
@@ -38,6 +43,7 @@ class ClipCutter:
             clip_samples: T.
             gain_db: lowest and highest random gain; a clip never leaves ±0.99.
             silence_db: RMS dBFS below which a stretch counts as silent.
+            augment_share: of the clips, whose pitch and tempo are changed.
             cache: decoded files, to be shared by several cutters.
         """
         if not corpus.tracks:
@@ -45,16 +51,24 @@ class ClipCutter:
         if clip_samples < 1:
             raise UserError(f"clip_samples must be positive, got {clip_samples}")
         self.corpus, self.clip_samples = corpus, clip_samples
-        self._gain_db, self._silence_db = gain_db, silence_db
+        self._gain_db, self._silence_db, self._augment_share = gain_db, silence_db, augment_share
         self._cache = cache or PcmCache()
         ends = np.cumsum([track.frames for track in corpus.tracks], dtype=np.float64)
         self._ends = ends / ends[-1]  # tracks are drawn by their length
 
     def read(self, clip: Clip, out: np.ndarray) -> None:
         """Writes a clip's samples to `out`, float32 `[T, C]`; zeros beyond the end of a short track."""
-        pcm = self._cache.read(self.corpus.tracks[clip.track], clip.start, self.clip_samples)
-        np.multiply(pcm, np.float32(clip.gain / 32768.0), out=out[: len(pcm)], dtype=np.float32)
-        out[len(pcm) :] = 0.0
+        frames = source_frames(self.clip_samples, clip.tempo)
+        pcm = self._cache.read(self.corpus.tracks[clip.track], clip.start, frames)
+        scale = np.float32(clip.gain / 32768.0)
+        if clip.semitones == 0.0 and clip.tempo == 1.0:
+            np.multiply(pcm, scale, out=out[: len(pcm)], dtype=np.float32)
+            out[len(pcm) :] = 0.0
+            return
+        audio = pcm.astype(np.float32) * scale
+        rate = self.corpus.sample_rate
+        audio = change_pitch_and_tempo(audio, self.clip_samples, rate, clip.semitones, clip.tempo)
+        np.multiply(audio, np.float32(min(1.0, PEAK / max(float(np.abs(audio).max()), 1e-9))), out=out)
 
     def draw(self, rng: np.random.Generator) -> Clip:
         """A clip from anywhere in the corpus."""
@@ -101,7 +115,7 @@ class ClipCutter:
     def _start(self, rng: np.random.Generator, track: int) -> int:
         return int(rng.integers(max(self.corpus.tracks[track].frames - self.clip_samples, 0) + 1))
 
-    def _audible(self, rng: np.random.Generator, place) -> Clip:
+    def _audible(self, rng: np.random.Generator, place: Callable[[], tuple[int, int]]) -> Clip:
         """The first drawn place that is not silent (else the loudest one seen), with a random gain."""
         best: tuple[float, int, int, float] | None = None
         for _ in range(MAX_CUTS):
@@ -115,7 +129,11 @@ class ClipCutter:
         assert best is not None
         _, track, start, peak = best
         gain = 10.0 ** (rng.uniform(*self._gain_db) / 20.0)
-        return Clip(track, start, float(min(gain, PEAK / peak) if peak > 0.0 else gain))
+        gain = float(min(gain, PEAK / peak) if peak > 0.0 else gain)
+        if self._augment_share > 0.0 and rng.random() < self._augment_share:
+            semitones = rng.uniform(-MAX_SEMITONES, MAX_SEMITONES)
+            return Clip(track, start, gain, semitones, 1.0 + rng.uniform(-MAX_TEMPO_CHANGE, MAX_TEMPO_CHANGE))
+        return Clip(track, start, gain)
 
 
 def _level(pcm: np.ndarray) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from dafxvae.data.clips import MODES, PEAK, Clip, ClipCutter
 from dafxvae.data.neutral import change_db, neutral_settings
+from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
 from dafxvae.types import PairBatch
@@ -43,6 +44,7 @@ class PairOptions:
 
     untouched_share: float = 0.0  # of pairs whose reference no effect touched
     style_share: float = 0.0  # of pairs whose input went through other settings before (style to style)
+    augment_share: float = 0.0  # of clips whose pitch and tempo are changed; costs .1 s a clip
     gain_db: tuple[float, float] = (-12.0, 6.0)  # random gain of each clip
     silence_db: float = -50.0  # RMS dBFS below which a stretch of a track is not used
     min_output_db: float = -65.0  # RMS dBFS below which a render counts as silent
@@ -51,11 +53,23 @@ class PairOptions:
     max_attempts: int = 8  # draws for one pair; the last is kept whatever it is
 
     def __post_init__(self) -> None:
-        for name in ("untouched_share", "style_share"):
+        for name in ("untouched_share", "style_share", "augment_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UserError(f"{name} must be in [0, 1], got {getattr(self, name)}")
         if self.max_attempts < 1:
             raise UserError(f"max_attempts must be at least 1, got {self.max_attempts}")
+
+
+def make_cutter(corpus: Corpus, clip_samples: int, options: PairOptions, cache: PcmCache | None) -> ClipCutter:
+    """What cuts the clips of pairs with these options."""
+    return ClipCutter(
+        corpus,
+        clip_samples,
+        gain_db=options.gain_db,
+        silence_db=options.silence_db,
+        augment_share=options.augment_share,
+        cache=cache,
+    )
 
 
 class Draw(NamedTuple):

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.data.clips import Clip, ClipCutter
-from dafxvae.data.draws import Bank, Draw, PairMaker, PairOptions
+from dafxvae.data.clips import Clip
+from dafxvae.data.draws import Bank, Draw, PairMaker, PairOptions, make_cutter
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 from dafxvae.types import PairBatch
 
 FORMAT = 1
+CLIP_NUMBERS = ("start", "gain", "semitones", "tempo")
 CHUNK = 8  # pairs rendered at once
 
 
@@ -53,7 +54,7 @@ def fixed_pairs(
         UserError: the stored pairs are for other arguments, or the audio that they were made of has changed.
     """
     options = options or PairOptions()
-    cutter = ClipCutter(corpus, clip_samples, gain_db=options.gain_db, silence_db=options.silence_db, cache=cache)
+    cutter = make_cutter(corpus, clip_samples, options, cache)
     maker = PairMaker(cutter, bank, seed=seed, stream=stream, mode=mode, options=options)
     items = np.arange(num_pairs, dtype=np.int64)
     header = {
@@ -95,7 +96,7 @@ def _join(batches: list[PairBatch]) -> PairBatch:
 
 def _clip_json(clip: Clip, corpus: Corpus) -> dict[str, Any]:
     track = corpus.tracks[clip.track]
-    return {"track": track.name, "sha256": track.sha256, "start": clip.start, "gain": clip.gain}
+    return {"track": track.name, "sha256": track.sha256} | {key: getattr(clip, key) for key in CLIP_NUMBERS}
 
 
 def _settings_json(bank: Bank, effect: int, unit_params: np.ndarray) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _load(path: Path, header: dict[str, Any], corpus: Corpus, bank: Bank) -> lis
             raise UserError(f"{path} needs the recording '{entry['track']}', which corpus '{corpus.name}' lacks")
         if corpus.tracks[index].sha256 != entry["sha256"]:
             raise UserError(f"the recording '{entry['track']}' is not the one that {path} was made of: delete the file")
-        return Clip(index, int(entry["start"]), float(entry["gain"]))
+        return Clip(index, *(entry[key] for key in CLIP_NUMBERS))
 
     def settings(entry: dict[str, Any]) -> tuple[int, np.ndarray, np.ndarray]:
         effect = bank.names.index(entry["effect"])

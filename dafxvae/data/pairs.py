@@ -6,8 +6,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from dafxvae.data.clips import ClipCutter
-from dafxvae.data.draws import Bank, PairMaker, PairOptions
+from dafxvae.data.draws import Bank, PairMaker, PairOptions, make_cutter
 from dafxvae.data.fixed import fixed_pairs
 from dafxvae.data.memory import keep_freed_memory
 from dafxvae.data.tracks import Corpus, PcmCache
@@ -84,7 +83,7 @@ def make_pairs(
     if batch_size < 1:
         raise UserError(f"batch_size must be positive, got {batch_size}")
     options = options or PairOptions()
-    cutter = ClipCutter(corpus, clip_samples, gain_db=options.gain_db, silence_db=options.silence_db, cache=cache)
+    cutter = make_cutter(corpus, clip_samples, options, cache)
     return Pairs(PairMaker(cutter, bank, seed=seed, stream=stream, mode=mode, options=options), batch_size)
 
 
