@@ -158,7 +158,8 @@ def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks:
     mean, deviation = _calibrate(config, pairs.train, lambda batch: log_mel(batch.reference))
     constants = {"mel_mean": mean, "mel_deviation": deviation}
     joint = jnp.zeros((1, 2 * encoding_size(f.latent_dim)))
-    params = {"f": variables["params"], "head": head.init(init, joint)["params"]}
+    heads = {f"{name}_head": head.init(_init_key(config, name), joint)["params"] for name in ("same", "other")}
+    params = {"f": variables["params"], **heads}
     frozen = {"f": {"constants": constants}}
     objective = objectives.make_encoder_objective(f, head, config.f, config.sample_rate)
     return _make_stage(config, "f", pairs, params, frozen, objective, **hooks), constants

@@ -68,7 +68,7 @@ def base_config() -> ConfigDict:
             "num_workers": 0,  # rendering workers; 0: one a core
             "log_every_steps": 10,
             "checkpoint_every_steps": 200,
-            "data": {"folder": "", "minutes": 12.0, "mode": "other_file", "prefetch_batches": 3},
+            "data": {"folder": "", "minutes": 40.0, "mode": "other_file", "prefetch_batches": 3},
             "eval": {"every_steps": 250, "num_pairs": 48, "num_test_pairs": 128, "num_media": 3},
             "f": {
                 "latent_dim": 32,

@@ -4,13 +4,15 @@ Running the same command again resumes.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 from absl import flags, logging
 from ml_collections import config_flags
+from rich.console import Console
 
-from dafxvae.config import resolve_preset
+from dafxvae.config import Config, resolve_preset
 from dafxvae.errors import UserError, run_cli
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(), such as configs/reverb.py.")
@@ -35,9 +37,20 @@ def train(arguments: list[str]) -> None:
     name = Path(config_flags.get_config_filename(holder)).stem
     config = resolve_preset(CONFIG.value, config_flags.get_override_values(holder))
     suffix = "" if config.preset == "default" else f"_{config.preset}"
-    from dafxvae.loop import train_and_evaluate  # imports jax, which must come after the environment is set
+    run(config, Path(WORKDIR.value or f"runs/{name}{suffix}"))
 
-    train_and_evaluate(config, Path(WORKDIR.value or f"runs/{name}{suffix}"))
+
+def run(config: Config, workdir: Path) -> None:
+    """Runs the job until its end or until it is asked to stop: Ctrl-C exits with code 130, SIGTERM with 0."""
+    from dafxvae.runs.loop import train_and_evaluate  # imports jax, which must come after the environment is set
+    from dafxvae.training.stopping import Stopped
+
+    console = Console(stderr=True)
+    try:
+        train_and_evaluate(config, workdir, console)
+    except Stopped as stopped:
+        console.print(f"stopped by {stopped}; saved in {workdir}: the same command goes on from there")
+        sys.exit(130 if stopped.signal_number == signal.SIGINT else 0)
 
 
 def main() -> None:

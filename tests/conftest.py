@@ -1,11 +1,19 @@
-"""The suite runs on virtual CPU devices; XLA's thread pool must be larger than their number."""
+"""The suite runs on four virtual CPU devices; XLA's thread pool must be larger than their number."""
 
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("NPROC", "8")
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+# Unoptimised code: a test runs few steps, and compiling them is most of its time (half of it saved).
+FLAGS = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {FLAGS} --xla_llvm_disable_expensive_passes=true"
 
-import jax
+# Compiled programs are shared by the tests of a session and the processes they start.
+CACHE = tempfile.TemporaryDirectory(prefix="dafxvae-xla-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = CACHE.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+
+import jax  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")

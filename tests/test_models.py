@@ -69,7 +69,7 @@ def test_silence_has_a_finite_encoding(variables):
 
 def test_training_pass_reconstructs_every_frame(variables):
     keys = jax.random.split(jax.random.key(1), 2)
-    for num_samples in (8000, 8500, 9777):
+    for num_samples in (8000, 9777):
         output = jax.jit(F.apply, static_argnums=2)(variables, noise(2, num_samples), 24000, keys)
         assert output.reconstruction.shape == output.log_mel.shape
 

@@ -43,8 +43,10 @@ def settings_loss(prediction: SettingsPrediction, batch: PairBatch) -> tuple[Arr
 def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config, sample_rate: int) -> Objective:
     """Stage f: the beta-ELBO of dry, target and reference spectrograms, per spectrogram cell, plus the settings.
 
-    A spectrogram explains most of itself by what was played. The settings head, thrown away afterwards, asks that the
-    encoding also tell what was done to it.
+    A spectrogram explains most of itself by what was played. Two settings heads, thrown away afterwards, ask that the
+    encodings also tell what was done: one sees the same clip before and after, the other another clip after, as g will.
+    (On 6144 pairs and 600 steps the first raised a probe's effect accuracy on held-out pieces from .35 to .39 and
+    lowered the error of the settings.)
     """
 
     def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:
@@ -56,12 +58,16 @@ def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config
         cells = output.log_mel.shape[1] * output.log_mel.shape[2]
         nll = gaussian_nll(output.log_mel, output.reconstruction).reshape(3, size).mean(0)
         kl = sum_per_example(kl_per_dimension(output.posterior)).reshape(3, size).mean(0)
-        dry, _, reference = jnp.split(output.encoding, 3)
-        prediction = head.apply({"params": params["head"]}, jnp.concatenate([dry, reference], axis=-1))
-        settings, metrics = settings_loss(cast(SettingsPrediction, prediction), batch)
+        dry, target, reference = jnp.split(output.encoding, 3)
+
+        def read(name: str, wet: Array) -> tuple[Array, dict[str, Array]]:
+            prediction = head.apply({"params": params[name]}, jnp.concatenate([dry, wet], axis=-1))
+            return settings_loss(cast(SettingsPrediction, prediction), batch)
+
+        (same, _), (other, metrics) = read("same_head", target), read("other_head", reference)
         elbo = (nll + config.beta * kl) / cells
         metrics |= {"nll_per_cell": nll / cells, "kl_nats": kl}
-        return ObjectiveOutput(elbo + config.settings_weight * settings, batch.valid, metrics)
+        return ObjectiveOutput(elbo + config.settings_weight * (same + other), batch.valid, metrics)
 
     return objective
 

@@ -35,13 +35,16 @@ def create_state(params: Any, optimizer: optax.GradientTransformation) -> TrainS
     return TrainState(step=jnp.zeros((), jnp.int32), params=params, opt_state=optimizer.init(params))
 
 
-def example_keys(seed: int, stream: int, items: Array) -> Array:
-    """One typed key per example from its global index: the same on any number of devices, and none is ever stored.
+def example_keys(seed: int, stream: int, step: Array | int, items: Array) -> Array:
+    """One typed key per step and example, from the example's global index: the same on any number of devices.
+
+    An example that comes again gets fresh numbers; no key is ever stored.
 
     Args:
         seed: the run's.
         stream: number of the named stream (`dafxvae.rng.stream_id`).
+        step: of the training, `[]`.
         items: int32 `[B]`.
     """
-    root = jax.random.fold_in(jax.random.key(seed), stream)
+    root = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), stream), step)
     return jax.vmap(lambda item: jax.random.fold_in(root, item))(items)

@@ -53,7 +53,7 @@ def make_train_step(
     stream_number = stream_id(stream)
 
     def train_step(state: TrainState, frozen: Any, batch: PairBatch) -> tuple[TrainState, Metrics]:
-        keys = example_keys(seed, stream_number, batch.item)
+        keys = example_keys(seed, stream_number, state.step, batch.item)
 
         def total(params: Any) -> tuple[Array, ObjectiveOutput]:
             output = objective(params, frozen, batch, keys, state.step)
@@ -64,8 +64,8 @@ def make_train_step(
         grads = jax.tree.map(lambda grad: grad / count, parallel.sum_over_devices(grads))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         metrics = _masked_means(output) | {
-            "gradient_norm": optax.global_norm(grads),
-            "update_norm": optax.global_norm(updates),
+            "gradient_norm": optax.tree.norm(grads),
+            "update_norm": optax.tree.norm(updates),
             "failed": parallel.sum_over_devices((1.0 - output.valid).sum()),
         }
         params = optax.apply_updates(state.params, updates)
@@ -79,7 +79,7 @@ def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[Tr
     stream_number = stream_id(stream)
 
     def eval_step(state: TrainState, frozen: Any, batch: PairBatch) -> Metrics:
-        keys = example_keys(seed, stream_number, batch.item)
+        keys = example_keys(seed, stream_number, 0, batch.item)  # every evaluation alike
         return _masked_means(objective(state.params, frozen, batch, keys, state.step))
 
     return eval_step

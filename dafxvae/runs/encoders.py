@@ -1,0 +1,85 @@
+"""The frozen f and g of a run: the workdir's own, stored ones, or newly trained."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+
+from dafxvae import build
+from dafxvae.build import Encoders
+from dafxvae.config import Config
+from dafxvae.data.corpus import Corpus
+from dafxvae.errors import UserError
+from dafxvae.paths import data_dir
+from dafxvae.runs import showing
+from dafxvae.runs.workdir import differences
+from dafxvae.training.clock import Clock
+from dafxvae.training.parallel import Devices
+from dafxvae.training.stage import Cadence, run_stage
+from dafxvae.weights import load_weights, save_weights
+
+
+def stored_encoders_path(name: str) -> Path:
+    """Where pretrained f and g of a name live; a path to a *.safetensors file stands for itself."""
+    return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"
+
+
+def load_encoders(path: Path) -> Encoders:
+    """f and g from their file.
+
+    Raises:
+        UserError: not there, damaged, or something else.
+    """
+    variables, metadata = load_weights(path)
+    if metadata.get("kind") != "encoders":
+        raise UserError(f"{path} holds {metadata.get('kind')!r}, not encoders: name a file of f and g")
+    return build.encoders_from(variables, metadata)
+
+
+def check_encoders(encoders: Encoders, config: Config, path: Path) -> None:
+    """Raises UserError when stored f and g are not the ones that the configuration describes."""
+    asked = {"sample_rate": config.sample_rate, "f": config.f.to_dict(), "g": config.g.to_dict()}
+    different = differences(asked, {key: encoders.metadata[key] for key in asked})
+    if different:
+        raise UserError(
+            f"the stored f and g at {path} differ from the configuration ({'; '.join(different)}): "
+            "give --config.pretrained another name to train new ones, or leave these settings alone"
+        )
+
+
+def ensure_encoders(
+    config: Config, workdir: Path, corpus: Corpus, cadence: Cadence, devices: Devices, console: Console
+) -> Encoders:
+    """f and g: the workdir's, else the stored ones of the config's name, else trained now and stored by that name."""
+    path, stored = workdir / "encoders.safetensors", stored_encoders_path(config.pretrained)
+    pretraining_alone = not config.effect
+    if not path.exists() and stored.exists() and not pretraining_alone:
+        console.print(f"f and g: using {stored}")
+        encoders = load_encoders(stored)
+        check_encoders(encoders, config, stored)
+        save_weights(path, encoders.variables, encoders.metadata)
+    if not path.exists():
+        variables, metadata = pretrain(config, workdir, corpus, cadence, devices)
+        save_weights(stored, variables, metadata)
+        save_weights(path, variables, metadata)
+        console.print(f"f and g: stored at {stored}")
+    return load_encoders(path)
+
+
+def pretrain(
+    config: Config, workdir: Path, corpus: Corpus, cadence: Cadence, devices: Devices
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Stages f and g on the bank of effects; returns their variables and metadata."""
+    with build.build_bank(config, config.bank) as bank:
+        pairs = build.build_pairs(config, "f", corpus, bank)
+        stage, constants = build.build_encoder_stage(config, pairs, bank, check=bank.failures.check)
+        stage = replace(stage, show=showing.show_reconstructions(config, pairs.valid[0], constants))
+        state = run_stage(stage, workdir / "f", cadence, devices, Clock())
+        f_variables = {"params": state.params["f"], "constants": jax.device_get(constants)}
+        pairs = build.build_pairs(config, "g", corpus, bank)
+        stage, constants = build.build_controller_stage(config, pairs, bank, f_variables, check=bank.failures.check)
+        state = run_stage(stage, workdir / "g", cadence, devices, Clock())
+        g_variables = {"params": state.params, "constants": jax.device_get(constants)}
+        return {"f": f_variables, "g": g_variables}, build.describe_encoders(config, bank)

@@ -1,0 +1,76 @@
+"""The main job: `train_and_evaluate(config, workdir)` trains what is missing of f, g and h, and says how good it is."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dafxvae import build
+from dafxvae.config import Config
+from dafxvae.data.corpus import Corpus
+from dafxvae.evaluation import evaluate_controller, results_table, verdict
+from dafxvae.gradients.bridge import require_thread_pool
+from dafxvae.runs import showing
+from dafxvae.runs.controllers import load_controller, save_controller
+from dafxvae.runs.encoders import ensure_encoders
+from dafxvae.runs.workdir import claim_workdir
+from dafxvae.training import parallel
+from dafxvae.training.clock import Clock
+from dafxvae.training.stage import Cadence, run_stage
+
+
+def train_controller(
+    config: Config, workdir: Path, corpus: Corpus, encoders: build.Encoders, cadence: Cadence, devices: list
+) -> dict[str, Any]:
+    """Stage h through the real effect; stores the controller, reads it back and scores it on the test recordings."""
+    path = workdir / "controller.safetensors"
+    with build.build_bank(config, [config.effect]) as bank:
+        pairs = build.build_pairs(config, "h", corpus, bank, num_test_pairs=config.eval.num_test_pairs)
+        clock = Clock()
+        stage = build.build_decoder_stage(config, pairs, bank, encoders, clock)
+        stage = replace(stage, show=showing.show_transfers(config, pairs.valid[0], bank, encoders))
+        state = run_stage(stage, workdir / "h", cadence, devices, clock)
+        save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
+        controller = load_controller(path, workdir / "encoders.safetensors")
+        assert pairs.test is not None
+        results = evaluate_controller(pairs.test, bank, controller.predict, config.sample_rate, config.seed)
+    (workdir / "results.json").write_text(json.dumps(results, indent=2))
+    return results
+
+
+def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, Any]:
+    """Runs or resumes the whole job of a resolved configuration.
+
+    Args:
+        config: of `dafxvae.config.resolve_preset`.
+        workdir: holds everything: config, checkpoints, TensorBoard's files, weights, results.
+        console: what is said goes there.
+
+    Returns:
+        The results of `dafxvae.evaluation.evaluate_controller`; empty when the config names no effect.
+
+    Raises:
+        UserError: bad input; the message says what to change.
+        Stopped: on Ctrl-C or SIGTERM, after saving; the same call goes on.
+    """
+    console = console or Console(stderr=True)
+    devices = parallel.local_devices(config.num_devices)
+    require_thread_pool(len(devices))
+    for stage in ("f", "g", "h"):
+        parallel.check_batch_size(config[stage].batch_size, len(devices))
+    claim_workdir(config, workdir)
+    cadence = Cadence(config.log_every_steps, config.eval.every_steps, config.checkpoint_every_steps)
+    corpus = build.build_corpus(config)
+    console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")
+    encoders = ensure_encoders(config, workdir, corpus, cadence, devices, console)
+    results: dict[str, Any] = {}
+    if config.effect:
+        results = train_controller(config, workdir, corpus, encoders, cadence, devices)
+        console.print(results_table(results))
+        console.print(verdict(results))
+        console.print(f"controller: {workdir / 'controller.safetensors'}")
+    for skipped in corpus.skipped:
+        console.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
+    return results

@@ -1,0 +1,59 @@
+"""What a stage puts into TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
+
+from collections.abc import Callable
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dafxvae import build
+from dafxvae.config import Config
+from dafxvae.effects.bank import EffectBank
+from dafxvae.models.encoder import EncoderOutput
+from dafxvae.pictures import frame_panels, spectrogram_panels
+from dafxvae.training.stage import Show
+from dafxvae.training.state import TrainState
+from dafxvae.training.writer import Writer
+from dafxvae.types import PairBatch
+
+
+def show_reconstructions(config: Config, batch: PairBatch, constants: dict) -> Show:
+    """Stage f: log-mel frames of references beside their reconstructions."""
+    f = build.build_f(config.f)
+    keys = jax.random.split(jax.random.key(config.seed), config.eval.num_media)
+    clips = batch.reference[: config.eval.num_media]
+
+    def show(state: TrainState, writer: Writer) -> None:
+        variables = {"params": state.params["f"], "constants": constants}
+        output = cast(EncoderOutput, f.apply(variables, jnp.asarray(clips), config.sample_rate, keys))
+        for i, (data, reconstruction) in enumerate(zip(output.log_mel, output.reconstruction)):
+            panels = {"log-mel": np.asarray(data), "reconstruction": np.asarray(reconstruction)}
+            writer.image(int(state.step), f"f/reconstruction/{i}", frame_panels(panels))
+
+    return show
+
+
+def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: build.Encoders) -> Show:
+    """Stage h: input, reference, output and target to hear and see, and true beside predicted settings."""
+    parameters = bank.hosts[0].parameters
+    predict: Callable = build.build_predict(encoders, build.build_h(config, bank.num_params), config.sample_rate)
+    few = jax.tree.map(lambda leaf: leaf[: config.eval.num_media], batch)
+
+    def show(state: TrainState, writer: Writer) -> None:
+        step = int(state.step)
+        unit_params = np.asarray(predict(state.params, few.dry, few.reference))
+        outputs = bank.render(few.dry, few.effect, unit_params, config.sample_rate)
+        rows = []
+        for i, output in enumerate(outputs):
+            clips = {"input": few.dry[i], "reference": few.reference[i], "output": output, "target": few.target[i]}
+            if not np.isfinite(output).all():
+                continue  # a failed render; counted by the evaluation
+            for name, clip in clips.items():
+                writer.audio(step, f"h/audio/{i}/{name}", clip, config.sample_rate)
+            writer.image(step, f"h/spectrograms/{i}", spectrogram_panels(clips, config.sample_rate))
+            true, predicted = (parameters.describe(row[i]) for row in (few.unit_params, unit_params))
+            rows += [(str(i), name, f"{true[name]}", f"{predicted[name]}") for name in parameters.names]
+        writer.table(step, "h/settings", ("pair", "parameter", "true", "predicted"), rows)
+
+    return show

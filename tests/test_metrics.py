@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from rich.console import Console
+
+from dafxvae import evaluation, losses, metrics
+from dafxvae.effects.bank import open_bank
+from dafxvae.pictures import frame_panels, spectrogram_db, spectrogram_panels
+from dafxvae.types import PairBatch
+
+RNG = np.random.default_rng(0)
+
+
+def clips(count, num_samples=40000):
+    return (RNG.standard_normal((count, num_samples, 1)) * 0.1).astype(np.float32)
+
+
+def test_mrstft_uses_all_resolutions_and_batches():
+    x, y = clips(3), clips(3)
+    np.testing.assert_allclose(metrics.mrstft(x, y), losses.multi_resolution_stft(x, y), rtol=1e-5)
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    covered = []
+    for trial in range(200):
+        sample = np.random.default_rng(trial).exponential(size=60)
+        interval = metrics.bootstrap_interval(sample, num_resamples=500)
+        assert interval.low < interval.mean < interval.high
+        covered.append(interval.low < 1.0 < interval.high)
+    assert 0.87 <= np.mean(covered) <= 0.99
+
+
+def test_interval_refuses_what_has_no_mean():
+    with pytest.raises(ValueError, match="finite"):
+        metrics.bootstrap_interval(np.asarray([1.0, np.nan]))
+
+
+def make_pairs(bank, count=6):
+    dry, other = clips(count), clips(count)
+    effect, unit_params, mask = bank.sample(RNG, count)
+    target, reference = (bank.render(clip, effect, unit_params, 24000) for clip in (dry, other))
+    return PairBatch(dry, target, reference, effect, unit_params, mask, np.ones(count), np.arange(count))
+
+
+def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():
+    with open_bank(["Reverb"]) as bank:
+        pairs = make_pairs(bank)
+        perfect = evaluation.evaluate_controller(pairs, bank, lambda dry, reference: pairs.unit_params, 24000, 0)
+        middle = np.full_like(pairs.unit_params, 0.5)
+        idle = evaluation.evaluate_controller(pairs, bank, lambda dry, reference: middle, 24000, 0)
+    rows = perfect["mrstft"]
+    assert rows["controller"]["mean"] == rows["true settings"]["mean"] == 0.0
+    assert rows["do nothing"]["mean"] > 0.1
+    assert max(row["controller"] for row in perfect["parameter_error"].values()) == 0.0
+    assert idle["mrstft"]["controller"]["mean"] == pytest.approx(rows["mean settings"]["mean"], rel=0.1)
+    assert "beats doing nothing" in evaluation.verdict(perfect)
+    console = Console(width=120, record=True)
+    console.print(evaluation.results_table(perfect))
+    assert "true settings" in console.export_text()
+
+
+def test_failed_pairs_are_left_out_and_counted():
+    with open_bank(["Reverb"]) as bank:
+        pairs = make_pairs(bank)
+        valid = np.ones(6)
+        valid[2] = 0
+        predict = lambda dry, reference: pairs.unit_params  # noqa: E731
+        results = evaluation.evaluate_controller(pairs._replace(valid=valid), bank, predict, 24000, 0)
+        assert (results["num_pairs"], results["num_failed"]) == (5, 1)
+        with pytest.raises(ValueError, match="all 6 pairs"):
+            evaluation.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, predict, 24000, 0)
+
+
+@pytest.mark.parametrize(
+    ("ours", "nothing", "words"),
+    [
+        ((1, 0.9, 1.1), (2, 1.9, 2.1), "beats"),
+        ((2, 1.9, 2.1), (1, 0.9, 1.1), "worse"),
+        ((1, 0, 2), (1, 0, 2), "not told"),
+    ],
+)
+def test_the_verdict_follows_the_intervals(ours, nothing, words):
+    names = ("mean", "low", "high")
+    rows = {"controller": dict(zip(names, ours)), "do nothing": dict(zip(names, nothing))}
+    assert words in evaluation.verdict({"mrstft": rows})
+
+
+def test_a_sine_is_seen_where_and_as_loud_as_it_is():
+    sine = np.sin(2 * np.pi * 3000 * np.arange(24000) / 24000)[:, None]
+    frames = spectrogram_db(sine)
+    assert int(frames[10].argmax()) == round(3000 * 1024 / 24000)
+    assert frames[10].max() == pytest.approx(0.0, abs=0.1)
+
+
+def test_pictures_are_pictures():
+    for picture in (
+        spectrogram_panels({"a": clips(1)[0], "b": clips(1)[0] * 0}, 24000),
+        frame_panels({"x": clips(2)[..., 0]}),
+    ):
+        assert picture.dtype == np.uint8
+        assert picture.shape[2] == 3
+        assert picture.std() > 10

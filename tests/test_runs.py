@@ -1,0 +1,162 @@
+"""The whole job, small: every box of the diagram, from an empty folder to a stored controller."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from rich.console import Console
+from tiny import tiny_config
+
+from dafxvae.config import PRESETS, base_config, resolve_preset
+from dafxvae.errors import UserError
+from dafxvae.runs.controllers import load_controller
+from dafxvae.runs.encoders import load_encoders
+from dafxvae.runs.loop import train_and_evaluate
+from dafxvae.training import stage as stage_module
+from dafxvae.training.stopping import Stopped, StopRequest
+from dafxvae.weights import fingerprint, load_weights
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folders(tmp_path_factory):
+    """Cache and data folders of this module's own; the corpus is rendered once."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp("dafxvae")
+        patch.setenv("DAFXVAE_CACHE", str(root / "cache"))
+        patch.setenv("DAFXVAE_DATA", str(root / "data"))
+        yield root
+
+
+@pytest.fixture(scope="module")
+def finished(folders):
+    """A run from nothing."""
+    workdir = folders / "first"
+    return workdir, train_and_evaluate(tiny_config(), workdir, QUIET)
+
+
+def test_a_run_from_nothing_leaves_everything(finished, folders):
+    workdir, results = finished
+    assert {"config.json", "versions.json", "results.json", "encoders.safetensors", "controller.safetensors"} <= {
+        path.name for path in workdir.iterdir()
+    }
+    assert json.loads((workdir / "results.json").read_text()) == results
+    assert results["mrstft"]["true settings"]["mean"] == 0.0
+    assert results["num_pairs"] + results["num_failed"] == 4
+    assert (folders / "data" / "pretrained" / "default.safetensors").exists()
+    for stage in "fgh":
+        assert list((workdir / stage).glob("events*"))
+    assert json.loads((workdir / "config.json").read_text())["effect"] == "Reverb"
+
+
+def test_the_stored_controller_is_self_contained_and_deterministic(finished):
+    workdir, _ = finished
+    controller = load_controller(workdir / "controller.safetensors", workdir / "encoders.safetensors")
+    clips = (np.random.default_rng(0).standard_normal((2, 8192, 1)) * 0.1).astype(np.float32)
+    first = controller.predict(clips, clips[::-1])
+    np.testing.assert_array_equal(first, controller.predict(clips, clips[::-1]))
+    assert first.shape == (2, 5)
+    assert controller.parameters == ("room_size", "damping", "wet_level", "dry_level", "width")
+
+
+def test_training_h_leaves_f_and_g_as_they_were(finished, folders):
+    """Another controller over the stored f and g: their bytes are the same afterwards, in the store and the workdir."""
+    stored = folders / "data" / "pretrained" / "default.safetensors"
+    before = stored.read_bytes()
+    workdir = folders / "second"
+    train_and_evaluate(tiny_config(effect="Gain"), workdir, QUIET)
+    assert stored.read_bytes() == before
+    assert fingerprint(load_encoders(workdir / "encoders.safetensors").variables) == fingerprint(
+        load_encoders(finished[0] / "encoders.safetensors").variables
+    )
+    assert not (workdir / "f").exists()
+
+
+def test_running_again_trains_nothing(finished, monkeypatch):
+    workdir, results = finished
+    monkeypatch.setattr(stage_module, "_train", lambda *arguments: pytest.fail("trained again"))
+    assert train_and_evaluate(tiny_config(), workdir, QUIET) == results
+
+
+def interrupt_after(steps, monkeypatch):
+    """As Ctrl-C would: the request is there after so many looks at it."""
+    looks = []
+
+    def check(self):
+        looks.append(1)
+        if len(looks) == steps:
+            raise Stopped(2)
+
+    monkeypatch.setattr(StopRequest, "check", check)
+
+
+@pytest.mark.parametrize("stop_after", [1, 5])
+def test_interrupted_and_resumed_is_the_same_as_never_interrupted(finished, folders, monkeypatch, stop_after):
+    workdir, results = finished
+    config = tiny_config(pretrained=str(folders / f"other{stop_after}.safetensors"))
+    resumed = folders / f"resumed{stop_after}"
+    interrupt_after(stop_after, monkeypatch)
+    with pytest.raises(Stopped):
+        train_and_evaluate(config, resumed, QUIET)
+    assert not (resumed / "results.json").exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("DAFXVAE_CACHE", str(folders / "cache"))
+    monkeypatch.setenv("DAFXVAE_DATA", str(folders / "data"))
+    assert train_and_evaluate(config, resumed, QUIET) == results
+    for name in ("encoders.safetensors", "controller.safetensors"):
+        assert (
+            load_weights(resumed / name).metadata["fingerprint"] == load_weights(workdir / name).metadata["fingerprint"]
+        )
+
+
+def test_a_workdir_belongs_to_one_configuration(finished):
+    with pytest.raises(UserError, match="seed is 0 there, 1 here"):
+        train_and_evaluate(tiny_config(seed=1), finished[0], QUIET)
+
+
+def test_stored_encoders_of_another_kind_are_refused(finished, folders):
+    with pytest.raises(UserError, match=r"f\.latent_dim is 4 there, 5 here.*--config\.pretrained"):
+        train_and_evaluate(tiny_config(f__latent_dim=5), folders / "third", QUIET)
+
+
+def test_a_controller_needs_the_encoders_it_was_trained_on(finished, folders):
+    with pytest.raises(UserError, match="not encoders"):
+        load_encoders(finished[0] / "controller.safetensors")
+    with pytest.raises(UserError, match="not a controller"):
+        load_controller(finished[0] / "encoders.safetensors", finished[0] / "encoders.safetensors")
+
+
+def test_pretrain_alone_makes_no_controller(folders):
+    workdir = folders / "pretrain"
+    config = tiny_config(effect="", pretrained=str(folders / "alone.safetensors"))
+    assert train_and_evaluate(config, workdir, QUIET) == {}
+    assert (folders / "alone.safetensors").exists()
+    assert not (workdir / "controller.safetensors").exists()
+
+
+@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.py")), ids=lambda path: path.stem)
+def test_every_config_resolves_with_every_preset(path):
+    namespace: dict = {}
+    exec(compile(path.read_text(), path, "exec"), namespace)
+    for preset, values in PRESETS.items():
+        config = namespace["get_config"]()
+        config.preset = preset
+        resolved = resolve_preset(config, overridden=["f.num_steps"])
+        assert isinstance(resolved, ConfigDict)
+        assert resolved.f.num_steps == base_config().f.num_steps  # what the user set wins over the preset
+        for key, value in values.items():
+            if key != "f.num_steps":
+                node = resolved
+                for part in key.split("."):
+                    node = node[part]
+                assert node == value
+
+
+def test_an_unknown_preset_names_the_known_ones():
+    config = base_config()
+    config.preset = "smok"
+    with pytest.raises(UserError, match="smoke"):
+        resolve_preset(config)
