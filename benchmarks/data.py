@@ -1,0 +1,135 @@
+"""Speed and memory of the data pipeline; prints one JSON object. Ends within two minutes on two cores.
+
+    python benchmarks/data.py
+
+On-the-fly Reverb pairs of 131072 samples at 24 kHz, batches of 8. `pool_share` compares the renders a second that reach
+a training loop as pairs (clips read, levels drawn, checked, redrawn) with what the bare rendering pool does on clips
+that lie ready; both run in interleaved rounds, and the median of the rounds' ratios counts, so that a slow moment of the
+machine meets both.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dafxvae.audio.io import read_audio
+from dafxvae.data.corpus import Corpus, open_corpus
+from dafxvae.data.pairs import PairIterator, Pairs, iterate, make_pairs
+from dafxvae.data.tracks import PcmCache
+from dafxvae.effects.bank import EffectBank, open_bank
+
+SAMPLES, RATE, BATCH = 131072, 24000, 8
+ROUNDS, ROUND_BATCHES = 7, 40
+MEMORY_EXAMPLES = 20000
+
+
+def timed(call: Callable[[], Any]) -> float:
+    """Seconds that a call takes."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def rss_mb() -> float:
+    """Memory that the process holds now, in MB."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def pool_rates(pairs: Pairs, bank: EffectBank) -> dict[str, float]:
+    """Renders a second of the bare pool and of the pipeline, and the share that arrives."""
+    batch = pairs[0]
+    clips = np.concatenate([batch.dry, batch.reference])
+    effect, settings = np.tile(batch.effect, 2), np.tile(batch.unit_params, (2, 1))
+
+    def render() -> None:
+        for _ in range(ROUND_BATCHES):
+            bank.render(clips, effect, settings, RATE)
+
+    def take(batches: PairIterator) -> None:
+        for _ in range(ROUND_BATCHES):
+            next(batches)
+
+    bare, arriving = [], []
+    for number in range(ROUNDS):
+        bare.append(timed(render))
+        with iterate(pairs, number * 1000) as batches:
+            for _ in range(6):  # the stock of batches made ahead is used up before the clock starts
+                next(batches)
+            arriving.append(timed(lambda batches=batches: take(batches)))
+        bare.append(timed(render))
+    renders = 2 * BATCH * ROUND_BATCHES
+    shares = [(bare[2 * i] + bare[2 * i + 1]) / 2 / arriving[i] for i in range(1, ROUNDS)]  # the first round warms up
+    return {
+        "pool_share": float(np.median(shares)),
+        "pool_share_least": min(shares),
+        "pool_share_most": max(shares),
+        "pool_renders_per_sec": renders / float(np.median(bare)),
+        "pipeline_renders_per_sec": renders / float(np.median(arriving[1:])),
+    }
+
+
+def decode_rates(corpus: Corpus) -> dict[str, float]:
+    """Seconds of audio a second of one core: random crops straight from the FLAC files, and from decoded ones."""
+    rng = np.random.default_rng(0)
+    places = [(t, int(rng.integers(t.frames - SAMPLES))) for t in corpus.tracks if t.frames > SAMPLES] * 2
+    seconds = len(places) * SAMPLES / RATE
+    crop_sec = timed(lambda: [read_audio(track.path, start=start, frames=SAMPLES) for track, start in places])
+    cache = PcmCache()
+    whole_sec = timed(lambda: [cache.read(track, 0, SAMPLES) for track in corpus.tracks])
+    cached_sec = timed(lambda: [cache.read(t, start, SAMPLES).astype(np.float32) for t, start in places])
+    return {
+        "decode_realtime": seconds / crop_sec,
+        "decode_whole_files_realtime": corpus.minutes * 60.0 / whole_sec,
+        "crop_of_decoded_realtime": seconds / cached_sec,
+    }
+
+
+def memory_growth(corpus: Corpus) -> dict[str, float]:
+    """Memory after the first 2000 examples and after 20,000: short clips through a cheap effect, so that it is quick."""
+    with open_bank(["Gain"]) as bank:
+        pairs = make_pairs(corpus, bank, clip_samples=16384, batch_size=BATCH, seed=0, stream="memory")
+        marks = []
+        with iterate(pairs) as batches:
+            for step in range(MEMORY_EXAMPLES // BATCH):
+                next(batches)
+                if (step + 1) * BATCH % 2000 == 0:
+                    marks.append(rss_mb())
+    return {"rss_mb": marks[-1], "rss_growth": marks[-1] / marks[0] - 1.0}
+
+
+def main() -> None:
+    """Runs all parts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--skip-memory", action="store_true", help="leave the memory test out")
+    given = parser.parse_args()
+    start = time.perf_counter()
+    result: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        arguments: dict[str, Any] = {"folder": None, "sample_rate": RATE, "num_channels": 1, "seed": 0}
+        arguments |= {"minutes": 10.0, "cache": Path(folder), "progress": False}
+        seconds = timed(lambda: open_corpus(**arguments))
+        corpus = open_corpus(**arguments)
+        result["corpus_render_realtime"] = corpus.minutes * 60.0 / seconds
+        result |= decode_rates(corpus)
+        with open_bank(["Reverb"]) as bank:
+            pairs = make_pairs(corpus, bank, clip_samples=SAMPLES, batch_size=BATCH, seed=0, stream="train")
+            result |= pool_rates(pairs, bank)
+            counts = pairs.counts
+        result["redrawn_share"] = 1.0 - counts["pairs"] / sum(counts.values())
+        if not given.skip_memory:
+            result |= memory_growth(corpus)
+    result["wall_sec"] = time.perf_counter() - start
+    sys.stdout.write(json.dumps({key: round(value, 4) for key, value in result.items()}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
