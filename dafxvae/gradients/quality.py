@@ -37,7 +37,7 @@ class Quality:
     num_renders: int  # an example and step, the forward one included
     cosine: float  # mean over settings, to the fine gradient (central coordinate differences of the loss at 1e-3)
     cosine_smooth: float  # to the gradient smoothed at .03
-    bias: float  # |mean estimate - fine gradient| / |fine gradient|
+    bias: float  # |mean estimate - fine gradient| / |fine gradient|, from all K probes, where it is least noisy
     variance: float  # of one estimate, relative to the squared norm
     seconds: float  # an example: renders and loss, on the machine of the report
 
@@ -54,12 +54,11 @@ class Changes(NamedTuple):
 
 
 class Meter:
-    """Renders probes and scores them, a few examples at a time; keeps the time that each part takes."""
+    """Renders probes and scores them, a few examples at a time; keeps the times that each part takes."""
 
     def __init__(self, render: RenderVariants, loss_fn: LossFn, batch_size: int = 8) -> None:
         self._render, self._batch_size = render, batch_size
-        self.render_seconds = self.loss_seconds = self.gradient_seconds = 0.0  # gradient: of the loss, to the output
-        self.renders = self.examples = 0
+        self._seconds: dict[str, list[float]] = {"render": [], "loss": [], "upstream": []}  # of one render or example
 
         @jax.jit
         def losses(variants: Array, target: Array) -> Array:
@@ -85,26 +84,25 @@ class Meter:
         for part in self._parts(problem):
             variants = self._variants(problem.audio[part], rows[part])
             target = problem.target[part]
-            started = time.perf_counter()
-            values = jax.block_until_ready(self._losses(variants, target))
-            self.loss_seconds += time.perf_counter() - started
-            started = time.perf_counter()
-            upstream = np.asarray(self._upstream(variants[0], target)).reshape(len(target), -1)
-            self.gradient_seconds += time.perf_counter() - started
-            self.renders += variants.shape[0] * variants.shape[1]
-            self.examples += variants.shape[1]
+            examples = variants.shape[1]
+            values = self._timed("loss", variants.shape[0] * examples, self._losses, variants, target)
+            upstream = self._timed("upstream", examples, self._upstream, variants[0], target)
+            upstream = np.asarray(upstream).reshape(examples, -1)
             moved = np.asarray(flat(differences(jnp.asarray(variants), num_probes), 2))
             audio.append(np.stack([[np.dot(*pair) for pair in zip(upstream, row)] for row in moved]).astype(np.float64))
             loss.append(np.asarray(differences(values, num_probes), np.float64))
         return Changes(np.concatenate(audio, axis=1), np.concatenate(loss, axis=1))
 
     def seconds(self, level: Level, num_renders: int) -> float:
-        """Of one example with that many renders, from the times so far."""
-        render = self.render_seconds / max(self.renders, 1)
-        loss = self.loss_seconds / max(self.renders, 1)
-        if level == "loss":
-            return num_renders * (render + loss)
-        return num_renders * render + self.gradient_seconds / max(self.examples, 1)
+        """Of one example with that many renders: the medians of what was timed so far (compilation is an outlier)."""
+        render, loss, upstream = (float(np.median(times)) for times in self._seconds.values())
+        return num_renders * (render + loss) if level == "loss" else num_renders * render + loss + upstream
+
+    def _timed(self, what: str, count: int, run: Callable[..., Array], *arguments: np.ndarray) -> Array:
+        started = time.perf_counter()
+        result = jax.block_until_ready(run(*arguments))
+        self._seconds[what].append((time.perf_counter() - started) / count)
+        return result
 
     def _parts(self, problem: Problem) -> list[slice]:
         size = self._batch_size
@@ -113,7 +111,7 @@ class Meter:
     def _variants(self, audio: np.ndarray, rows: np.ndarray) -> np.ndarray:
         started = time.perf_counter()
         variants = np.moveaxis(self._render(audio, rows.astype(np.float32)), 1, 0)
-        self.render_seconds += time.perf_counter() - started
+        self._seconds["render"].append((time.perf_counter() - started) / (rows.shape[0] * rows.shape[1]))
         if not np.isfinite(variants[..., 0, 0]).all():
             raise ValueError("a render failed; the report needs settings that render")
         return np.ascontiguousarray(variants)
@@ -184,6 +182,8 @@ def measure(
             weights = np.asarray(probes.weights)
             draws.append((meter.changes(problem, rows, weights.shape[1]), weights))
         for level in ("audio", "loss"):
+            last = [estimates(getattr(c, level), w, estimator.probe_count(num_params)) - fine for c, w in draws]
+            bias = float(np.sqrt(max(0.0, (last[0] * last[1]).sum()) / total))  # the same for any number of probes
             for count in counts(estimator):
                 first, second = (estimates(getattr(c, level), w, count) for c, w in draws)
                 renders = replace(estimator, num_probes=count).num_renders(num_params)
@@ -197,7 +197,7 @@ def measure(
                         renders,
                         float(both.mean()),
                         float(both_smooth.mean()),
-                        float(np.sqrt(max(0.0, ((first - fine) * (second - fine)).sum()) / total)),
+                        bias,
                         float(((first - second) ** 2).sum() / 2 / total),
                         meter.seconds(level, renders),
                     )

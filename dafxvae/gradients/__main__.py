@@ -1,0 +1,71 @@
+"""Looks at the gradients of an effect.
+
+python -m dafxvae.gradients calibrate EFFECT    measures each parameter's step and stores it for later runs
+python -m dafxvae.gradients report EFFECT       compares the estimators: cosine, bias, variance, seconds
+"""
+
+import argparse
+import json
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from dafxvae.effects.factory import open_host
+from dafxvae.errors import UserError, run_cli
+from dafxvae.gradients.calibration import calibrate, save_calibration, warnings_for
+from dafxvae.gradients.problems import Sampling
+from dafxvae.gradients.report import report
+from dafxvae.gradients.schemes import Estimator
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "python -m dafxvae.gradients", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=("calibrate", "report"))
+    parser.add_argument("effect", help="such as 'Reverb', 'Compressor | Reverb' or path/plugin.vst3")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--settings", type=int, default=64, help="random settings to measure at (default 64)")
+    parser.add_argument("--samples", type=int, default=32768, help="length of a clip (default 32768)")
+    parser.add_argument("--rate", type=int, default=24000, help="sample rate in Hz (default 24000)")
+    parser.add_argument("--folder", help="audio to measure on; default: the embedded corpus")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.settings < 1 or arguments.samples < 1024:
+        raise UserError("--settings must be at least 1, and --samples at least 1024")
+    sampling = Sampling(arguments.settings, arguments.samples, arguments.rate, arguments.folder)
+    console = Console()
+    with open_host(arguments.effect) as host:
+        if arguments.command == "report":
+            found = report(host, sampling)
+            keys = ["name", "level", "step_size", "num_renders", "cosine", "cosine_smooth", "bias", "variance"]
+            rows = [[row[key] for key in keys] + [f"{1e3 * row['seconds']:.1f}"] for row in found["rows"]]
+            columns = ["estimator", "level", "step", "R", "cosine", "smooth", "bias", "variance", "ms"]
+            notes = [
+                f"{host.name}, K = {len(found['parameters'])}, {found['settings']} settings. R: renders an example; "
+                "cosine to the fine gradient, smooth: to that smoothed over .03; ms: an example's renders and loss."
+            ]
+        else:
+            calibration = calibrate(host, sampling)
+            found = asdict(calibration)
+            columns = ["name", "step_size", "roughness", "num_values"]
+            rows = list(zip(*(found["names" if key == "name" else key] for key in columns)))
+            notes = [f"{host.name}: level {calibration.level}, stored as {save_calibration(calibration)}"]
+            notes += warnings_for(Estimator(), host, calibration)
+    if arguments.json:
+        console.out(json.dumps(found, indent=1), highlight=False)
+        return
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+    for note in notes:
+        console.print(note, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    run_cli(main)
