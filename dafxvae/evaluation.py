@@ -1,6 +1,6 @@
 """The table at the end of a run: a controller against doing nothing, chance, the average, and the truth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,20 @@ def settings_by_method(pairs: PairBatch, bank: EffectBank, predict: Predict, see
     }
 
 
+def usable(pairs: PairBatch, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pairs of which every render worked; bool `[B]`."""
+    good = pairs.valid > 0
+    for output in outputs.values():
+        good = good & np.isfinite(output).all((1, 2))
+    return good
+
+
+def typical_pair(results: dict[str, Any]) -> int:
+    """Index of the pair whose ratio of the controller's distance to that of doing nothing is the median one."""
+    ratio = np.asarray(results["scores"]["controller"]) / np.asarray(results["scores"]["do nothing"])
+    return results["pairs"][int(np.argsort(ratio)[len(ratio) // 2])]
+
+
 def evaluate_controller(
     pairs: PairBatch, bank: EffectBank, predict: Predict, sample_rate: int, seed: int
 ) -> dict[str, Any]:
@@ -40,16 +54,15 @@ def evaluate_controller(
 
     Returns:
         JSON: per method the MRSTFT's mean and 95 % interval and the share of items closer to the target than the
-        untouched input is; per parameter the controller's mean absolute error beside that of the mean settings, in
-        units of the range; the counts of pairs and of failed renders, which are left out.
+        untouched input is; which pairs count and the MRSTFT of each; per parameter the controller's mean absolute error
+        beside that of the mean settings, in units of the range; the counts of pairs and of failed renders, which are
+        left out.
     """
     settings = settings_by_method(pairs, bank, predict, seed)
     outputs = {"do nothing": pairs.dry} | {
         name: bank.render(pairs.dry, pairs.effect, unit_params, sample_rate) for name, unit_params in settings.items()
     }
-    good = pairs.valid > 0
-    for output in outputs.values():
-        good = good & np.isfinite(output).all((1, 2))
+    good = usable(pairs, outputs)
     if not good.any():
         raise ValueError(f"evaluation: all {len(good)} pairs failed to render through {bank.names}")
     scores = {name: mrstft(output[good], pairs.target[good]) for name, output in outputs.items()}
@@ -64,6 +77,8 @@ def evaluate_controller(
             name: bootstrap_interval(score)._asdict() | {"improved": float((score < nothing).mean())}
             for name, score in scores.items()
         },
+        "pairs": np.flatnonzero(good).tolist(),
+        "scores": {name: score.tolist() for name, score in scores.items()},
         "parameter_error": {
             name: {"controller": float(errors["controller"][k]), "mean settings": float(errors["mean settings"][k])}
             for k, name in enumerate(names)

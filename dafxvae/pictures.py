@@ -1,10 +1,12 @@
 """Pictures of sound for TensorBoard and the docs, by matplotlib without a display or global state."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 FLOOR_DB = -80.0
 
@@ -22,6 +24,11 @@ def _pixels(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def save_png(path: Path, pixels: np.ndarray) -> None:
+    """Writes uint8 `[height, width, 3]`."""
+    imsave(path, pixels)
 
 
 def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.ndarray:

@@ -27,15 +27,18 @@ def train(arguments: list[str]) -> None:
     """
     try:
         rest = flags.FLAGS(arguments)[1:]
+        config = CONFIG.value
+        if config is not None:
+            config.lock()  # a file that could not be read says so at the first look
     except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{error}: see --help, and the keys in dafxvae/config.py") from error
     if rest:
         raise UserError(f"unexpected arguments {rest}: options look like --config.seed=1")
-    if CONFIG.value is None:
+    if config is None:
         raise UserError("no configuration: give --config configs/reverb.py, or another file in configs/")
     holder = flags.FLAGS["config"]
     name = Path(config_flags.get_config_filename(holder)).stem
-    config = resolve_preset(CONFIG.value, config_flags.get_override_values(holder))
+    config = resolve_preset(config, config_flags.get_override_values(holder))
     suffix = "" if config.preset == "default" else f"_{config.preset}"
     run(config, Path(WORKDIR.value or f"runs/{name}{suffix}"))
 

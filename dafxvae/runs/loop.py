@@ -10,7 +10,7 @@ from rich.console import Console
 from dafxvae import build
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus
-from dafxvae.evaluation import evaluate_controller, results_table, verdict
+from dafxvae.evaluation import evaluate_controller, results_table, typical_pair, verdict
 from dafxvae.gradients.bridge import require_thread_pool
 from dafxvae.runs import showing
 from dafxvae.runs.controllers import load_controller, save_controller
@@ -36,6 +36,10 @@ def train_controller(
         controller = load_controller(path, workdir / "encoders.safetensors")
         assert pairs.test is not None
         results = evaluate_controller(pairs.test, bank, controller.predict, config.sample_rate, config.seed)
+        index = typical_pair(results)
+        settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
+        picture = workdir / "result.png"
+        showing.save_picture(picture, pairs.test, index, bank, settings, config.sample_rate)
     (workdir / "results.json").write_text(json.dumps(results, indent=2))
     return results
 

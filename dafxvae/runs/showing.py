@@ -1,6 +1,7 @@
 """What a stage puts into TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import jax
@@ -11,7 +12,7 @@ from dafxvae import build
 from dafxvae.config import Config
 from dafxvae.effects.bank import EffectBank
 from dafxvae.models.encoder import EncoderOutput
-from dafxvae.pictures import frame_panels, spectrogram_panels
+from dafxvae.pictures import frame_panels, save_png, spectrogram_panels
 from dafxvae.training.stage import Show
 from dafxvae.training.state import TrainState
 from dafxvae.training.writer import Writer
@@ -32,6 +33,25 @@ def show_reconstructions(config: Config, batch: PairBatch, constants: dict) -> S
             writer.image(int(state.step), f"f/reconstruction/{i}", frame_panels(panels))
 
     return show
+
+
+def save_picture(
+    path: Path, pairs: PairBatch, index: int, bank: EffectBank, unit_params: np.ndarray, sample_rate: int
+) -> None:
+    """Spectrograms of input, reference, output and target of one pair, as a PNG.
+
+    Args:
+        path: of the picture.
+        pairs: held-out pairs.
+        index: which of them.
+        bank: of the one effect.
+        unit_params: predicted settings `[1, K]`.
+        sample_rate: in Hz.
+    """
+    one = jax.tree.map(lambda leaf: leaf[index : index + 1], pairs)
+    output = bank.render(one.dry, one.effect, unit_params, sample_rate)
+    clips = {"input": one.dry, "reference": one.reference, "output": output, "target": one.target}
+    save_png(path, spectrogram_panels({name: clip[0] for name, clip in clips.items()}, sample_rate))
 
 
 def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: build.Encoders) -> Show:
