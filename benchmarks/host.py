@@ -3,9 +3,9 @@
 Per effect: `scaling`, the throughput of the pool with two workers over that of one plain thread calling Pedalboard;
 `overhead`, what a pool of one worker adds to the raw time of the same renders. At the top, the worst of each over the
 effects. `process_scaling` is the scaling of two child processes fed through shared memory, as VST3 plugins are; here
-they render the same built-ins. Of each, the variants take turns and the fastest round counts, as timeit has it: what
-else runs on the machine can only add. `overhead_cpu` is the overhead in processor time, which a busy machine hardly
-touches; `cores_free` tells how busy it was: how much faster two threads of pure computing were than one.
+they render the same built-ins. Each takes turns with the raw renders, and the fastest round counts, as timeit has it:
+what else runs on the machine can only add. `overhead_cpu` is the overhead in processor time, which a busy machine
+hardly touches; `cores_free` tells how busy it was: how much faster two threads of pure computing were than one.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from dafxvae.effects.vst3 import plugin_process
 NUM_CLIPS = 24
 NUM_SAMPLES = 131072
 SAMPLE_RATE = 24000
-ROUNDS = 40
+ROUNDS = 15
 EFFECTS = {
     "Reverb": "Reverb",
     "Compressor": "Compressor",
@@ -75,6 +75,14 @@ def seconds(run: Callable[[], object], clock: Callable[[], float] = time.perf_co
     return clock() - start
 
 
+def against(
+    raw: Callable[[], object], run: Callable[[], object], clock: Callable[[], float] = time.perf_counter
+) -> tuple[float, float]:
+    """Fastest rounds of two that take turns, seconds."""
+    rounds = [(seconds(raw, clock), seconds(run, clock)) for _ in range(ROUNDS)]
+    return min(first for first, _ in rounds), min(second for _, second in rounds)
+
+
 def cores_free() -> float:
     """Speed-up of two threads over one on work that shares nothing (hashing releases the GIL): 2 on two idle cores."""
     block = bytes(8_000_000)
@@ -104,18 +112,15 @@ def measure(effect: str) -> dict[str, float]:
             "two": partial(two.render, audio, unit_params, SAMPLE_RATE),
             "process": process_renders(pool, one, audio, unit_params),
         }
-        for run in runs.values():
-            run()
-        rounds = [{name: seconds(run) for name, run in runs.items()} for _ in range(ROUNDS)]
-        cpu = {name: min(seconds(runs[name], time.process_time) for _ in range(ROUNDS)) for name in ("raw", "one")}
-    best = {name: min(r[name] for r in rounds) for name in runs}
+        times = {name: against(runs["raw"], run) for name, run in runs.items() if name != "raw"}
+        cpu = against(runs["raw"], runs["one"], time.process_time)
     return {
-        "scaling": best["raw"] / best["two"],
-        "overhead": best["one"] / best["raw"] - 1.0,
-        "overhead_cpu": cpu["one"] / cpu["raw"] - 1.0,
-        "process_scaling": best["raw"] / best["process"],
-        "raw_ms_per_clip": 1e3 * best["raw"] / NUM_CLIPS,
-        "clips_per_sec": NUM_CLIPS / best["two"],
+        "scaling": times["two"][0] / times["two"][1],
+        "overhead": times["one"][1] / times["one"][0] - 1.0,
+        "overhead_cpu": cpu[1] / cpu[0] - 1.0,
+        "process_scaling": times["process"][0] / times["process"][1],
+        "raw_ms_per_clip": 1e3 * times["one"][0] / NUM_CLIPS,
+        "clips_per_sec": NUM_CLIPS / times["two"][1],
     }
 
 

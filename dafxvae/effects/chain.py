@@ -54,7 +54,8 @@ class Job:
     chain: Chain
     audio: np.ndarray  # [T, C], only read
     unit_params: np.ndarray  # [R, K]
-    physical: np.ndarray  # [R, K], the same in physical units; NaN for a row that is not finite
+    physical: np.ndarray  # [R, K], the same in physical units
+    finite: list[bool]  # [R], which settings can be rendered at all
     out: np.ndarray  # [R, T, C], written
     sample_rate: int
     failures: FailureLog
@@ -81,10 +82,12 @@ def make_jobs(
         rows: indices into B.
     """
     chosen = unit_params[rows]  # converted all at once: it costs as much for one as for all
-    finite = np.isfinite(chosen).all(axis=-1, keepdims=True)
-    physical = np.where(finite, chain.parameters.to_physical(np.where(finite, chosen, 0.0)), np.nan)
+    physical = chain.parameters.to_physical(np.nan_to_num(chosen))
+    finite: list[list[bool]] = np.all(np.isfinite(chosen), axis=-1).tolist()
     return [
-        Job(chain, audio[b], unit_params[b], physical[i], out[b], sample_rate, failures) for i, b in enumerate(rows)
+        Job(chain, audio[b], unit_params[b], physical[i], finite[i], out[b], sample_rate, failures)
+        for i, b in enumerate(rows)
+        for i, b in enumerate(rows)
     ]
 
 
@@ -94,17 +97,18 @@ def run_jobs(pool: RenderPool, jobs: Sequence[Job]) -> None:
 
 
 def _start(job: Job, worker: Worker) -> Sequence[Task] | None:
-    members = list(range(len(job.physical)))
-    if np.isnan(job.physical).any():
-        members = [r for r in members if not np.isnan(job.physical[r]).any()]
-        for r in sorted(set(range(len(job.physical))) - set(members)):
+    members = [r for r, finite in enumerate(job.finite) if finite]
+    if len(members) < len(job.finite):
+        for r in sorted(set(range(len(job.finite))) - set(members)):
             _fail(job, [r], "the settings are not finite")
     return _branch(job, job.audio, 0, members, worker)
 
 
 def _branch(job: Job, audio: np.ndarray, start: int, members: Sequence[int], worker: Worker) -> Sequence[Task] | None:
-    """Renders the first of the distinct continuations here and leaves the others to whoever is free."""
+    """Renders a single continuation here; several, one for each of the distinct settings, are left to who is free."""
     chain, pieces = job.chain, []
+    if len(members) == 1:
+        return _render(job, audio, start, len(chain.units), members, worker)
     groups = _group(chain, job.physical, start, members)
     for group in groups:
         stop = start + 1
@@ -118,8 +122,6 @@ def _branch(job: Job, audio: np.ndarray, start: int, members: Sequence[int], wor
 
 def _group(chain: Chain, physical: np.ndarray, depth: int, members: Sequence[int]) -> list[list[int]]:
     """Members by their settings of the unit at `depth`."""
-    if len(members) == 1:
-        return [list(members)]
     low, high = chain.offsets[depth], chain.offsets[depth + 1]
     groups: dict[bytes, list[int]] = {}
     for r in members:
@@ -139,8 +141,9 @@ def _render(
     except RenderError as error:
         return _fail(job, members, str(error))
     if stop < len(chain.units):
-        held = rendered if rendered.base is None else rendered.copy()  # not a view of memory that is used again
-        return _branch(job, held, stop, members, worker)
+        if any(unit.is_process for unit in chain.units[start:stop]):
+            rendered = rendered.copy()  # out of the shared memory, which is used again
+        return _branch(job, rendered, stop, members, worker)
     for r in members:
         job.out[r] = rendered
     job.failures.success(chain.name)

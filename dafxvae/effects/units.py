@@ -1,5 +1,6 @@
 """One effect of a chain, made from its spec: its parameters, and the Pedalboard instances that render it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -153,17 +154,20 @@ def render_builtins(
         if not units[start].builtin.latency:
             while stop < len(units) and not units[stop].builtin.latency:
                 stop += 1
-        names = " | ".join(unit.label for unit in units[start:stop])
         try:
             plugins = [u.instance(s, sample_rate) for u, s in zip(units[start:stop], settings[start:stop], strict=True)]
             plugin = plugins[0] if len(plugins) == 1 else Pedalboard(plugins)
             audio = checked(process(plugin, audio, sample_rate), audio)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-            raise RenderError(f"{names} threw {type(error).__name__}: {error}") from error
+            raise RenderError(f"{_names(units[start:stop])} threw {type(error).__name__}: {error}") from error
         except RenderError as error:
-            raise RenderError(f"{names} {error}") from error
+            raise RenderError(f"{_names(units[start:stop])} {error}") from error
         start = stop
     return audio
+
+
+def _names(units: Sequence[BuiltinUnit]) -> str:
+    return " | ".join(unit.label for unit in units)
 
 
 def process(plugin: Any, audio: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -193,7 +197,7 @@ def checked(output: np.ndarray, audio: np.ndarray) -> np.ndarray:
     flat = output.reshape(-1)
     with np.errstate(over="ignore", invalid="ignore"):
         energy = np.dot(flat, flat)  # one pass that NaN, inf and explosions alike turn non-finite; faster than isfinite
-    if not np.isfinite(energy):
+    if not math.isfinite(energy):
         bad = int(np.count_nonzero(~np.isfinite(flat)))
         whose = "the audio it was given holds some" if not np.isfinite(audio).all() else "though its input is finite"
         raise RenderError(f"returned {bad} NaN or inf of {flat.size} samples ({whose})")
