@@ -1,0 +1,86 @@
+"""What the command line prints about effects: rich tables, and the same as plain data for JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from dafxvae.effects.builtins import BUILTINS
+from dafxvae.effects.chain import Chain
+from dafxvae.effects.check import CheckReport
+from dafxvae.effects.parameters import Parameter, ParameterSpace
+from dafxvae.effects.vst3_plugin import Vst3Unit
+
+
+def builtin_table() -> Table:
+    """All built-ins with their parameters."""
+    table = Table("effect", "parameters (fixed by default in brackets)", "note", title="Pedalboard's built-in effects")
+    for name, builtin in BUILTINS.items():
+        names = [p.name if p.controlled else f"[{p.name}]" for p in builtin.parameters]
+        table.add_row(name, _plain(", ".join(names) or "none"), builtin.note)
+    return table
+
+
+def chain_data(chain: Chain) -> dict[str, Any]:
+    """A chain's parameters and effects as plain data."""
+    return {
+        "effect": chain.name,
+        "num_params": len(chain.parameters),
+        "parameters": [parameter_data(p, u) for p, u in zip(chain.parameters, chain.parameters.default_unit.tolist())],
+        "effects": [
+            {
+                "name": str(unit.spec),
+                "determinism": unit.method if isinstance(unit, Vst3Unit) else "fresh instance",
+                "residual": unit.residual if isinstance(unit, Vst3Unit) else 0.0,
+                "latency_samples": unit.latency_samples if isinstance(unit, Vst3Unit) else None,
+                "channels": list(unit.channels) if isinstance(unit, Vst3Unit) else [1, 2],
+            }
+            for unit in chain.units
+        ],
+    }
+
+
+def parameter_data(parameter: Parameter, default_unit: float) -> dict[str, Any]:
+    """One parameter as plain data."""
+    data = asdict(parameter)
+    return {**data, "default": parameter.show(parameter.default), "default_unit": default_unit}
+
+
+def parameter_table(name: str, space: ParameterSpace) -> Table:
+    """The parameters of an effect or chain."""
+    table = Table("parameter", "kind", "range", "default", "unit", "scale", title=_plain(name))
+    for parameter in space:
+        if parameter.kind == "choice":
+            values = ", ".join(parameter.labels)
+        else:
+            values = f"{parameter.show(parameter.minimum)} … {parameter.show(parameter.maximum)}"
+        default = parameter.show(parameter.default)
+        shown = f"{default:.6g}" if isinstance(default, float) else str(default)
+        table.add_row(_plain(parameter.name), parameter.kind, _plain(values), shown, parameter.unit, parameter.scale)
+    return table
+
+
+def check_table(report: CheckReport) -> Table:
+    """The verdict on an effect."""
+    table = Table("parameter", "kind", "change over its range", "remark", title=_plain(report.effect))
+    for p in report.parameters:
+        stepped = f"stepped: {p.still_share:.0%} of small moves change nothing" if p.kind == "continuous" else "stepped"
+        remark = "does nothing" if p.does_nothing else stepped if p.is_stepped else ""
+        table.add_row(_plain(p.name), p.kind, f"{p.change:.3g}", remark)
+    return table
+
+
+def check_lines(report: CheckReport) -> list[str]:
+    """The verdict in words."""
+    lines = [f"verdict: {report.verdict}" + (f": {report.reason}" if report.reason else "")]
+    if report.verdict != "unusable":
+        lines.append("made deterministic by: " + ", ".join(f"{k}: {v}" for k, v in report.methods.items()))
+        lines.append(f"latency: {report.latency_samples} samples reported by VST3 plugins, compensated")
+        lines.append(f"cost: {report.realtime_factor:.4f} x real time on one core")
+        lines.append(f"failed renders: {report.num_failures} of {report.num_renders}")
+    return lines
+
+
+def _plain(text: str) -> str:
+    """Keeps rich from reading brackets as markup."""
+    return text.replace("[", r"\[")
