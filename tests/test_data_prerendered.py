@@ -144,10 +144,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert open_prerendered(tmp_path / "out", batch_size=4, seed=0, effects=("Reverb",))[2].dry.shape == (4, 4000, 1)
     with pytest.raises(UserError, match="another draws"):
         render_main([*arguments, "--config.seed=0", "--config.data.mode=same_clip"], Console())
-    for bad, message in (
-        (["--out=x"], "give --config"),
-        (["--nonsense"], "nonsense"),
-        (["--config=none.py"], "none.py"),
-    ):
+    wrong = {"--out=x": "give --config", "--nonsense": "nonsense", "--config=none.py": r"none\.py"}
+    for argument, message in wrong.items():
         with pytest.raises(UserError, match=message):
             render_main([argument], Console())

@@ -25,7 +25,8 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         UserError: an unknown option or key, a missing file, other pairs in the folder, a full disk.
     """
     values = flags.FlagValues()  # of this call: a process may hold other commands' flags too
-    holder = config_flags.DEFINE_config_file("config", None, "Configuration file.", flag_values=values)
+    argv = ["render", *arguments]
+    holder = config_flags.DEFINE_config_file("config", None, "Config file.", flag_values=values, sys_argv=argv)
     number = flags.DEFINE_integer("num_pairs", 1024, "How many pairs.", lower_bound=1, flag_values=values)
     out = flags.DEFINE_string("out", None, "Folder of the pairs.", flag_values=values)
     stage = flags.DEFINE_enum("stage", "h", STAGES, "Whose training pairs: h has one effect.", flag_values=values)
@@ -33,12 +34,15 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         console.print(f"{__doc__}\n\n{values.get_help()}", markup=False, highlight=False)
         return
     try:
-        rest = values(["render", *arguments])[1:]
+        rest = values(argv)[1:]
+        config = None
+        if holder.value is not None:
+            config = resolve_preset(holder.value, config_flags.get_override_values(values["config"]))
     except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{error}: see --help, and the keys in dafxvae/config.py") from error
-    if rest or holder.value is None or out.value is None:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f"{reason}: see --help, and the keys in dafxvae/config.py") from error
+    if rest or config is None or out.value is None:
         raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
-    config = resolve_preset(holder.value, config_flags.get_override_values(values["config"]))
     effects = [config.effect] if stage.value == "h" else list(config.bank)
     with open_bank(effects, num_workers=config.num_workers or None) as bank:
         pairs = training_pairs(config, stage.value, bank)
