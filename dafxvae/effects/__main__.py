@@ -19,12 +19,13 @@ from dafxvae.effects.factory import open_host
 from dafxvae.effects.vst3 import installed
 from dafxvae.errors import EffectError, UserError, run_cli
 
+DESCRIPTION = "Lists, shows, tries out and uses effects: Pedalboard's, VST3 plugins, and chains of them."
 EFFECT_HELP = "for example 'HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name'"
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m dafxvae.effects", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m dafxvae.effects", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
     listing = commands.add_parser("list", help="built-in effects, and VST3 files in the standard folders")
     show = commands.add_parser("show", help="the parameters of an effect or chain")

@@ -13,6 +13,7 @@ from dafxvae.effects.vst3_plugin import Vst3Unit
 from dafxvae.errors import UserError
 
 NUM_SETTINGS = 6
+NUM_SEARCHES = 16  # more of them for a parameter that seems to do nothing
 NUM_BASES = 3  # settings around which each parameter is moved
 SMALL_STEP = 1e-3  # of [0, 1]: what a gradient estimate moves by
 LARGE_STEP = 0.1
@@ -49,7 +50,7 @@ class CheckReport:
         methods: how each plugin of the chain is made deterministic.
         latency_samples: as the VST3 plugins report it; compensated.
         realtime_factor: seconds of one core for a second of mono audio.
-        num_failures: of num_renders.
+        num_failures: renders that failed.
     """
 
     effect: str
@@ -60,7 +61,6 @@ class CheckReport:
     latency_samples: int = 0
     realtime_factor: float = float("nan")
     num_failures: int = 0
-    num_renders: int = 0
     parameters: list[ParameterCheck] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,7 +116,6 @@ def check(
         report.realtime_factor = _cost(host, audio, sample_rate) / length_sec
         report.parameters = list(_parameters(host, audio, sample_rate))
         report.num_failures = host.failures.count
-        report.num_renders = 3 + 4 * NUM_SETTINGS + 5 * NUM_BASES * len(report.parameters)
         if report.num_failures or not np.isfinite(report.residual):
             report.verdict = "fails"
             report.reason = str(host.failures.last[-1]) if host.failures.last else "it failed while it was tried out"
@@ -162,5 +161,10 @@ def _parameters(host: ChainHost, audio: np.ndarray, sample_rate: int) -> Iterato
         change = float(np.nan_to_num(np.abs(out[:, 0] - out[:, 1])).max() / peak)
         # Whether it moves in steps can be told only where it does something, which a threshold, say, may prevent.
         moves = [rows for rows in out if not np.array_equal(rows[2], rows[4])]
+        if change == 0.0:  # it may act only where a switch is on: look further
+            more = np.repeat(space.sample(np.random.default_rng(3), NUM_SEARCHES)[:, None], 2, axis=1)
+            more[:, 0, k], more[:, 1, k] = 0.0, 1.0
+            ends = host.render_variants(np.repeat(audio[None], NUM_SEARCHES, axis=0), more, sample_rate)
+            change = float(np.nan_to_num(np.abs(ends[:, 0] - ends[:, 1])).max() / peak)
         still = float(np.mean([np.array_equal(rows[2], rows[3]) for rows in moves])) if moves else 0.0
         yield ParameterCheck(parameter.name, parameter.kind, change, still)

@@ -65,7 +65,7 @@ def check_table(report: CheckReport) -> Table:
     table = Table("parameter", "kind", "change over its range", "remark", title=_plain(report.effect))
     for p in report.parameters:
         stepped = f"stepped: {p.still_share:.0%} of small moves change nothing" if p.kind == "continuous" else "stepped"
-        remark = "does nothing" if p.does_nothing else stepped if p.is_stepped else ""
+        remark = "did nothing in any render" if p.does_nothing else stepped if p.is_stepped else ""
         table.add_row(_plain(p.name), p.kind, f"{p.change:.3g}", remark)
     return table
 
@@ -77,7 +77,7 @@ def check_lines(report: CheckReport) -> list[str]:
         lines.append("made deterministic by: " + ", ".join(f"{k}: {v}" for k, v in report.methods.items()))
         lines.append(f"latency: {report.latency_samples} samples reported by VST3 plugins, compensated")
         lines.append(f"cost: {report.realtime_factor:.4f} x real time on one core")
-        lines.append(f"failed renders: {report.num_failures} of {report.num_renders}")
+        lines.append(f"failed renders: {report.num_failures}")
     return lines
 
 

@@ -17,6 +17,7 @@ PROBES = (0.0, 0.25, 0.5, 0.75, 1.0)  # raw values whose texts are read
 MAX_CHOICES = 256
 LOG_RATIO = 8.0  # three octaves: below, a linear scale serves a frequency or time as well
 BYPASS = {"bypass", "bypassed", "mute", "solo", "power", "enable", "enabled", "active", "freeze"}
+METER = re.compile(r"gain_?reduction|(^|_)(meter|vu)(_|\d|$)")  # some plugins call their meters automatable
 PROGRAM = {"program", "programs", "current_program", "preset", "presets"}
 UNITS = {
     "hz": ("Hz", 1.0),
@@ -107,7 +108,7 @@ def interpret(raw: RawParameter) -> Vst3Parameter:
         raw: with `is_controllable`.
     """
     words = set(re.split(r"[^a-z]+", raw.name.lower()))
-    controlled = not raw.is_program and not words & BYPASS
+    controlled = not (raw.is_program or words & BYPASS or METER.search(raw.name.lower()))
     numbers = [read_number(text) for text in raw.texts]
     values = np.array([number[0] if number else np.nan for number in numbers])
     if raw.is_discrete:
