@@ -100,7 +100,7 @@ def test_more_orthogonal_directions_give_a_better_gradient_per_render():
     assert quality(Estimator("spsa", 4)) > spsa_one + 0.2
 
 
-@pytest.mark.parametrize(("name", "level"), PAIRS)
+@pytest.mark.parametrize(("name", "level"), PAIRS[1:3])
 def test_one_call_carries_every_render_and_none_is_made_in_vain(name, level):
     audio, params, target, keys = toy_batch(3)
     estimator = Estimator(name, 2, level=level)
@@ -114,8 +114,7 @@ def test_one_call_carries_every_render_and_none_is_made_in_vain(name, level):
     assert host.variants == [1, estimator.num_renders(NUM_PARAMS)]
 
 
-@pytest.mark.parametrize(("name", "level"), PAIRS)
-@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(("name", "level", "batch"), [(*pair, 1 + 2 * (n % 2)) for n, pair in enumerate(PAIRS)])
 def test_jit_changes_nothing(name, level, batch):
     audio, params, target, keys = toy_batch(batch)
     effect_loss = make_effect_loss(ToyHost(), squared_error, Estimator(name, 2, level=level))
@@ -149,7 +148,7 @@ def split(x, devices):
     return x.reshape(devices, -1, *x.shape[1:])
 
 
-@pytest.mark.parametrize(("name", "level"), PAIRS)
+@pytest.mark.parametrize(("name", "level"), PAIRS[:3])
 def test_one_two_and_four_devices_agree(name, level):
     audio, params, target, keys = toy_batch(4, samples=256)
     effect_loss = make_effect_loss(ToyHost(), squared_error, Estimator(name, 2, step_size=1e-2, level=level))
@@ -199,7 +198,7 @@ def test_vmap_is_one_call_with_the_same_numbers(level):
     np.testing.assert_allclose(mapped.reshape(6, -1), jax.jit(gradient)(audio, params, keys, target), atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "level"), PAIRS)
+@pytest.mark.parametrize(("name", "level"), PAIRS[:3])
 def test_a_failed_render_contributes_zero(name, level):
     audio, params, target, keys = toy_batch(4)
     broken = np.asarray(audio[1])
