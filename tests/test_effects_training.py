@@ -73,7 +73,7 @@ def test_a_chain_of_pedalboard_and_zam_effects_is_trained():
         losses, valid = train(host, 60)
         assert host.failures.count == 0
         assert (valid == 1).all()
-    assert np.mean(losses[-15:]) < 0.5 * np.mean(losses[:5])
+    assert np.mean(losses[-15:]) < 0.6 * np.mean(losses[:5])
 
 
 def test_items_that_fail_are_masked_and_the_rest_is_learnt(tmp_path_factory):

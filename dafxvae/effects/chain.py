@@ -87,7 +87,6 @@ def make_jobs(
     return [
         Job(chain, audio[b], unit_params[b], physical[i], finite[i], out[b], sample_rate, failures)
         for i, b in enumerate(rows)
-        for i, b in enumerate(rows)
     ]
 
 
