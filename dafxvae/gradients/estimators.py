@@ -18,6 +18,7 @@ from dafxvae.types import RenderVariants
 __all__ = ["EffectLoss", "Estimator", "make_effect", "make_effect_loss"]
 
 AudioGradient = Literal["zero", "straight_through"]
+VARIANTS_AT_ONCE = 4  # that a loss scores: bounds the memory of its spectrograms when there are many probes
 Effect = Callable[[Array, Array, Array], Array]
 LossFn = Callable[[Array, Array], tuple[Array, dict[str, Array]]]
 
@@ -156,7 +157,7 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
         audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array
     ) -> tuple[EffectLoss, tuple]:
         variants = bridge(audio, jnp.concatenate([unit_params[:, None], perturbed], axis=1))
-        scores = jax.vmap(lambda output: score(loss_fn, output, target))(variants)
+        scores = jax.lax.map(lambda output: score(loss_fn, output, target), variants, batch_size=VARIANTS_AT_ONCE)
         here = jax.tree.map(lambda value: value[0], scores)
         kept = (here.output, target) if audio_gradient == "straight_through" else None
         return here, (scores.loss, scores.terms, scores.valid, weights, kept)
