@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -97,3 +100,18 @@ def test_pcm16_bits_survive(tmp_path):
     pcm = (tone() * 32767).astype(np.int16)
     io.write_audio(tmp_path / "a.flac", pcm, RATE, subtype="PCM_16")
     np.testing.assert_array_equal(io.read_pcm16(tmp_path / "a.flac"), pcm)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
+    """A limit on the size of files stands in for the disk: the write fails half-way."""
+    script = (
+        "import resource, numpy as np; from dafxvae.audio.io import write_audio\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))\n"
+        f"noise = np.random.default_rng(0).uniform(-0.5, 0.5, (200000, 1)).astype(np.float32)\n"
+        f"write_audio({str(tmp_path / f'a.{suffix}')!r}, noise, 16000)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"UserError: cannot write {tmp_path / f'a.{suffix}'}" in result.stderr, result.stderr
+    assert list(tmp_path.iterdir()) == []
