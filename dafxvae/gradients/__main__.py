@@ -27,7 +27,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("effect", help="such as 'Reverb', 'Compressor | Reverb' or path/plugin.vst3")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--settings", type=int, default=64, help="random settings to measure at (default 64)")
-    parser.add_argument("--samples", type=int, default=32768, help="length of a clip (default 32768)")
+    # what an LFO's rate or a delay moves grows with the clip: steps are measured at the length of training clips
+    parser.add_argument("--samples", type=int, help="length of a clip (default: calibrate 131072, report 32768)")
     parser.add_argument("--rate", type=int, default=24000, help="sample rate in Hz (default 24000)")
     parser.add_argument("--folder", help="audio to measure on; default: the embedded corpus")
     return parser.parse_args()
@@ -35,9 +36,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    if arguments.settings < 1 or arguments.samples < 1024:
+    samples = arguments.samples or (131072 if arguments.command == "calibrate" else 32768)
+    if arguments.settings < 1 or samples < 1024:
         raise UserError("--settings must be at least 1, and --samples at least 1024")
-    sampling = Sampling(arguments.settings, arguments.samples, arguments.rate, arguments.folder)
+    sampling = Sampling(arguments.settings, samples, arguments.rate, arguments.folder)
     console = Console()
     with open_host(arguments.effect) as host:
         if arguments.command == "report":
