@@ -35,8 +35,12 @@ EFFECTS = {
 }
 
 
-def raw_renders(host: ChainHost, audio: np.ndarray, unit_params: np.ndarray) -> Callable[[], None]:
-    """The same renders by nothing but Pedalboard, in this thread: plugins made and settings turned beforehand."""
+def raw_renders(host: ChainHost, audio: np.ndarray, unit_params: np.ndarray) -> Callable[[], list[np.ndarray]]:
+    """The same renders by nothing but Pedalboard, in this thread: plugins made and settings turned beforehand.
+
+    The outputs are kept until the last is there, as they are by whoever wants them: memory that is written and not at
+    once used again is what renders cost without us.
+    """
     units = host.chain.units
     physical = host.parameters.to_physical(unit_params)
     plugins = []
@@ -48,9 +52,8 @@ def raw_renders(host: ChainHost, audio: np.ndarray, unit_params: np.ndarray) -> 
         plugins.append(chain[0] if len(chain) == 1 else Pedalboard(chain))
     clips = [clip[:, 0] for clip in audio]
 
-    def run() -> None:
-        for plugin, clip in zip(plugins, clips, strict=True):
-            plugin.process(clip, SAMPLE_RATE, reset=True)
+    def run() -> list[np.ndarray]:
+        return [plugin.process(clip, SAMPLE_RATE, reset=True) for plugin, clip in zip(plugins, clips, strict=True)]
 
     return run
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Chain:
         return [physical[self.offsets[i] : self.offsets[i + 1]] for i in range(start, stop)]
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Job:
     """One clip through one chain with R settings."""
 
@@ -174,7 +174,7 @@ def render_units(
     """
     if not len(audio):
         return audio
-    builtins = [unit for unit in units if isinstance(unit, BuiltinUnit)]
-    if len(builtins) == len(units):
-        return render_builtins(builtins, settings, audio, sample_rate)
-    return plugin_process(worker).render(units, settings, audio, sample_rate)
+    for unit in units:
+        if unit.is_process:
+            return plugin_process(worker).render(units, settings, audio, sample_rate)
+    return render_builtins(cast(Sequence[BuiltinUnit], units), settings, audio, sample_rate)

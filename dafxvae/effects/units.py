@@ -44,15 +44,31 @@ class BuiltinUnit:
 
     def instance(self, physical: np.ndarray, sample_rate: int) -> Any:
         """A fresh Pedalboard plugin with the settings `physical` `[K]`."""
+        values = dict(zip(self.parameters.names, physical.tolist(), strict=True))
+        for parameter in self._discrete:
+            values[parameter.name] = to_argument(parameter, values[parameter.name])
+        values.update(self.fixed)
+        for name in self._limited:
+            values[name] = min(values[name], NYQUIST_SHARE * sample_rate)
+        return self._class(**values)
+
+    @cached_property
+    def _class(self) -> Any:
         import pedalboard
 
-        values = dict(self.fixed)
-        for parameter, value in zip(self.parameters, physical.tolist(), strict=True):
-            values[parameter.name] = to_argument(parameter, value)
-        for parameter in self.builtin.parameters:
-            if parameter.nyquist_limited:
-                values[parameter.name] = min(values[parameter.name], NYQUIST_SHARE * sample_rate)
-        return getattr(pedalboard, self.spec.name)(**values)
+        return getattr(pedalboard, self.spec.name)
+
+    @cached_property
+    def _discrete(self) -> tuple[Parameter, ...]:
+        return tuple(parameter for parameter in self.parameters if parameter.is_discrete)
+
+    @cached_property
+    def _limited(self) -> tuple[str, ...]:
+        return tuple(parameter.name for parameter in self.builtin.parameters if parameter.nyquist_limited)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is looked up when needed: a class of Pedalboard does not travel to a plugin process."""
+        return {name: getattr(self, name) for name in ("spec", "parameters", "fixed")}
 
 
 def make_builtin(spec: EffectSpec) -> BuiltinUnit:
@@ -146,8 +162,6 @@ def render_builtins(
     Raises:
         RenderError: Pedalboard threw, or returned NaN, inf or another length.
     """
-    from pedalboard._pedalboard import Pedalboard
-
     start = 0
     while start < len(units):
         stop = start + 1
@@ -156,14 +170,20 @@ def render_builtins(
                 stop += 1
         try:
             plugins = [u.instance(s, sample_rate) for u, s in zip(units[start:stop], settings[start:stop], strict=True)]
-            plugin = plugins[0] if len(plugins) == 1 else Pedalboard(plugins)
-            audio = checked(process(plugin, audio, sample_rate), audio)
+            audio = checked(process(plugins[0] if len(plugins) == 1 else join(plugins), audio, sample_rate), audio)
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             raise RenderError(f"{_names(units[start:stop])} threw {type(error).__name__}: {error}") from error
         except RenderError as error:
             raise RenderError(f"{_names(units[start:stop])} {error}") from error
         start = stop
     return audio
+
+
+def join(plugins: list[Any]) -> Any:
+    """Plugins in a row as one."""
+    from pedalboard._pedalboard import Pedalboard
+
+    return Pedalboard(plugins)
 
 
 def _names(units: Sequence[BuiltinUnit]) -> str:
