@@ -140,6 +140,7 @@ def _make_stage(
         batches=batches,
         valid=pairs.valid,
         num_steps=config[name].num_steps,
+        config_text=f"```\n{config}\n```",
         **hooks,
     )
 

@@ -34,6 +34,7 @@ class Stage:
     batches: Callable[[int], Iterator[PairBatch]]  # from a step on; a generator, closed at the end
     valid: Iterable[PairBatch]  # the fixed held-out batches
     num_steps: int
+    config_text: str = ""  # shown beside the curves
     show: Show = lambda state, writer: None  # sounds and pictures of an evaluation
     check: Callable[[], None] = lambda: None  # raises when effects fail too often
 
@@ -146,6 +147,7 @@ def run_stage(stage: Stage, directory: Path, cadence: Cadence, devices: parallel
         StopRequest() as stop,
     ):
         start = checkpoints.latest_step() or 0
+        writer.text(start, "config", stage.config_text)
         state = checkpoints.restore(start, stage.state) if start else stage.state
         task = progress.add_task(stage.name, total=stage.num_steps, completed=start, loss=float("nan"), rate=0.0)
         log = Log(stage, writer, progress, task, clock, cadence.log)
