@@ -8,7 +8,6 @@ import numpy as np
 
 from dafxvae.data.draws import Bank, PairMaker, PairOptions, make_cutter
 from dafxvae.data.fixed import fixed_pairs
-from dafxvae.data.memory import keep_freed_memory
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 from dafxvae.types import PairBatch
@@ -169,5 +168,4 @@ def iterate(pairs: BatchSource, start_step: int = 0, prefetch: int = 4) -> PairI
     """
     if start_step < 0 or prefetch < 0:
         raise UserError(f"start_step and prefetch must not be negative, got {start_step} and {prefetch}")
-    keep_freed_memory()
     return PairIterator(pairs, start_step, prefetch)
