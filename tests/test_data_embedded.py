@@ -136,7 +136,7 @@ def test_killed_while_rendering_in_workers_goes_on(tmp_path):
     """kill -9 at a random moment; the worker processes end by themselves and the next call does the rest."""
     script = (
         "from pathlib import Path; from dafxvae.data.corpus import open_corpus; open_corpus(folder=None,"
-        f"sample_rate=8000, num_channels=1, minutes=8, seed=0, cache=Path({str(tmp_path)!r}), progress=False)"
+        f"sample_rate=8000, num_channels=1, minutes=6, seed=0, cache=Path({str(tmp_path)!r}), progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", script])
     deadline = time.monotonic() + 60
@@ -147,9 +147,9 @@ def test_killed_while_rendering_in_workers_goes_on(tmp_path):
     done = len(list(tmp_path.rglob("*.flac")))
     assert done > 0
     corpus = open_corpus(
-        folder=None, sample_rate=8000, num_channels=1, minutes=8, seed=0, cache=tmp_path, progress=False
+        folder=None, sample_rate=8000, num_channels=1, minutes=6, seed=0, cache=tmp_path, progress=False
     )
-    assert corpus.minutes >= 8
+    assert corpus.minutes >= 6
     assert all(track.path.is_file() for track in corpus.tracks)
     np.testing.assert_array_equal(corpus.tracks[-1].frames, len(render_piece(0, len(corpus.tracks) - 1, 8000, 1)))
 

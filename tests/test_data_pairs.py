@@ -159,6 +159,12 @@ def test_same_pairs_whatever_batch_size_and_order(corpus, reverb):
     assert not np.array_equal(other.unit_params, second.unit_params)
 
 
+def test_same_pairs_whatever_the_number_of_workers(corpus, reverb):
+    with open_bank(["Reverb"], num_workers=1) as one, open_bank(["Reverb"], num_workers=3) as three:
+        for bank in (one, three):
+            assert_same(pairs_of(corpus, bank)[2], pairs_of(corpus, reverb)[2])
+
+
 @pytest.mark.parametrize("prefetch", [0, 1, 5])
 def test_iterator_gives_the_same_batches_and_resumes_at_the_very_next(corpus, reverb, prefetch):
     pairs = pairs_of(corpus, reverb, batch_size=2)
