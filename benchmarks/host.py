@@ -27,7 +27,7 @@ from dafxvae.effects.vst3 import plugin_process
 NUM_CLIPS = 24
 NUM_SAMPLES = 131072
 SAMPLE_RATE = 24000
-ROUNDS = 15
+ROUNDS = 25
 EFFECTS = {
     "Reverb": "Reverb",
     "Compressor": "Compressor",
