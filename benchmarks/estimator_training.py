@@ -62,7 +62,7 @@ def train(host: ChainHost, estimator: Estimator, pairs: tuple, seed: int) -> lis
     size = len(host.parameters)
     h = ControllerDecoder((128, 128), size)
     params = h.init(jax.random.key(seed), jnp.zeros((1, z.shape[1])))["params"]
-    optimiser = optax.adam(LEARNING_RATE)
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(LEARNING_RATE))  # as the configs of h do
     state = optimiser.init(params)
     effect_loss = make_effect_loss(
         lambda audio, unit_params: host.render_variants(audio, unit_params, RATE), mrstft_loss, estimator

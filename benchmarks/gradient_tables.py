@@ -81,7 +81,7 @@ def table(found: dict[str, Any]) -> str:
             f"{smooth['loss']:.2f}",
             f"{1e3 * exact['seconds']:.1f}",
         ]
-        lines.append(f"| {effect} | {size} | " + " | ".join(cells) + " |")
+        lines.append(f"| {effect.replace(' | ', ' → ')} | {size} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
