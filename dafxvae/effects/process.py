@@ -164,7 +164,7 @@ class PluginProcess:
             return
         if self._child is not None:
             self._forget()
-        memory_file = tempfile.NamedTemporaryFile(prefix="dafxvae-", dir=memory_folder())  # noqa: SIM115
+        memory_file = tempfile.NamedTemporaryFile(prefix="dafxvae-", dir=memory_folder(), delete=False)  # noqa: SIM115
         memory_file.truncate(PAGE_BYTES)
         self._memory = mmap.mmap(memory_file.fileno(), PAGE_BYTES)
         self._memory_file = memory_file
@@ -184,6 +184,8 @@ class PluginProcess:
         self._deadline = Deadline()
         threading.Thread(target=_watch, args=(self._child, self._deadline), daemon=True).start()
         self._ask(("hello",), self.limits.load_sec, "starting")
+        if os.name == "posix":
+            os.unlink(memory_file.name)  # both sides have it open: nothing is left behind, however they end
 
     def _sized(self, num_bytes: int) -> mmap.mmap:
         """The shared memory, grown to at least `num_bytes`; the child follows by the size in the message."""
@@ -228,6 +230,8 @@ class PluginProcess:
                 child.stdin.close()
             child.stdout.close()
             self._memory_file.close()
+            with contextlib.suppress(OSError):  # on Windows it may still be mapped
+                os.unlink(self._memory_file.name)
             self._log.close()
         self._known.clear()
         self._memory = None
