@@ -1,6 +1,6 @@
 """Pretrains f and g on the bank of effects and stores them for every later controller; trains no controller.
 
-    python -m dafxvae.train --config configs/pretrain.py
+python -m dafxvae.train --config configs/pretrain.py
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,6 @@
 """A controller for Pedalboard's Reverb: room size, damping, wet and dry level, width.
 
-    python -m dafxvae.train --config configs/reverb.py
+python -m dafxvae.train --config configs/reverb.py
 """
 
 from ml_collections import ConfigDict

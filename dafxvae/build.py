@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -13,8 +14,11 @@ from ml_collections import ConfigDict
 from dafxvae import __version__
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus, open_corpus
-from dafxvae.data.pairs import fixed_pairs, iterate, make_pairs
+from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.effects.bank import EffectBank, open_bank
+from dafxvae.effects.host import EffectHost
+from dafxvae.gradients.bridge import CallbackLog
+from dafxvae.gradients.calibration import Calibration, estimator_for
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.losses import make_audio_loss
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE, SettingsHead
@@ -97,16 +101,25 @@ def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encode
     return Encoders(f, g, variables, metadata)
 
 
-def build_pairs(config: Config, stage: str, corpus: Corpus, bank: EffectBank, num_test_pairs: int = 0) -> Pairs:
-    """The pairs of a stage. Training, validation and test pairs come from different recordings, never the same clip."""
-    common = {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode}
+def build_pairs(
+    config: Config, stage: str, corpus: Corpus, bank: EffectBank, workdir: Path, num_test_pairs: int = 0
+) -> Pairs:
+    """The pairs of a stage. Training, validation and test pairs come from different recordings, never the same clip.
+
+    The fixed ones are stored in the workdir (settings, offsets, hashes of the audio) and read back by a resumed run.
+    """
+    options = PairOptions(**config.data.options.to_dict())
+    common = {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode, "options": options}
+
+    def fixed(split: str, num_pairs: int) -> PairBatch:
+        path = workdir / "pairs" / f"{stage}_{split}.json"
+        return fixed_pairs(corpus.split(split), bank, num_pairs=num_pairs, path=path, **common)
+
     train = make_pairs(
         corpus.split("train"), bank, batch_size=config[stage].batch_size, stream=f"{stage}/train", **common
     )
-    valid = fixed_pairs(corpus.split("valid"), bank, num_pairs=config.eval.num_pairs, path=None, **common)
-    test = None
-    if num_test_pairs:
-        test = fixed_pairs(corpus.split("test"), bank, num_pairs=num_test_pairs, path=None, **common)
+    valid = fixed("valid", config.eval.num_pairs)
+    test = fixed("test", num_test_pairs) if num_test_pairs else None
     size = min(EVAL_BATCH, config.eval.num_pairs)
     chunks = range(0, config.eval.num_pairs - size + 1, size)
     return Pairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
@@ -185,7 +198,7 @@ def build_controller_stage(
 
 
 def build_decoder_stage(
-    config: Config, pairs: Pairs, bank: EffectBank, encoders: Encoders, clock: Clock, **hooks: Any
+    config: Config, pairs: Pairs, bank: EffectBank, encoders: Encoders, estimator: Estimator, clock: Clock, **hooks: Any
 ) -> Stage:
     """Stage h over frozen f and g, through the one effect of `bank`."""
     host = bank.hosts[0]
@@ -193,9 +206,20 @@ def build_decoder_stage(
     params = h.init(_init_key(config, "h"), jnp.zeros((1, encoders.g.latent_dim)))["params"]
     audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
     render = clock.timed(partial(host.render_variants, sample_rate=config.sample_rate))
-    effect_loss = make_effect_loss(render, audio_loss, Estimator(**config.estimator.to_dict()))
+    log = CallbackLog()
+    effect_loss = make_effect_loss(render, audio_loss, estimator, log=log)
+
+    def check() -> None:
+        log.check()
+        bank.failures.check()
+
     objective = objectives.make_decoder_objective(encoders.f, encoders.g, h, effect_loss, config.h, config.sample_rate)
-    return _make_stage(config, "h", pairs, params, encoders.variables, objective, **hooks)
+    return _make_stage(config, "h", pairs, params, encoders.variables, objective, check=check, **hooks)
+
+
+def build_estimator(config: Config, host: EffectHost, calibration: Calibration | None) -> Estimator:
+    """The gradient estimator of the configuration, with an effect's measured step sizes where there are some."""
+    return estimator_for(host, Estimator(**config.estimator.to_dict()), calibration)
 
 
 def build_h(config: Config, num_params: int) -> ControllerDecoder:

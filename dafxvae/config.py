@@ -68,7 +68,23 @@ def base_config() -> ConfigDict:
             "num_workers": 0,  # rendering workers; 0: one a core
             "log_every_steps": 10,
             "checkpoint_every_steps": 200,
-            "data": {"folder": "", "minutes": 40.0, "mode": "other_file", "prefetch_batches": 3},
+            "data": {
+                "folder": "",  # the user's audio; empty for the embedded corpus
+                "minutes": 40.0,  # of the embedded corpus
+                "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file
+                "prefetch_batches": 3,
+                "options": {  # dafxvae.data.draws.PairOptions
+                    "untouched_share": 0.1,
+                    "style_share": 0.0,
+                    "augment_share": 0.0,
+                    "gain_db": (-12.0, 6.0),
+                    "silence_db": -50.0,
+                    "min_output_db": -65.0,
+                    "max_peak": 4.0,
+                    "min_change_db": -30.0,
+                    "max_attempts": 8,
+                },
+            },
             "eval": {"every_steps": 250, "num_pairs": 48, "num_test_pairs": 128, "num_media": 3},
             "f": {
                 "latent_dim": 32,
@@ -111,7 +127,7 @@ def base_config() -> ConfigDict:
                 "warmup_steps": 50,
                 "clip_norm": 1.0,
             },
-            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 0.01, "level": "audio"},
+            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 1e-3, "level": "audio", "two_sided": False},
         }
     )
 

@@ -8,7 +8,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-FLOOR_DB = -80.0
+FLOOR_DB = -140.0
+RANGE_DB = 80.0  # of the colours, below the loudest point of all panels
 
 
 def spectrogram_db(audio: np.ndarray, size: int = 1024, hop: int = 256) -> np.ndarray:
@@ -43,11 +44,14 @@ def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.
     """
     figure = Figure(figsize=(3.2 * len(clips), 3.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
+    spectra = {title: spectrogram_db(clip) for title, clip in clips.items()}
+    loudest = max(float(spectrum.max()) for spectrum in spectra.values())
     image = None
     for axis, (title, clip) in zip(axes, clips.items()):
         extent = (0.0, len(clip) / sample_rate, 0.0, sample_rate / 2000.0)
-        decibels = spectrogram_db(clip).T
-        image = axis.imshow(decibels, origin="lower", aspect="auto", extent=extent, vmin=FLOOR_DB, vmax=-10.0)
+        image = axis.imshow(
+            spectra[title].T, origin="lower", aspect="auto", extent=extent, vmin=loudest - RANGE_DB, vmax=loudest
+        )
         axis.set(title=title, xlabel="s")
     axes[0].set_ylabel("kHz")
     if image is not None:

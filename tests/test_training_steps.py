@@ -51,7 +51,8 @@ def stages():
         encoders = build.encoders_from(variables, build.describe_encoders(config, bank))
         reverb_batch = make_batch(reverb)
         pairs = build.Pairs([reverb_batch], [reverb_batch], None)
-        h_stage = build.build_decoder_stage(config, pairs, reverb, encoders, Clock())
+        estimator = build.build_estimator(config, reverb.hosts[0], None)
+        h_stage = build.build_decoder_stage(config, pairs, reverb, encoders, estimator, Clock())
         yield {"f": (f_stage, batch), "g": (g_stage, batch), "h": (h_stage, reverb_batch)}
 
 

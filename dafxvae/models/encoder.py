@@ -105,9 +105,7 @@ class SpectrogramVAE(nn.Module):
         self.posterior_log_variance = nn.Dense(self.latent_dim, kernel_init=nn.initializers.zeros)
         self.decoder_input = nn.Dense(self.width)
         self.decoder_layers = [
-            layer
-            for stride in reversed(self.time_strides)
-            for layer in (ResidualBlock(), Upsample(self.width, stride))
+            layer for stride in reversed(self.time_strides) for layer in (ResidualBlock(), Upsample(self.width, stride))
         ]
         self.decoder_output = nn.Dense(self.num_mels)
 

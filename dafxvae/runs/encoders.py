@@ -73,12 +73,12 @@ def pretrain(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Stages f and g on the bank of effects; returns their variables and metadata."""
     with build.build_bank(config, config.bank) as bank:
-        pairs = build.build_pairs(config, "f", corpus, bank)
+        pairs = build.build_pairs(config, "f", corpus, bank, workdir)
         stage, constants = build.build_encoder_stage(config, pairs, bank, check=bank.failures.check)
         stage = replace(stage, show=showing.show_reconstructions(config, pairs.valid[0], constants))
         state = run_stage(stage, workdir / "f", cadence, devices, Clock())
         f_variables = {"params": state.params["f"], "constants": jax.device_get(constants)}
-        pairs = build.build_pairs(config, "g", corpus, bank)
+        pairs = build.build_pairs(config, "g", corpus, bank, workdir)
         stage, constants = build.build_controller_stage(config, pairs, bank, f_variables, check=bank.failures.check)
         state = run_stage(stage, workdir / "g", cadence, devices, Clock())
         g_variables = {"params": state.params, "constants": jax.device_get(constants)}

@@ -12,6 +12,7 @@ from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus
 from dafxvae.evaluation import evaluate_controller, results_table, typical_pair, verdict
 from dafxvae.gradients.bridge import require_thread_pool
+from dafxvae.gradients.calibration import load_calibration, warnings_for
 from dafxvae.runs import showing
 from dafxvae.runs.controllers import load_controller, save_controller
 from dafxvae.runs.encoders import ensure_encoders
@@ -22,14 +23,24 @@ from dafxvae.training.stage import Cadence, run_stage
 
 
 def train_controller(
-    config: Config, workdir: Path, corpus: Corpus, encoders: build.Encoders, cadence: Cadence, devices: list
+    config: Config,
+    workdir: Path,
+    corpus: Corpus,
+    encoders: build.Encoders,
+    cadence: Cadence,
+    devices: parallel.Devices,
+    console: Console,
 ) -> dict[str, Any]:
     """Stage h through the real effect; stores the controller, reads it back and scores it on the test recordings."""
     path = workdir / "controller.safetensors"
     with build.build_bank(config, [config.effect]) as bank:
-        pairs = build.build_pairs(config, "h", corpus, bank, num_test_pairs=config.eval.num_test_pairs)
+        calibration = load_calibration(bank.hosts[0])
+        estimator = build.build_estimator(config, bank.hosts[0], calibration)
+        for warning in warnings_for(estimator, bank.hosts[0], calibration):
+            console.print(f"warning: {warning}", style="yellow", markup=False)
+        pairs = build.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
         clock = Clock()
-        stage = build.build_decoder_stage(config, pairs, bank, encoders, clock)
+        stage = build.build_decoder_stage(config, pairs, bank, encoders, estimator, clock)
         stage = replace(stage, show=showing.show_transfers(config, pairs.valid[0], bank, encoders))
         state = run_stage(stage, workdir / "h", cadence, devices, clock)
         save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
@@ -71,7 +82,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     encoders = ensure_encoders(config, workdir, corpus, cadence, devices, console)
     results: dict[str, Any] = {}
     if config.effect:
-        results = train_controller(config, workdir, corpus, encoders, cadence, devices)
+        results = train_controller(config, workdir, corpus, encoders, cadence, devices, console)
         console.print(results_table(results))
         console.print(verdict(results))
         console.print(f"controller: {workdir / 'controller.safetensors'}")
