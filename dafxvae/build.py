@@ -15,6 +15,8 @@ from dafxvae import __version__
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
+from dafxvae.data.pairs import Pairs as RenderedPairs
+from dafxvae.data.prerendered import open_prerendered
 from dafxvae.effects.bank import EffectBank, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.bridge import CallbackLog
@@ -101,6 +103,17 @@ def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encode
     return Encoders(f, g, variables, metadata)
 
 
+def _pair_arguments(config: Config) -> dict[str, Any]:
+    options = PairOptions(**config.data.options.to_dict())
+    return {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode, "options": options}
+
+
+def build_train_pairs(config: Config, stage: str, corpus: Corpus, bank: EffectBank, batch_size: int) -> RenderedPairs:
+    """The pairs that a stage trains on, rendered as they are asked for; item i is the same whatever the batch size."""
+    train = corpus.split("train")
+    return make_pairs(train, bank, batch_size=batch_size, stream=f"{stage}/train", **_pair_arguments(config))
+
+
 def build_pairs(
     config: Config, stage: str, corpus: Corpus, bank: EffectBank, workdir: Path, num_test_pairs: int = 0
 ) -> Pairs:
@@ -108,16 +121,23 @@ def build_pairs(
 
     The fixed ones are stored in the workdir (settings, offsets, hashes of the audio) and read back by a resumed run.
     """
-    options = PairOptions(**config.data.options.to_dict())
-    common = {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode, "options": options}
 
     def fixed(split: str, num_pairs: int) -> PairBatch:
         path = workdir / "pairs" / f"{stage}_{split}.json"
-        return fixed_pairs(corpus.split(split), bank, num_pairs=num_pairs, path=path, **common)
+        return fixed_pairs(corpus.split(split), bank, num_pairs=num_pairs, path=path, **_pair_arguments(config))
 
-    train = make_pairs(
-        corpus.split("train"), bank, batch_size=config[stage].batch_size, stream=f"{stage}/train", **common
-    )
+    folder = config.data.prerendered[stage]
+    if folder:
+        train: Any = open_prerendered(
+            folder,
+            batch_size=config[stage].batch_size,
+            seed=config.seed,
+            clip_samples=config.clip_samples,
+            sample_rate=config.sample_rate,
+            effects=bank.names,
+        )
+    else:
+        train = build_train_pairs(config, stage, corpus, bank, config[stage].batch_size)
     valid = fixed("valid", config.eval.num_pairs)
     test = fixed("test", num_test_pairs) if num_test_pairs else None
     size = min(EVAL_BATCH, config.eval.num_pairs)

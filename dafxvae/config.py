@@ -51,6 +51,75 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
+def _data() -> dict[str, Any]:
+    """Recordings and pairs."""
+    return {
+        "folder": "",  # the user's audio; empty for the embedded corpus
+        "minutes": 40.0,  # of the embedded corpus
+        "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file
+        "prefetch_batches": 3,
+        "prerendered": {"f": "", "g": "", "h": ""},  # folders of `python -m dafxvae.data render`; empty: as it trains
+        "options": {  # dafxvae.data.draws.PairOptions
+            "untouched_share": 0.1,
+            "style_share": 0.0,
+            "augment_share": 0.0,
+            "gain_db": (-12.0, 6.0),
+            "silence_db": -50.0,
+            "min_output_db": -65.0,
+            "max_peak": 4.0,
+            "min_change_db": -30.0,
+            "max_attempts": 8,
+        },
+    }
+
+
+def _stages() -> dict[str, Any]:
+    """What is trained, in this order: f, g, h."""
+    return {
+        "f": {
+            "latent_dim": 32,
+            "width": 256,
+            "time_strides": (2, 2),
+            "num_mels": 128,
+            "window_sec": 2048 / 24000,
+            "hop_sec": 512 / 24000,
+            "high_hz": 11000.0,
+            "beta": 1.0,
+            "settings_weight": 1.0,
+            "head_width": 256,
+            "num_steps": 1000,
+            "batch_size": 16,
+            "learning_rate": 1e-3,
+            "warmup_steps": 50,
+            "clip_norm": 1.0,
+        },
+        "g": {
+            "latent_dim": 32,
+            "width": 512,
+            "beta": 0.2,
+            "settings_weight": 10.0,
+            "num_steps": 800,
+            "batch_size": 32,
+            "learning_rate": 1e-3,
+            "warmup_steps": 50,
+            "clip_norm": 1.0,
+        },
+        "h": {
+            "widths": (128, 128),
+            "stft_sizes": (128, 512, 2048, 8192),
+            "loss_weights": {"mrstft": 1.0, "l1": 1.0},
+            "settings_weight": 10.0,  # of the squared error of the known settings: the warm start
+            "settings_weight_end": 0.5,
+            "settings_fade_steps": 1000,
+            "num_steps": 1500,
+            "batch_size": 8,
+            "learning_rate": 2e-3,
+            "warmup_steps": 50,
+            "clip_norm": 1.0,
+        },
+    }
+
+
 def base_config() -> ConfigDict:
     """What all experiments share; sizes are chosen for two CPU cores."""
     return ConfigDict(
@@ -68,65 +137,9 @@ def base_config() -> ConfigDict:
             "num_workers": 0,  # rendering workers; 0: one a core
             "log_every_steps": 10,
             "checkpoint_every_steps": 200,
-            "data": {
-                "folder": "",  # the user's audio; empty for the embedded corpus
-                "minutes": 40.0,  # of the embedded corpus
-                "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file
-                "prefetch_batches": 3,
-                "options": {  # dafxvae.data.draws.PairOptions
-                    "untouched_share": 0.1,
-                    "style_share": 0.0,
-                    "augment_share": 0.0,
-                    "gain_db": (-12.0, 6.0),
-                    "silence_db": -50.0,
-                    "min_output_db": -65.0,
-                    "max_peak": 4.0,
-                    "min_change_db": -30.0,
-                    "max_attempts": 8,
-                },
-            },
+            "data": _data(),
             "eval": {"every_steps": 250, "num_pairs": 48, "num_test_pairs": 128, "num_media": 3},
-            "f": {
-                "latent_dim": 32,
-                "width": 256,
-                "time_strides": (2, 2),
-                "num_mels": 128,
-                "window_sec": 2048 / 24000,
-                "hop_sec": 512 / 24000,
-                "high_hz": 11000.0,
-                "beta": 1.0,
-                "settings_weight": 1.0,
-                "head_width": 256,
-                "num_steps": 1000,
-                "batch_size": 16,
-                "learning_rate": 1e-3,
-                "warmup_steps": 50,
-                "clip_norm": 1.0,
-            },
-            "g": {
-                "latent_dim": 32,
-                "width": 512,
-                "beta": 0.2,
-                "settings_weight": 10.0,
-                "num_steps": 800,
-                "batch_size": 32,
-                "learning_rate": 1e-3,
-                "warmup_steps": 50,
-                "clip_norm": 1.0,
-            },
-            "h": {
-                "widths": (128, 128),
-                "stft_sizes": (128, 512, 2048, 8192),
-                "loss_weights": {"mrstft": 1.0, "l1": 1.0},
-                "settings_weight": 10.0,  # of the squared error of the known settings: the warm start
-                "settings_weight_end": 0.5,
-                "settings_fade_steps": 1000,
-                "num_steps": 1500,
-                "batch_size": 8,
-                "learning_rate": 2e-3,
-                "warmup_steps": 50,
-                "clip_norm": 1.0,
-            },
+            **_stages(),
             "estimator": {"name": "spsa", "num_probes": 1, "step_size": 1e-3, "level": "audio", "two_sided": False},
         }
     )

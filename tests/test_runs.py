@@ -9,7 +9,9 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from tiny import tiny_config
 
+from dafxvae import build
 from dafxvae.config import PRESETS, base_config, resolve_preset
+from dafxvae.data.prerendered import render_pairs
 from dafxvae.errors import UserError
 from dafxvae.runs.controllers import load_controller
 from dafxvae.runs.encoders import load_encoders
@@ -160,3 +162,19 @@ def test_an_unknown_preset_names_the_known_ones():
     config.preset = "smok"
     with pytest.raises(UserError, match="smoke"):
         resolve_preset(config)
+
+
+def test_pre_rendered_pairs_take_the_place_of_rendering(finished, folders, monkeypatch):
+    config = tiny_config()
+    with build.build_bank(config, ["Reverb"]) as bank:
+        pairs = build.build_train_pairs(config, "h", build.build_corpus(config), bank, 4)
+        render_pairs(pairs, 8, folders / "rendered", progress=False)
+    monkeypatch.setattr(build, "build_train_pairs", lambda *arguments: pytest.fail("rendered as it trained"))
+    results = train_and_evaluate(
+        tiny_config(data__prerendered__h=str(folders / "rendered")), folders / "prerendered", QUIET
+    )
+    assert results["num_pairs"] == finished[1]["num_pairs"]
+    with pytest.raises(UserError, match="clip_samples"):
+        train_and_evaluate(
+            tiny_config(data__prerendered__h=str(folders / "rendered"), clip_samples=4096), folders / "other", QUIET
+        )

@@ -7,11 +7,9 @@ from absl import flags
 from ml_collections import config_flags
 from rich.console import Console
 
-from dafxvae.config import Config, resolve_preset
-from dafxvae.data.corpus import open_corpus
-from dafxvae.data.pairs import Pairs, make_pairs
+from dafxvae import build
+from dafxvae.config import resolve_preset
 from dafxvae.data.prerendered import render_pairs
-from dafxvae.effects.bank import EffectBank, open_bank
 from dafxvae.errors import UserError
 
 SHARD_PAIRS = 16
@@ -43,29 +41,9 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         raise UserError(f"{reason}: see --help, and the keys in dafxvae/config.py") from error
     if rest or config is None or out.value is None:
         raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
-    effects = [config.effect] if stage.value == "h" else list(config.bank)
-    with open_bank(effects, num_workers=config.num_workers or None) as bank:
-        pairs = training_pairs(config, stage.value, bank)
+    effects = [config.effect] if stage.value == "h" else config.bank
+    with build.build_bank(config, effects) as bank:
+        pairs = build.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)
         rendered = render_pairs(pairs, number.value, Path(out.value).expanduser())
         console.print(f"{rendered} pairs rendered into {out.value}", markup=False, highlight=False, soft_wrap=True)
         console.print(", ".join(f"{name} {count}" for name, count in sorted(pairs.counts.items())))
-
-
-def training_pairs(config: Config, stage: str, bank: EffectBank) -> Pairs:
-    """The very pairs that the stage would render as it trains, in batches of a shard."""
-    corpus = open_corpus(
-        folder=config.data.folder or None,
-        sample_rate=config.sample_rate,
-        num_channels=config.num_channels,
-        minutes=config.data.minutes,
-        seed=config.seed,
-    )
-    return make_pairs(
-        corpus.split("train"),
-        bank,
-        clip_samples=config.clip_samples,
-        batch_size=SHARD_PAIRS,
-        seed=config.seed,
-        stream=f"{stage}/train",
-        mode=config.data.mode,
-    )
