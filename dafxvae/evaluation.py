@@ -35,9 +35,14 @@ def usable(pairs: PairBatch, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def typical_pair(results: dict[str, Any]) -> int:
-    """Index of the pair whose ratio of the controller's distance to that of doing nothing is the median one."""
-    ratio = np.asarray(results["scores"]["controller"]) / np.asarray(results["scores"]["do nothing"])
-    return results["pairs"][int(np.argsort(ratio)[len(ratio) // 2])]
+    """Index of the pair whose ratio of the controller's distance to that of doing nothing is the median one.
+
+    Pairs whose reference is untouched have no such ratio; they count only where there are no others.
+    """
+    ours, nothing = (np.asarray(results["scores"][name]) for name in ("controller", "do nothing"))
+    touched = np.flatnonzero(nothing > 0) if nothing.any() else np.arange(len(nothing))
+    ratio = ours[touched] / np.maximum(nothing[touched], 1e-9)
+    return results["pairs"][int(touched[np.argsort(ratio)[len(ratio) // 2]])]
 
 
 def evaluate_controller(

@@ -99,3 +99,10 @@ def test_pictures_are_pictures():
         assert picture.dtype == np.uint8
         assert picture.shape[2] == 3
         assert picture.std() > 10
+
+
+def test_the_typical_pair_has_the_median_ratio_of_those_that_were_touched():
+    scores = {"controller": [0.9, 0.1, 0.5, 0.0, 2.0], "do nothing": [1.0, 1.0, 1.0, 0.0, 0.0]}
+    assert evaluation.typical_pair({"pairs": [10, 11, 12, 13, 14], "scores": scores}) == 12
+    untouched = {"controller": [0.2, 0.1], "do nothing": [0.0, 0.0]}
+    assert evaluation.typical_pair({"pairs": [3, 4], "scores": untouched}) in (3, 4)

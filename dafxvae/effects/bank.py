@@ -8,7 +8,7 @@ import numpy as np
 
 from dafxvae.effects.chain import make_jobs, run_jobs
 from dafxvae.effects.factory import ChainHost, Effect, checked_arguments, make_chain
-from dafxvae.effects.host import FailureLog
+from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.pool import RenderPool
 from dafxvae.effects.process import Limits
 from dafxvae.errors import UserError
@@ -76,7 +76,7 @@ class EffectBank:
         effect = np.asarray(effect)
         if effect.shape != audio.shape[:1] or (len(effect) and not 0 <= effect.min() <= effect.max() < len(self.hosts)):
             raise ValueError(f"effect {effect}: give [{len(audio)}] indices from 0 to {len(self.hosts) - 1}")
-        out = np.empty((*unit_params.shape[:2], *audio.shape[1:]), np.float32)
+        out = empty_variants(len(audio), unit_params.shape[1], audio.shape[1:])
         jobs = []
         for i, host in enumerate(self.hosts):
             rows = np.flatnonzero(effect == i).tolist()

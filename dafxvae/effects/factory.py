@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from dafxvae.effects.chain import Chain, make_jobs, run_jobs
-from dafxvae.effects.host import FailureLog
+from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.pool import RenderPool
 from dafxvae.effects.process import Limits
@@ -46,7 +46,7 @@ class ChainHost:
     def render_variants(self, audio: np.ndarray, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
         """See `EffectHost.render_variants`."""
         audio, unit_params = checked_arguments(audio, unit_params, len(self.parameters))
-        out = np.empty((*unit_params.shape[:2], *audio.shape[1:]), np.float32)
+        out = empty_variants(len(audio), unit_params.shape[1], audio.shape[1:])
         rows = range(len(audio))
         run_jobs(self.pool, make_jobs(self.chain, audio, unit_params, out, sample_rate, self._failures, rows))
         return out

@@ -143,6 +143,14 @@ class EffectHost(Protocol):
     ) -> None: ...
 
 
+def empty_variants(num_examples: int, num_variants: int, clip_shape: tuple[int, ...]) -> np.ndarray:
+    """Room for the renders of a batch, float32 `[B, R, T, C]`, with the variants leading in memory.
+
+    The gradient engine hands them to XLA as `[R, B, T, C]`: laid out like that they are copied once, as they lie.
+    """
+    return np.empty((num_variants, num_examples, *clip_shape), np.float32).swapaxes(0, 1)
+
+
 class ReferenceHost:
     """A host over plain numpy functions, with the exact Jacobian: what gradient estimators are tested against."""
 
