@@ -22,7 +22,6 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.data": 2,
     "dafxvae.data.__main__": 7,
     "dafxvae.data.render_cli": 7,
-    "dafxvae.data.render_cli": 7,
     "dafxvae.models": 2,
     "dafxvae.losses": 2,
     "dafxvae.gradients": 3,
