@@ -3,8 +3,8 @@
 python -m dafxvae.train --config configs/reverb.py
 
 On two CPU cores (AMD EPYC): 9 minutes from nothing, 3 with f and g stored. Test MRSTFT on the embedded corpus .716
-(.640 … .799), doing nothing 1.020 (.910 … 1.142). SPSA with one probe, because exact gradients (`orthogonal`, six renders
-for its three) end at .707 (.635 … .789) after as many steps: a tie for twice the renders.
+(.640 … .799), doing nothing 1.020 (.910 … 1.142). SPSA with one probe, because exact gradients (`orthogonal`, six
+renders for its three) end at .707 (.635 … .789) after as many steps: a tie for twice the renders.
 """
 
 from ml_collections import ConfigDict
