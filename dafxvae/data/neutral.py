@@ -16,8 +16,12 @@ STEPS = (0.125, 0.06, 0.03, 0.015)  # of the pattern search that follows the gri
 
 def change_db(audio: np.ndarray, rendered: np.ndarray) -> float:
     """Level of what an effect changed relative to its input, in dB (-120 for nothing, inf where not finite)."""
-    difference = (rendered - audio).ravel()
-    power, source = float(np.dot(difference, difference)), float(np.dot(audio.ravel(), audio.ravel()))
+    before, after = audio.ravel(), rendered.ravel()
+    source, wet = float(np.dot(before, before)), float(np.dot(after, after))
+    # |after - before|^2 by products, without a temporary; where they cancel, rounding decides: then by the difference
+    power = source + wet - 2.0 * float(np.dot(before, after))
+    if power < 1e-3 * source:
+        power = float(np.sum(np.square(after - before)))
     return 10.0 * float(np.log10(power / (source + 1e-12) + 1e-12)) if np.isfinite(power) else float("inf")
 
 
