@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+from effects_vst3 import zam
 
 from dafxvae.audio.io import write_audio
 from dafxvae.data.augment import change_pitch_and_tempo, source_frames
@@ -108,6 +109,18 @@ def test_true_settings_are_the_optimum_in_every_mode_and_chain(corpus, mode):
             batch = pairs[step]
             output = bank.render(batch.dry, batch.effect, batch.unit_params, RATE)
             np.testing.assert_array_equal(output, batch.target)
+
+
+@pytest.mark.vst3
+@pytest.mark.parametrize("mode", MODES)
+def test_true_settings_are_the_optimum_through_a_vst3_plugin(corpus, mode):
+    """Another process, other state, the same bits."""
+    with open_bank([f"HighpassFilter | {zam('ZamComp')} | Reverb", zam("ZamEQ2")], num_workers=2) as bank:
+        batch = pairs_of(corpus, bank, mode=mode, options=PairOptions(style_share=0.4, untouched_share=0.2))[0]
+        assert batch.valid.all()
+        output = bank.render(batch.dry, batch.effect, batch.unit_params, RATE)
+        np.testing.assert_array_equal(output, batch.target)
+        assert not np.array_equal(batch.dry, batch.target)
 
 
 def test_modes(corpus):
