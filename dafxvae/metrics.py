@@ -9,6 +9,7 @@ from dafxvae import losses
 from dafxvae.rng import host_rng
 
 BATCH = 16
+_jitted_mrstft = jax.jit(losses.multi_resolution_stft, static_argnums=2)  # one compilation for all methods of a table
 
 
 def mrstft(output: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -17,9 +18,8 @@ def mrstft(output: np.ndarray, target: np.ndarray) -> np.ndarray:
     Resolutions whose reflected edges would not fit into the clip (size > 2 T) are left out.
     """
     sizes = tuple(size for size in losses.EVALUATION_SIZES if size // 2 < output.shape[1])
-    score = jax.jit(lambda first, second: losses.multi_resolution_stft(first, second, sizes))
     parts = [
-        np.asarray(score(output[start : start + BATCH], target[start : start + BATCH]))
+        np.asarray(_jitted_mrstft(output[start : start + BATCH], target[start : start + BATCH], sizes))
         for start in range(0, len(output), BATCH)
     ]
     return np.concatenate(parts)

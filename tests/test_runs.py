@@ -178,3 +178,9 @@ def test_pre_rendered_pairs_take_the_place_of_rendering(finished, folders, monke
         train_and_evaluate(
             tiny_config(data__prerendered__h=str(folders / "rendered"), clip_samples=4096), folders / "other", QUIET
         )
+
+
+def test_an_unwritable_workdir_is_the_users_to_mend(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(UserError, match="file"):
+        train_and_evaluate(tiny_config(), tmp_path / "file" / "run", QUIET)

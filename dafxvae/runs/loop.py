@@ -1,6 +1,5 @@
 """The main job: `train_and_evaluate(config, workdir)` trains what is missing of f, g and h, and says how good it is."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from rich.console import Console
 from dafxvae import build
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus
+from dafxvae.data.fixed import write_json
 from dafxvae.evaluation import evaluate_controller, results_table, typical_pair, verdict
 from dafxvae.gradients.bridge import require_thread_pool
 from dafxvae.gradients.calibration import load_calibration, warnings_for
@@ -51,7 +51,7 @@ def train_controller(
         settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
         picture = workdir / "result.png"
         showing.save_picture(picture, pairs.test, index, bank, settings, config.sample_rate)
-    (workdir / "results.json").write_text(json.dumps(results, indent=2))
+    write_json(workdir / "results.json", results)
     return results
 
 

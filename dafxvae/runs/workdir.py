@@ -11,6 +11,7 @@ import jax
 
 from dafxvae import __version__
 from dafxvae.config import Config
+from dafxvae.data.fixed import write_json
 from dafxvae.errors import UserError
 
 FREE_KEYS = ("num_devices", "num_workers", "log_every_steps")  # may change between a run and its resumption
@@ -58,9 +59,5 @@ def claim_workdir(config: Config, workdir: Path) -> None:
                 f"{workdir} holds a run of another configuration ({'; '.join(different)}): "
                 "give the old values to resume it, or another --workdir"
             )
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(ours, indent=2))
-        (workdir / "versions.json").write_text(json.dumps(describe_run(), indent=2))
-    except OSError as error:
-        raise UserError(f"cannot write to the workdir {workdir}: {error.strerror}; give another --workdir") from error
+    write_json(path, ours)
+    write_json(workdir / "versions.json", describe_run())
