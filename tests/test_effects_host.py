@@ -109,7 +109,7 @@ def test_bank_renders_each_example_through_its_own_effect():
         out = bank.render(audio, effect, unit, SAMPLE_RATE)
         for b in range(40):
             host = bank.hosts[effect[b]]
-            alone = host.render(audio[b : b + 1], unit[b : b + 1, bank.slice(effect[b])], SAMPLE_RATE)
+            alone = host.render(audio[b : b + 1], unit[b : b + 1, bank.columns(effect[b])], SAMPLE_RATE)
             np.testing.assert_array_equal(out[b], alone[0])
 
 
