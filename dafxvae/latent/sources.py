@@ -2,25 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, cast
-
-import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import Array
+from typing import Any, NamedTuple
 
 from dafxvae.build import Encoders
 from dafxvae.config import Config, base_config
 from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.errors import UserError
-from dafxvae.latent.baselines import ClipFeature
-from dafxvae.models.controller import ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE
-from dafxvae.models.vae import Posterior
 from dafxvae.runs.controllers import Controller, load_controller
 from dafxvae.runs.encoders import load_encoders
-
-ROWS = 512  # joint encodings at once
 
 
 class Source(NamedTuple):
@@ -83,24 +72,3 @@ def held_out_corpus(config: Config, folder: str | None) -> Corpus:
         folder=folder, sample_rate=config.sample_rate, num_channels=config.num_channels,
         minutes=config.data.minutes, seed=config.seed,
     )  # fmt: skip
-
-
-def f_feature(encoders: Encoders, sample_rate: int) -> ClipFeature:
-    """f as a feature of clips; `[B, T, C] -> [B, E]`."""
-
-    @jax.jit
-    def encode(audio: Array) -> Array:
-        return cast(Array, encoders.f.apply(encoders.variables["f"], audio, sample_rate, method=SpectrogramVAE.encode))
-
-    return lambda audio: np.asarray(encode(jnp.asarray(audio)))
-
-
-def g_posterior(encoders: Encoders, joint: np.ndarray) -> Posterior:
-    """g's posterior of joint encodings; `[B, 2E] -> [B, Z]`."""
-
-    @jax.jit
-    def infer(rows: Array) -> Posterior:
-        return cast(Posterior, encoders.g.apply(encoders.variables["g"], rows, method=ControllerVAE.infer))
-
-    parts = [infer(jnp.asarray(joint[start : start + ROWS])) for start in range(0, len(joint), ROWS)]
-    return Posterior(*(jnp.concatenate(leaves) for leaves in zip(*parts)))
