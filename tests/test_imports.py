@@ -37,6 +37,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.weights": 4,
     "dafxvae.runs": 6,
     "dafxvae.train": 7,
+    "dafxvae.latent": 7,
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it
     "soundfile": ["dafxvae.audio.io"],

@@ -1,0 +1,134 @@
+"""Is one dimension one knob? Two scores with known factors: the settings of one effect, in bins.
+
+- beta-VAE metric (Higgins et al. 2017, section 3): of groups of pairs of examples that share the value of one factor, a
+  linear classifier names the factor from the mean |z - z'|. 1 is perfect, 1 / (number of factors) is chance.
+- MIG (Chen et al. 2018, equation 6): for each factor, the gap between its two greatest mutual informations with a
+  dimension, over its entropy. 1 where one dimension alone holds the factor.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dafxvae.latent.optional import sklearn
+from dafxvae.latent.probes import Task
+from dafxvae.rng import host_rng
+
+FACTOR_BINS, LATENT_BINS = 5, 10
+GROUP = 16  # pairs whose differences are averaged for one point of the classifier (L of Higgins et al.)
+POINTS = 120  # of each factor, for fitting and for testing each
+
+
+class Scores(NamedTuple):
+    """Disentanglement of one effect's settings."""
+
+    beta_vae: float
+    chance: float
+    mig: float
+    num_factors: int
+    num_examples: int
+
+
+def bins(values: np.ndarray, count: int) -> np.ndarray:
+    """Quantile bins of each column, equal values in the same bin; `[B, P] -> int [B, P]`."""
+    edges = np.quantile(values, np.linspace(0, 1, count + 1)[1:-1], axis=0)
+    return (values[None] > edges).sum(0)
+
+
+def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two discrete variables in nats, less the bias of counting (Miller 1955); int `[B]` each.
+
+    The bias (r - 1)(c - 1) / 2B is that of the occupied rows and columns.
+    """
+    joint = np.zeros((int(a.max()) + 1, int(b.max()) + 1))
+    np.add.at(joint, (a, b), 1.0)
+    rows, columns = int((joint.sum(1) > 0).sum()), int((joint.sum(0) > 0).sum())
+    bias = (rows - 1) * (columns - 1) / (2 * len(a))
+    joint /= len(a)
+    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    seen = joint > 0
+    return max(0.0, float((joint[seen] * np.log(joint[seen] / independent[seen])).sum()) - bias)
+
+
+def entropy(a: np.ndarray) -> float:
+    """Of a discrete variable in nats, int `[B]`."""
+    share = np.bincount(a) / len(a)
+    return float(-(share[share > 0] * np.log(share[share > 0])).sum())
+
+
+def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> float:
+    """MIG, the mean over the factors.
+
+    Args:
+        z: latents `[B, Z]`, Z >= 2.
+        factors: int `[B, P]`, bins of each factor.
+    """
+    codes = bins(z, LATENT_BINS)
+    gaps = []
+    for k in range(factors.shape[1]):
+        found = sorted(mutual_information(codes[:, j], factors[:, k]) for j in range(z.shape[1]))
+        gaps.append((found[-1] - found[-2]) / max(entropy(factors[:, k]), 1e-9))
+    return float(np.mean(gaps))
+
+
+def difference_points(
+    z: np.ndarray, factors: np.ndarray, rng: np.random.Generator, points: int = POINTS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean |z - z'| of groups of pairs that share one factor's bin, and which factor; `[P * points, Z]`, int."""
+    found, labels = [], []
+    for k in range(factors.shape[1]):
+        members = [
+            rows for rows in (np.flatnonzero(factors[:, k] == b) for b in np.unique(factors[:, k])) if len(rows) > 1
+        ]
+        weights = np.asarray([len(rows) for rows in members], float)
+        for _ in range(points):
+            chosen = rng.choice(len(members), GROUP, p=weights / weights.sum())
+            pairs = np.stack([rng.choice(members[c], 2, replace=False) for c in chosen])
+            found.append(np.abs(z[pairs[:, 0]] - z[pairs[:, 1]]).mean(0))
+            labels.append(k)
+    return np.stack(found), np.asarray(labels)
+
+
+def beta_vae_metric(
+    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
+) -> float:
+    """Accuracy of naming the shared factor on test examples.
+
+    Args:
+        train, test: latents `[B, Z]` and binned factors int `[B, P]`, P >= 2.
+        rng: draws the pairs.
+    """
+    scale = np.maximum(train[0].std(0), 1e-9)
+    x, y = difference_points(train[0] / scale, train[1], rng)
+    held_out, true = difference_points(test[0] / scale, test[1], rng)
+    centre, spread = x.mean(0), np.maximum(x.std(0), 1e-9)
+    model = sklearn("linear_model").LogisticRegression(max_iter=500, tol=1e-3)
+    model.fit((x - centre) / spread, y)
+    return float((model.predict((held_out - centre) / spread) == true).mean())
+
+
+def effect_scores(
+    effect: int, z: tuple[np.ndarray, np.ndarray], tasks: tuple[Task, Task], seed: int = 0
+) -> Scores | None:
+    """Both scores of one effect's settings; None for fewer than two settings or too few examples.
+
+    Args:
+        effect: which.
+        z: latents of the train and of the test examples, `[B, Z]`.
+        tasks: of the same examples.
+        seed: of the drawn pairs.
+    """
+    rows = [task.effect == effect for task in tasks]
+    if min(int(row.sum()) for row in rows) < 2 * FACTOR_BINS:
+        return None
+    columns = np.flatnonzero(tasks[0].mask[rows[0]].any(0))
+    settings = [task.unit_params[row][:, columns] for task, row in zip(tasks, rows)]
+    varies = [bool(np.all([len(np.unique(part[:, k])) > 1 for part in settings])) for k in range(len(columns))]
+    factors = [bins(part[:, varies], FACTOR_BINS) for part in settings]
+    if factors[0].shape[1] < 2:
+        return None
+    own = [latents[row] for latents, row in zip(z, rows)]
+    metric = beta_vae_metric((own[0], factors[0]), (own[1], factors[1]), host_rng(seed, "latent/pairs", effect))
+    everything, all_factors = np.concatenate(own), np.concatenate(factors)
+    gap = mutual_information_gap(everything, all_factors)
+    return Scores(metric, 1.0 / factors[0].shape[1], gap, factors[0].shape[1], len(everything))

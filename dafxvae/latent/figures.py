@@ -1,0 +1,192 @@
+"""The report's pictures: matplotlib without a display or global state; each returns a figure for `png_bytes`."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+OURS, THEIRS, IDLE, ACCENT = "#1f5fa8", "#9aa5b1", "#d9dde2", "#c2410c"
+COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
+MARKERS = "osv^D<>PX*hd"
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+
+
+def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
+    """KL, activity and shares of the output variance of every dimension, the most important first; idle ones in grey.
+
+    Args:
+        found: JSON of `measures.as_json`.
+        title: of the picture.
+    """
+    outputs = found["output_share"]
+    order, used = np.asarray(found["order"]), np.asarray(found["used"])
+    figure = _figure(max(6.5, 0.24 * len(order) + 2.5), 2.6 + 1.3 * len(outputs))
+    axes = figure.subplots(2 + len(outputs), 1, sharex=True)
+    rows = [("KL (nats)", found["kl_nats"]), ("activity", found["activity"])]
+    rows += [(f"share of output variance:\n{name}", values) for name, values in outputs.items()]
+    for axis, (label, values) in zip(axes, rows):
+        colours = np.where(used[order], OURS, IDLE)
+        axis.bar(np.arange(len(order)), np.asarray(values)[order], color=colours.tolist())
+        axis.set_ylabel(label, fontsize=7, rotation=0, ha="right", va="center")
+        axis.tick_params(labelsize=7)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[-1].set_xticks(np.arange(len(order)), [str(j) for j in order])
+    axes[-1].set_xlabel("latent dimension, by its greatest share of an output's variance")
+    axes[0].set_title(f"{title}: {int(used.sum())} of {len(order)} dimensions in use (blue)", fontsize=10)
+    return figure
+
+
+def size_curves(found: Mapping[str, Any], title: str) -> Figure:
+    """The curve behind the recommended size: the output variance that d dimensions hold, and the error with d kept."""
+    figure = _figure(9.5, 3.4)
+    left, right = figure.subplots(1, 2)
+    for colour, (name, curve) in zip(COLOURS, found["cumulative"].items()):
+        left.plot(np.arange(1, len(curve) + 1), curve, "o-", ms=2.5, lw=1, color=colour, label=name)
+    left.axhline(found["share"], color="black", lw=0.7, ls=":", label=f"{found['share']:.0%}")
+    left.set(xlabel="number of dimensions d (best first, for each output)", ylabel="share of output variance")
+    for colour, (name, curve) in zip(COLOURS, found["error_with_d_kept"].items()):
+        values = np.asarray(curve) / max(curve[0], 1e-12)
+        right.plot(np.arange(len(curve)), values, "o-", ms=2.5, lw=1, color=colour, label=f"{name} error")
+    right.set(xlabel="number of dimensions kept, the others at their mean", ylabel="error relative to none kept")
+    for axis in (left, right):
+        axis.axvline(found["recommended"], color=ACCENT, lw=1, label=f"recommended: {found['recommended']}")
+        axis.set_ylim(0, None)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(fontsize=7, frameon=False, loc="lower right" if axis is left else "upper right")
+    figure.suptitle(f"{title}: how many dimensions the outputs need", fontsize=10)
+    return figure
+
+
+def probe_bars(probes: Mapping[str, Any]) -> Figure:
+    """Accuracy of naming the effect with 95 % intervals: one panel for each kind of input and probe."""
+    rows = probes["rows"]
+    panels = list(dict.fromkeys((row["input"], row["probe"]) for row in rows))
+    figure = _figure(4.0 * len(panels), 2.6)
+    axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+    words = {"wet": "reference alone", "joint": "input and reference"}
+    for axis, (inputs, probe) in zip(axes, panels):
+        mine = sorted(
+            (row for row in rows if (row["input"], row["probe"]) == (inputs, probe)),
+            key=lambda row: row["accuracy"]["mean"],
+        )
+        for place, row in enumerate(mine):
+            share = row["accuracy"]
+            axis.barh(place, share["mean"], color=THEIRS if row["baseline"] else OURS)
+            reach = [[share["mean"] - share["low"]], [share["high"] - share["mean"]]]
+            axis.errorbar(share["mean"], place, xerr=reach, color="black", lw=1, capsize=2)
+        axis.set_yticks(range(len(mine)), [f"{row['features']} ({row['size']})" for row in mine], fontsize=8)
+        axis.axvline(probes["chance"], color="black", lw=0.7, ls=":")
+        axis.set_title(f"{words[inputs]}, {probe} probe", fontsize=9)
+        axis.set_xlabel(f"accuracy, {len(probes['effects'])} effects (dotted: chance)", fontsize=8)
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def settings_dots(probes: Mapping[str, Any], probe: str) -> Figure:
+    """R² of every setting from g's latent beside every baseline (grey) and the best of them (black line)."""
+    rows = [row for row in probes["rows"] if row["input"] == "joint" and row["probe"] == probe]
+    names = probes["parameters"]
+    figure = _figure(7.5, 1.2 + 0.19 * len(names))
+    axis = figure.subplots()
+    place = np.arange(len(names))[::-1]
+    shown = {"g": (OURS, "o", 26), "f": ("#3f8f4f", "d", 14)}
+    for row in rows:
+        values = np.clip(np.asarray(row["r2"], float), -0.5, 1.0)
+        colour, marker, size = (THEIRS, "|", 40) if row["baseline"] else shown.get(row["features"], (ACCENT, "s", 14))
+        label = None if row["baseline"] else row["features"]
+        axis.scatter(values, place, s=size, marker=marker, color=colour, label=label, zorder=2 if label else 1)
+    theirs = np.asarray([row["r2"] for row in rows if row["baseline"]], float)
+    best = np.clip(theirs.max(0), -0.5, 1.0)
+    axis.scatter(best, place, s=60, marker="|", color="black", label="best baseline", zorder=1)
+    axis.set_yticks(place, names, fontsize=7)
+    axis.axvline(0.0, color="black", lw=0.5)
+    axis.set(xlabel="R² on held-out recordings (values below -.5 are drawn there)", xlim=(-0.55, 1.02))
+    axis.set_ylim(-1, len(names))
+    axis.set_title(f"settings read by a {probe} probe from input and reference", fontsize=10)
+    axis.legend(fontsize=7, frameon=False, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def effect_scatter(points: np.ndarray, effect: np.ndarray, effects: Sequence[str], axes: Sequence[str], title: str):
+    """A projection coloured by effect. Colour and marker together tell up to 120 effects apart.
+
+    Args:
+        points: `[B, 2]`.
+        effect: int `[B]`.
+        effects: names.
+        axes: names of the two axes.
+        title: of the picture.
+    """
+    figure = _figure(7.2, 4.6)
+    axis = figure.subplots()
+    from matplotlib import colormaps
+
+    colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
+    for index, name in enumerate(effects):
+        rows = effect == index
+        style = {"color": colours[index % 10], "marker": MARKERS[index // 10 % len(MARKERS)]}
+        axis.scatter(points[rows, 0], points[rows, 1], s=9, alpha=0.75, label=f"{name} ({int(rows.sum())})", **style)
+    axis.set(xlabel=axes[0], ylabel=axes[1])
+    axis.set_title(title, fontsize=10)
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False, markerscale=1.8)
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def parameter_scatter(panels: Sequence[tuple[str, np.ndarray, np.ndarray, float]], title: str) -> Figure:
+    """Projections of one effect's examples each, coloured by one of its settings.
+
+    Args:
+        panels: name of the parameter, points `[B, 2]`, settings `[B]` in [0, 1], R² of the probe.
+        title: of the picture.
+    """
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = _figure(3.4 * columns, 2.8 * lines + 0.4)
+    image = None
+    for axis, (name, points, values, r2) in zip(figure.subplots(lines, columns, squeeze=False).flat, panels):
+        image = axis.scatter(points[:, 0], points[:, 1], c=values, s=10, cmap="viridis", vmin=0.0, vmax=1.0)
+        axis.set_title(f"{name} (R² {r2:.2f})", fontsize=8)
+        axis.tick_params(labelsize=6)
+    for axis in figure.axes[len(panels) :]:
+        axis.set_visible(False)
+    if image is not None:
+        figure.colorbar(image, ax=figure.axes, label="setting (0 … 1 of its range)")
+    figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def sweep_lines(sweep: Mapping[str, Any]) -> Figure:
+    """Held-out scores of g at several sizes: the mean over pairs and seeds with 95 % intervals."""
+    metrics = sweep["metrics"]
+    figure = _figure(3.3 * len(metrics), 3.0)
+    for axis, (name, words) in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics.items()):
+        sizes = [row["latent_dim"] for row in sweep["rows"]]
+        means = np.asarray([row["scores"][name]["mean"] for row in sweep["rows"]])
+        low, high = (np.asarray([row["scores"][name][side] for row in sweep["rows"]]) for side in ("low", "high"))
+        axis.errorbar(sizes, means, yerr=np.stack([means - low, high - means]), fmt="o-", color=OURS, capsize=3, lw=1)
+        for row in sweep["rows"]:
+            axis.plot([row["latent_dim"]] * len(row["by_seed"][name]), row["by_seed"][name], ".", color=THEIRS, ms=5)
+        axis.axvline(sweep["recommended"], color=ACCENT, lw=1)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sizes, [str(size) for size in sizes])
+        axis.set(xlabel="dimensions of g", title=words)
+        axis.title.set_fontsize(8)
+        axis.minorticks_off()
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("g trained again at other sizes (grey: each seed; line: recommended size)", fontsize=10)
+    return figure

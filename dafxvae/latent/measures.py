@@ -1,0 +1,176 @@
+"""The measures of f and g on examples: what each dimension does, how many are needed, and the error with fewer."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from dafxvae.build import Encoders
+from dafxvae.effects.bank import EffectBank
+from dafxvae.latent import activity
+from dafxvae.latent.baselines import log_mel
+from dafxvae.latent.networks import G, encoding_blocks, f_decoder, f_frames
+from dafxvae.latent.probes import Task
+from dafxvae.rng import host_rng
+from dafxvae.types import PairBatch
+
+NUM_ROWS = 128  # examples of g that are moved
+RENDER_NODES = 5  # of the quadrature, for rendered audio
+
+
+class Dimensions(NamedTuple):
+    """All that is known of the dimensions of one latent."""
+
+    per_dimension: activity.PerDimension
+    variances: dict[str, np.ndarray]  # output -> [Z]
+    recommendation: activity.Recommendation
+    errors: dict[str, np.ndarray]  # error -> [Z + 1], mean over examples, with d dimensions kept
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.exp(logits - logits.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
+
+
+def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sample_rate: int) -> Dimensions:
+    """f's latent: its decoder's spectrum, and what g reads off the encoding.
+
+    A dimension that f's decoder ignores may still matter: its statistics over time are part of the encoding. So g's
+    latent is an output too, with each dimension's statistics swapped for those of another example.
+
+    Args:
+        encoders: f and g.
+        clips: `[B, T, C]`; the decoder runs several hundred times on them.
+        joint: joint encodings `[B', 2E]`.
+        g: functions of g.
+        sample_rate: in Hz.
+    """
+    frames = f_frames(encoders, clips, sample_rate)
+    decode = f_decoder(encoders, frames.data.shape[1])
+    blocks = encoding_blocks(encoders.f.latent_dim)
+    rows = joint[:NUM_ROWS]
+    scale = np.maximum(g.infer(joint).mean.std(0), 1e-3)
+    variances = {
+        "reconstruction": activity.output_variance(decode, frames.mean),
+        "latent of g": activity.swap_variance(lambda x: g.infer(x).mean / scale, rows, blocks),
+    }
+    recommendation = activity.recommend(variances)
+
+    def error(z: np.ndarray) -> np.ndarray:
+        return ((decode(z) - frames.data) ** 2).mean((1, 2))
+
+    curve = activity.kept_curve(error, frames.mean, recommendation.order).mean(1)
+    errors = {"reconstruction": curve}
+    return Dimensions(activity.per_dimension(frames.mean, frames.log_variance), variances, recommendation, errors)
+
+
+def settings_weights(task: Task, parameters: tuple[str, ...], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Where the settings of a bank of single effects stand on the axis of the bank that g was trained on.
+
+    Args:
+        task: examples `[B, k]`.
+        parameters: the k names.
+        names: of the axis K of g's settings head.
+
+    Returns:
+        true settings and mask `[B, K]`, zero where g knows no such parameter.
+    """
+    settings, mask = np.zeros((2, len(task.effect), len(names)), np.float32)
+    place = {name: k for k, name in enumerate(names)}
+    for column, name in enumerate(parameters):
+        if name in place:
+            settings[:, place[name]] = task.unit_params[:, column]
+            mask[:, place[name]] = task.mask[:, column]
+    return settings, mask
+
+
+def measure_g(
+    g: G,
+    joint: np.ndarray,
+    settings: np.ndarray,
+    mask: np.ndarray,
+    extra: Mapping[str, np.ndarray] | None = None,
+) -> Dimensions:
+    """g's latent: its decoder, its heads for settings and identity, and further outputs that were measured already.
+
+    Args:
+        g: functions of g.
+        joint: joint encodings `[B, 2E]`.
+        settings, mask: of `settings_weights`, `[B, K]`.
+        extra: variance of further outputs, each `[Z]`.
+    """
+    posterior, data = g.infer(joint), g.standardise(joint)
+    mean = np.asarray(posterior.mean)
+    rows, own = mean[:NUM_ROWS], mask[:NUM_ROWS]
+    variances = {
+        "reconstruction": activity.output_variance(g.decode, rows),
+        "settings": activity.output_variance(lambda z: g.settings(z).unit_params * own, rows),
+        "effect": activity.output_variance(lambda z: _softmax(np.asarray(g.settings(z).effect_logits)), rows),
+    } | dict(extra or {})
+    recommendation = activity.recommend(variances)
+    count = np.maximum(mask.sum(1), 1.0)
+    curves = {
+        "reconstruction": lambda z: ((g.decode(z) - data) ** 2).mean(1),
+        "settings": lambda z: ((g.settings(z).unit_params - settings) ** 2 * mask).sum(1) / count,
+    }
+    errors = {name: activity.kept_curve(error, mean, recommendation.order).mean(1) for name, error in curves.items()}
+    return Dimensions(
+        activity.per_dimension(mean, np.asarray(posterior.log_variance)), variances, recommendation, errors
+    )
+
+
+def rendered_variance(
+    settings: Callable[[np.ndarray], np.ndarray], means: np.ndarray, dry: np.ndarray, bank: EffectBank, sample_rate: int
+) -> np.ndarray:
+    """Output variance of g∘h through the real effect: that of the rendered log-mel spectrum, in dB²; `[Z]`.
+
+    Args:
+        settings: h, `[B, Z] -> [B, K]`.
+        means: g's posterior means `[B, Z]`.
+        dry: the inputs `[B, T, C]`.
+        bank: of the one effect.
+        sample_rate: in Hz.
+    """
+    nodes, weights = activity.prior_nodes(RENDER_NODES)
+    size, found = means.shape[1], []
+    for mean, clip in zip(means, dry):
+        z = np.tile(mean, (size, len(nodes), 1))
+        z[np.arange(size)[:, None], np.arange(len(nodes))[None], np.arange(size)[:, None]] = nodes
+        unit_params = settings(z.reshape(-1, size)).reshape(1, size * len(nodes), -1)
+        audio = bank.render_variants(clip[None], np.zeros(1, np.int32), unit_params, sample_rate)[0]
+        frames = np.concatenate([np.asarray(log_mel(part, sample_rate)) for part in np.split(audio, size)])
+        level = 10.0 / np.log(10.0) * frames.reshape(size, len(nodes), -1)
+        centred = level - np.einsum("n,znc->zc", weights, level)[:, None]
+        variance = np.einsum("n,znc->z", weights, centred**2) / level.shape[-1]
+        if np.isfinite(variance).all():  # a failed render is NaN: that clip does not count
+            found.append(variance)
+    return np.mean(found, axis=0) if found else np.zeros(size)
+
+
+def as_json(dimensions: Dimensions) -> dict[str, Any]:
+    """Every number of the dimensions, and the recommended size."""
+    each, found = dimensions.per_dimension, dimensions.recommendation
+    return {
+        "latent_dim": len(found.used),
+        "recommended": found.size,
+        "used": found.used.tolist(),
+        "order": found.order.tolist(),
+        "kl_nats": each.kl_nats.tolist(),
+        "activity": each.activity.tolist(),
+        "aggregate_deviation": each.deviation.tolist(),
+        "active_units": int(each.active.sum()),
+        "active_share_of_used": float(each.active[found.used].mean()) if found.used.any() else 0.0,
+        "output_variance": {name: values.tolist() for name, values in dimensions.variances.items()},
+        "output_share": {name: activity.shares(values).tolist() for name, values in dimensions.variances.items()},
+        "cumulative": {name: curve.tolist() for name, curve in found.curves.items()},
+        "error_with_d_kept": {name: curve.tolist() for name, curve in dimensions.errors.items()},
+        "share": activity.SHARE,
+    }
+
+
+def some_rows(batches: list[PairBatch], count: int, seed: int) -> PairBatch:
+    """`count` random pairs of several batches, joined."""
+    whole = PairBatch(*(np.concatenate(leaves) for leaves in zip(*batches)))
+    rows = np.sort(host_rng(seed, "latent/rows").permutation(len(whole.dry))[:count])
+    return jax.tree.map(lambda leaf: leaf[rows], whole)

@@ -1,0 +1,130 @@
+"""What a dimension sounds like: one latent moves while the others stand still; and the way between two recordings.
+
+Of f there is no sound but its decoder's spectra. A traversal filters the recording by what the decoder changed and
+keeps its phase; the way between two recordings is inverted by Griffin and Lim. Of g∘h every sound is the real effect's.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dafxvae.build import Encoders
+from dafxvae.effects.bank import EffectBank
+from dafxvae.latent import sound
+from dafxvae.latent.networks import f_decoder, f_frames, f_log_mel
+from dafxvae.pictures import frame_panels, spectrogram_panels
+
+VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)  # of the moved latent, in deviations of the prior
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the first recording to the second
+
+
+class Strip(NamedTuple):
+    """A row of spectra and their sounds."""
+
+    title: str
+    picture: np.ndarray  # uint8 [height, width, 3]
+    sounds: dict[str, np.ndarray]  # label -> [T, C]
+    note: str = ""
+
+
+def _decibels(log_power: np.ndarray) -> np.ndarray:
+    return 10.0 / np.log(10.0) * log_power
+
+
+def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int], sample_rate: int) -> list[Strip]:
+    """Moves dimensions of f in all frames of one clip `[T, C]`."""
+    f = encoders.f
+    size, hop = f.frame_samples(sample_rate)
+    frames = f_frames(encoders, clip[None], sample_rate)
+    decode = f_decoder(encoders, frames.data.shape[1])
+    plain = f_log_mel(encoders, decode(frames.mean))[0]
+    found = []
+    for j in dimensions:
+        panels, sounds = {"reconstruction": _decibels(plain)}, {"recording": clip}
+        for value in VALUES:
+            z = frames.mean.copy()
+            z[..., j] = value
+            moved = f_log_mel(encoders, decode(z))[0]
+            panels[f"z{j} = {value:+g}"] = _decibels(moved)
+            sounds[f"z{j} = {value:+g}"] = sound.filtered(clip, moved - plain, size, hop, f.high_hz, sample_rate)
+        found.append(Strip(f"f, dimension {j}", frame_panels(panels), sounds))
+    return found
+
+
+def g_traversals(
+    settings: Callable[[np.ndarray], np.ndarray],
+    mean: np.ndarray,
+    dry: np.ndarray,
+    dimensions: Sequence[int],
+    bank: EffectBank,
+    sample_rate: int,
+) -> list[Strip]:
+    """Moves dimensions of g and renders what h makes of them.
+
+    Args:
+        settings: h, `[B, Z] -> [B, K]`.
+        mean: g's posterior mean of one pair, `[Z]`.
+        dry: the pair's input `[T, C]`.
+        dimensions: which.
+        bank: of the one effect.
+        sample_rate: in Hz.
+    """
+    space = bank.hosts[0].parameters
+    found = []
+    for j in dimensions:
+        z = np.tile(mean, (len(VALUES), 1))
+        z[:, j] = VALUES
+        unit_params = settings(z)
+        audio = bank.render_variants(dry[None], np.zeros(1, np.int32), unit_params[None], sample_rate)[0]
+        sounds = {f"z{j} = {value:+g}": clip for value, clip in zip(VALUES, audio)}
+        reach = unit_params.max(0) - unit_params.min(0)
+        first, last = space.describe(unit_params[0]), space.describe(unit_params[-1])
+        moved = [k for k in np.argsort(-reach).tolist() if reach[k] > 0.01][:4]
+        note = "; ".join(f"{name}: {first[name]} → {last[name]}" for name in (space.names[k] for k in moved))
+        picture = spectrogram_panels({label: np.nan_to_num(clip) for label, clip in sounds.items()}, sample_rate)
+        found.append(Strip(f"g∘h, dimension {j}", picture, sounds, note or "moves no setting by more than 1 %"))
+    return found
+
+
+def f_interpolation(encoders: Encoders, first: np.ndarray, second: np.ndarray, sample_rate: int) -> Strip:
+    """From one clip `[T, C]` to another through f's latent, frame by frame."""
+    f = encoders.f
+    size, hop = f.frame_samples(sample_rate)
+    frames = f_frames(encoders, np.stack([first, second]), sample_rate)
+    decode = f_decoder(encoders, frames.data.shape[1])
+    z = np.stack([(1 - step) * frames.mean[0] + step * frames.mean[1] for step in STEPS])
+    spectra = f_log_mel(encoders, decode(z))
+    panels = {f"{step:.0%}": _decibels(spectrum) for step, spectrum in zip(STEPS, spectra)}
+    sounds = {"first recording": first}
+    for label, spectrum in zip(panels, spectra):
+        sounds[label] = sound.from_log_mel(spectrum, size, hop, f.high_hz, sample_rate)
+    sounds["second recording"] = second
+    note = "Sounds are made from the decoder's mel spectra alone (no phase)."
+    return Strip("f, from one recording to another", frame_panels(panels), sounds, note)
+
+
+def g_interpolation(
+    settings: Callable[[np.ndarray], np.ndarray],
+    means: np.ndarray,
+    dry: np.ndarray,
+    references: np.ndarray,
+    bank: EffectBank,
+    sample_rate: int,
+) -> Strip:
+    """One input, from the style of one reference to that of another.
+
+    Args:
+        settings: h, `[B, Z] -> [B, K]`.
+        means: g's posterior means of the input with either reference, `[2, Z]`.
+        dry: the input `[T, C]`.
+        references: `[2, T, C]`.
+        bank: of the one effect.
+        sample_rate: in Hz.
+    """
+    z = np.stack([(1 - step) * means[0] + step * means[1] for step in STEPS])
+    audio = bank.render_variants(dry[None], np.zeros(1, np.int32), settings(z)[None], sample_rate)[0]
+    rendered = {f"{step:.0%}": clip for step, clip in zip(STEPS, audio)}
+    picture = spectrogram_panels({label: np.nan_to_num(clip) for label, clip in rendered.items()}, sample_rate)
+    sounds = {"input": dry, "first reference": references[0]} | rendered | {"second reference": references[1]}
+    return Strip("g∘h, from one reference's style to another's", picture, sounds)
