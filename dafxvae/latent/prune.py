@@ -1,8 +1,8 @@
 """Models without their idle dimensions: the same function, smaller.
 
 An idle dimension is held at its mean over examples. Where a layer reads it, its column times that constant goes into
-the layer's bias; where a layer writes it, its row goes. What is left computes what the whole model computes with the idle
-dimensions standing still.
+the layer's bias; where a layer writes it, its row goes. What is left computes what the whole model computes with the
+idle dimensions standing still.
 """
 
 from typing import Any, NamedTuple
