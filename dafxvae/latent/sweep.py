@@ -21,7 +21,6 @@ from dafxvae.data.tracks import Corpus
 from dafxvae.effects.bank import EffectBank
 from dafxvae.errors import UserError
 from dafxvae.latent import measures, probes
-from dafxvae.latent.examples import Examples
 from dafxvae.latent.gather import Gathered
 from dafxvae.latent.networks import G, f_feature, g_functions
 from dafxvae.latent.sources import Source, training_corpus
@@ -204,6 +203,7 @@ def default_sizes(recommended: int, full: int) -> list[int]:
 def sweep(
     source: Source,
     gathered: Gathered,
+    names: tuple[str, ...],
     recommended: int,
     sizes: Sequence[int],
     seeds: int,
@@ -215,6 +215,7 @@ def sweep(
     Args:
         source: f and g of a run.
         gathered: held-out examples with f's features.
+        names: of the axis K of g's settings head.
         recommended: the size that the report recommends.
         sizes: to train; the run's own is always among them.
         seeds: how often each is trained.
@@ -229,7 +230,6 @@ def sweep(
         raise UserError(f"--seeds {seeds}, --sizes {list(sizes)}: give positive numbers")
     count = min(config.g.num_steps * config.g.batch_size, MAX_PAIRS)
     train, valid = encoded_pairs(source, folder, count, console)
-    names = build_parameter_names(source)
     settings, mask = measures.settings_weights(gathered.test.task, gathered.parameters, names)
     key, scores, used = fingerprint(source.encoders.variables)[:8], {}, {}
     for size in sorted({*sizes, full}):
@@ -270,14 +270,3 @@ def _summary(
         "metrics": METRICS,
         "rows": rows,
     }
-
-
-def build_parameter_names(source: Source) -> tuple[str, ...]:
-    """Names of the axis K of g's settings head."""
-    with build.build_bank(source.config, source.encoders.metadata["bank"]) as bank:
-        return tuple(f"{host.name}.{name}" for host in bank.hosts for name in host.parameters.names)
-
-
-def examples_size(examples: Examples) -> int:
-    """How many examples a set has."""
-    return len(examples.task.effect)
