@@ -1,17 +1,23 @@
-"""Pretrains f and g on the bank of effects and stores them for every later controller; trains no controller.
+"""Pretrains f and g on real corpora, the embedded one and a wide bank of effects and random chains; no controller.
 
-python -m dafxvae.train --config configs/pretrain.py
-
-On two CPU cores (AMD EPYC): 6 minutes.
+python -m dafxvae.data fetch train
+python -m dafxvae.data render --config configs/pretrain.py --stage f --num_pairs 20000 --out /big/disk/pairs
+python -m dafxvae.train --config configs/pretrain.py --config.data.prerendered.f=/big/disk/pairs \
+    --config.data.prerendered.g=/big/disk/pairs
 """
 
 from ml_collections import ConfigDict
 
 from dafxvae.config import base_config
+from dafxvae.paths import data_dir
 
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
     config = base_config()
     config.effect = ""  # none: stop after g
+    config.pretrained = "mine"
+    config.data.folder = str(data_dir() / "train")
+    config.data.with_embedded = True
+    config.data.mode = "mixed"
     return config

@@ -17,7 +17,7 @@ from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs import Pairs as RenderedPairs
 from dafxvae.data.prerendered import open_prerendered
-from dafxvae.effects.bank import EffectBank, open_bank
+from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.calibration import Calibration, estimator_for
@@ -34,6 +34,7 @@ from dafxvae.training.steps import Objective, make_eval_step, make_train_step
 from dafxvae.types import PairBatch
 
 EVAL_BATCH = 16
+STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
 ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz")
 
 
@@ -61,6 +62,7 @@ def build_corpus(config: Config) -> Corpus:
         sample_rate=config.sample_rate,
         num_channels=config.num_channels,
         minutes=config.data.minutes,
+        with_embedded=config.data.with_embedded,
         seed=config.seed,
     )
 
@@ -70,15 +72,21 @@ def build_bank(config: Config, effects: Iterable[str]) -> EffectBank:
     return open_bank(list(effects), num_workers=config.num_workers or None)
 
 
+def build_pretraining_bank(config: Config) -> EffectBank:
+    """The single effects and random chains that f and g are trained on."""
+    chains = RandomChains(**config.chains.to_dict())
+    return open_bank(list(config.bank), config.num_workers or None, chains=chains, seed=config.seed)
+
+
 def build_f(config: Config) -> SpectrogramVAE:
     """f and its decoder, from a configuration's part `f`."""
     return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS})
 
 
-def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_effects: int) -> ControllerVAE:
-    """g and its decoder for a bank of `num_effects` effects with `num_params` parameters together."""
+def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_units: int) -> ControllerVAE:
+    """g and its decoder for a bank of `num_units` single effects with `num_params` parameters together."""
     joint_size = 2 * encoding_size(f.latent_dim)
-    return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_effects)
+    return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_units)
 
 
 def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
@@ -87,8 +95,9 @@ def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
         "kind": "encoders",
         "version": __version__,
         "sample_rate": config.sample_rate,
-        "bank": list(bank.names),
-        "num_params": bank.num_params,
+        "bank": list(bank.unit_names),
+        "chains": config.chains.to_dict(),
+        "parameters": list(bank.parameter_names),
         "f": config.f.to_dict(),
         "g": config.g.to_dict(),
         "data": config.data.to_dict(),
@@ -99,7 +108,7 @@ def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
 def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encoders:
     """f and g as they were stored."""
     f = build_f(ConfigDict(metadata["f"] | {"time_strides": tuple(metadata["f"]["time_strides"])}))
-    g = build_g(ConfigDict(metadata["g"]), f, metadata["num_params"], len(metadata["bank"]))
+    g = build_g(ConfigDict(metadata["g"]), f, len(metadata["parameters"]), len(metadata["bank"]))
     return Encoders(f, g, variables, metadata)
 
 
@@ -185,17 +194,23 @@ def _init_key(config: Config, name: str) -> Array:
 def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
     """Stage f, and the constants that belong to f's variables."""
     f = build_f(config.f)
-    head = SettingsHead(config.f.head_width, bank.num_params, len(bank.names))
+    widths = {"same": (config.f.head_width,), "other": (config.f.head_width,), "alone": ()}
+    heads = {name: SettingsHead(width, bank.num_params, bank.num_units) for name, width in widths.items()}
     init, audio = _init_key(config, "f"), jnp.asarray(pairs.valid[0].dry[:1])
     variables = f.init(init, audio, config.sample_rate, init[None])
     log_mel = jax.jit(lambda clip: f.apply(variables, clip, config.sample_rate, method=SpectrogramVAE.log_mel))
     mean, deviation = _calibrate(config, pairs.train, lambda batch: log_mel(batch.reference))
     constants = {"mel_mean": mean, "mel_deviation": deviation}
-    joint = jnp.zeros((1, 2 * encoding_size(f.latent_dim)))
-    heads = {f"{name}_head": head.init(_init_key(config, name), joint)["params"] for name in ("same", "other")}
-    params = {"f": variables["params"], **heads}
+    size = encoding_size(f.latent_dim)
+    params = {"f": variables["params"]}
+    for name, head in heads.items():
+        params[name] = head.init(_init_key(config, name), jnp.zeros((1, size if name == "alone" else 2 * size)))[
+            "params"
+        ]
+    params["style"] = jax.random.normal(_init_key(config, "style"), (size, STYLE_DIMS)) / size**0.5
     frozen = {"f": {"constants": constants}}
-    objective = objectives.make_encoder_objective(f, head, config.f, config.sample_rate)
+    membership = jnp.asarray(bank.membership)
+    objective = objectives.make_encoder_objective(f, heads, membership, config.f, config.sample_rate)
     return _make_stage(config, "f", pairs, params, frozen, objective, **hooks), constants
 
 
@@ -204,7 +219,7 @@ def build_controller_stage(
 ) -> tuple[Stage, Any]:
     """Stage g over a frozen f, and the constants that belong to g's variables."""
     f = build_f(config.f)
-    g = build_g(config.g, f, bank.num_params, len(bank.names))
+    g = build_g(config.g, f, bank.num_params, bank.num_units)
     init = _init_key(config, "g")
     params = g.init(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
     encode = jax.jit(
@@ -213,7 +228,8 @@ def build_controller_stage(
     mean, deviation = _calibrate(config, pairs.train, lambda batch: encode(batch.dry, batch.reference))
     constants = {"joint_mean": mean, "joint_deviation": deviation}
     frozen = {"f": f_variables, "g": {"constants": constants}}
-    objective = objectives.make_controller_objective(f, g, config.g, config.sample_rate)
+    membership = jnp.asarray(bank.membership)
+    objective = objectives.make_controller_objective(f, g, membership, config.g, config.sample_rate)
     return _make_stage(config, "g", pairs, params, frozen, objective, **hooks), constants
 
 

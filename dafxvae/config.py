@@ -13,17 +13,10 @@ from dafxvae.errors import UserError
 
 Config = Any  # a resolved ConfigDict (or a part of one); its own stubs make every attribute a union of all types
 
-PRETRAINING_BANK = (
-    "Reverb",
-    "Delay",
-    "Chorus",
-    "Distortion",
-    "Compressor",
-    "LadderFilter",
-    "HighShelfFilter",
-    "LowShelfFilter",
-    "PeakFilter",
-    "Compressor | Reverb",
+PRETRAINING_BANK = (  # every built-in of Pedalboard with parameters
+    *("Bitcrush", "BrickwallLimiter", "Chorus", "Clipping", "Compressor", "Delay", "Distortion", "Gain"),
+    *("HighShelfFilter", "HighpassFilter", "LadderFilter", "Limiter", "LowShelfFilter", "LowpassFilter"),
+    *("MP3Compressor", "NoiseGate", "PeakFilter", "Phaser", "PitchShift", "Resample", "Reverb"),
 )
 
 PRESETS: dict[str, dict[str, object]] = {
@@ -33,7 +26,8 @@ PRESETS: dict[str, dict[str, object]] = {
         "pretrained": "smoke",
         "data.minutes": 1.5,
         "clip_samples": 32768,
-        "bank": ("Reverb", "Compressor"),
+        "bank": ("Reverb", "Compressor", "PeakFilter"),
+        "chains.count": 3,
         "eval.num_pairs": 8,
         "eval.num_test_pairs": 16,
         "f.num_steps": 24,
@@ -55,8 +49,9 @@ def _data() -> dict[str, Any]:
     """Recordings and pairs."""
     return {
         "folder": "",  # the user's audio; empty for the embedded corpus
+        "with_embedded": False,  # the embedded corpus beside the folder
         "minutes": 40.0,  # of the embedded corpus
-        "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file
+        "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file, mixed
         "prefetch_batches": 3,
         "prerendered": {"f": "", "g": "", "h": ""},  # folders of `python -m dafxvae.data render`; empty: as it trains
         "options": {  # dafxvae.data.draws.PairOptions
@@ -73,6 +68,18 @@ def _data() -> dict[str, Any]:
     }
 
 
+def _kl(beta: float) -> dict[str, Any]:
+    """The KL term of a beta-VAE; see `dafxvae.training.kl`."""
+    return {
+        "schedule": "constant",  # constant, linear, cyclic, capacity
+        "beta": beta,
+        "warmup_share": 0.5,
+        "cycles": 4,
+        "capacity_nats": 25.0,
+        "free_nats": 0.0,
+    }
+
+
 def _stages() -> dict[str, Any]:
     """What is trained, in this order: f, g, h."""
     return {
@@ -84,8 +91,9 @@ def _stages() -> dict[str, Any]:
             "window_sec": 2048 / 24000,
             "hop_sec": 512 / 24000,
             "high_hz": 11000.0,
-            "beta": 1.0,
-            "settings_weight": 1.0,
+            "kl": _kl(beta=1.0),
+            "settings_weight": 0.1,  # against the ELBO of a spectrogram cell; both in nats
+            "contrast_weight": 0.1,
             "head_width": 256,
             "num_steps": 1000,
             "batch_size": 16,
@@ -96,7 +104,8 @@ def _stages() -> dict[str, Any]:
         "g": {
             "latent_dim": 32,
             "width": 512,
-            "beta": 0.2,
+            "kl": _kl(beta=0.2),
+            "joint_weight": 0.1,
             "settings_weight": 10.0,
             "num_steps": 800,
             "batch_size": 32,
@@ -132,6 +141,7 @@ def base_config() -> ConfigDict:
             "num_channels": 1,
             "clip_samples": 65536,  # 2.73 s
             "bank": PRETRAINING_BANK,
+            "chains": {"count": 200, "max_length": 4, "share": 0.5},  # dafxvae.effects.bank.RandomChains
             "calibration_batches": 12,  # measured for the standardising constants of f and g
             "num_devices": 0,  # 0: all local ones
             "num_workers": 0,  # rendering workers; 0: one a core

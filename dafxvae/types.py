@@ -11,6 +11,7 @@ Axes, as docstrings and trailing comments name them:
 | F | frequency bins or mel bands |
 | Z | latent dimensions |
 | K | effect parameters under control (knobs) |
+| U | single effects of a bank |
 | R | variants of one example's settings that are rendered together (the forward one, then the perturbed ones) |
 | S | probes of a gradient estimate |
 | D | devices |
@@ -46,8 +47,9 @@ class PairBatch(NamedTuple):
     dry: Any  # [B, T, C] the input recording
     target: Any  # [B, T, C] the input through the settings: what the output should be
     reference: Any  # [B, T, C] another recording through the same settings
-    effect: Any  # [B] int32, index of the effect in the bank
+    effect: Any  # [B] int32, index in the bank of the effect or chain
     unit_params: Any  # [B, K] true settings; K counts the parameters of the whole bank
     mask: Any  # [B, K] float32, 1 where the parameter belongs to the example's effect
+    touched: Any  # [B] float32, 0 where the reference is as recorded, and the settings the effect's most neutral ones
     valid: Any  # [B] float32, 0 where a render failed
     item: Any  # [B] int64, global index of the example: seeds its random key

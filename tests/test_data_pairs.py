@@ -17,7 +17,7 @@ from dafxvae.effects.builtins import BUILTINS
 from dafxvae.errors import UserError
 
 RATE, SAMPLES = 16000, 8000
-MODES = ("same_clip", "other_section", "other_file")
+MODES = ("same_clip", "other_section", "other_file", "mixed")
 
 
 class Failures:
@@ -32,13 +32,14 @@ class GainBank:
     """Two effects in numpy: a gain of 0..2 (no change at .5), and a square root that fails below .2."""
 
     names = ("gain", "root")
-    num_params = 2
+    num_params = num_units = 2
+    members = ((0,), (1,))
 
     def __init__(self):
         self.failures = Failures()
 
-    def slice(self, index):
-        return slice(index, index + 1)
+    def columns(self, index):
+        return np.array([index])
 
     def sample(self, rng, n):
         effect = rng.integers(0, 2, n, dtype=np.int32)

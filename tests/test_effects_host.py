@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from dafxvae.effects.bank import open_bank
+from dafxvae.effects.bank import RandomChains, open_bank
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.host import FailureLog, reference_gain, reference_one_pole, reference_soft_clip
 from dafxvae.errors import EffectError, UserError
@@ -109,8 +109,45 @@ def test_bank_renders_each_example_through_its_own_effect():
         out = bank.render(audio, effect, unit, SAMPLE_RATE)
         for b in range(40):
             host = bank.hosts[effect[b]]
-            alone = host.render(audio[b : b + 1], unit[b : b + 1, bank.slice(effect[b])], SAMPLE_RATE)
+            alone = host.render(audio[b : b + 1], unit[b : b + 1, bank.columns(effect[b])], SAMPLE_RATE)
             np.testing.assert_array_equal(out[b], alone[0])
+
+
+def test_random_chains_share_the_parameters_of_their_members():
+    names = ["Reverb", "Gain", "PeakFilter", "Delay"]
+    chains = RandomChains(count=12, max_length=3, share=0.75)
+    with (
+        open_bank(names, num_workers=2, chains=chains, seed=3) as bank,
+        open_bank(names, chains=chains, seed=3) as same,
+    ):
+        assert bank.names == same.names
+        assert bank.unit_names == tuple(names)
+        assert len(set(bank.names)) == 4 + 12
+        assert bank.num_params == len(bank.parameter_names) == 5 + 1 + 3 + 3
+        assert bank.parameter_names[5] == "Gain.gain_db"
+        for index, members in enumerate(bank.members):
+            assert bank.names[index] == " | ".join(names[i] for i in members)
+            assert len(set(members)) == len(members) <= 3
+            assert [bank.parameter_names[k] for k in bank.columns(index)] == [
+                name for i in members for name in bank.parameter_names if name.startswith(f"{names[i]}.")
+            ]
+            np.testing.assert_array_equal(np.flatnonzero(bank.membership[index]), sorted(members))
+        effect, unit, mask = bank.sample(np.random.default_rng(1), 400)
+        assert 0.65 < (effect >= 4).mean() < 0.85
+        assert not unit[mask == 0].any()
+        audio = (0.1 * RNG.standard_normal((20, 500, 1))).astype(np.float32)
+        out = bank.render(audio, effect[:20], unit[:20], SAMPLE_RATE)
+        for b in range(20):
+            stage = audio[b : b + 1]  # the members alone, one after the other
+            for i in bank.members[effect[b]]:
+                stage = bank.hosts[i].render(stage, unit[b : b + 1, bank.columns(i)], SAMPLE_RATE)
+            np.testing.assert_array_equal(out[b], stage[0])
+
+
+def test_chains_that_cannot_be_are_refused():
+    with pytest.raises(UserError, match="max_length"):
+        RandomChains(count=1, max_length=1)
+    assert len(RandomChains(count=50, max_length=2).draw(3, seed=0)) == 6  # no more than there are
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_chain_of_mixed_origin_is_the_composition_of_its_parts(trouble):
         for r in range(4):
             audio = AUDIO
             for i in range(3):
-                audio = bank.hosts[i].render(audio, unit[:, r, bank.slice(i)], SAMPLE_RATE)
+                audio = bank.hosts[i].render(audio, unit[:, r, bank.columns(i)], SAMPLE_RATE)
             np.testing.assert_array_equal(together[:, r], audio)
         assert chain.failures.count == 0
 

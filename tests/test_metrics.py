@@ -38,7 +38,7 @@ def make_pairs(bank, count=6):
     dry, other = clips(count), clips(count)
     effect, unit_params, mask = bank.sample(RNG, count)
     target, reference = (bank.render(clip, effect, unit_params, 24000) for clip in (dry, other))
-    return PairBatch(dry, target, reference, effect, unit_params, mask, np.ones(count), np.arange(count))
+    return PairBatch(dry, target, reference, effect, unit_params, mask, *np.ones((2, count)), np.arange(count))
 
 
 def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():

@@ -22,7 +22,9 @@ def make_batch(bank, size=4, num_samples=8192):
     dry, other = (RNG.standard_normal((2, size, num_samples, 1)) * 0.1).astype(np.float32)
     effect, unit_params, mask = bank.sample(RNG, size)
     target, reference = (bank.render(clip, effect, unit_params, 24000) for clip in (dry, other))
-    return PairBatch(dry, target, reference, effect, unit_params, mask, np.ones(size, np.float32), np.arange(size))
+    return PairBatch(
+        dry, target, reference, effect, unit_params, mask, *np.ones((2, size), np.float32), np.arange(size)
+    )
 
 
 def run_steps(stage, batch, num_devices, num_steps=3):
@@ -92,7 +94,7 @@ def pairs_with(valid, unit_params):
     size = len(valid)
     clip = np.zeros((size, 1, 1), np.float32)
     arrays = (np.zeros(size, np.int32), np.asarray(unit_params, np.float32), np.ones((size, 2), np.float32))
-    return PairBatch(clip, clip, clip, *arrays, np.asarray(valid, np.float32), np.arange(size))
+    return PairBatch(clip, clip, clip, *arrays, np.ones(size), np.asarray(valid, np.float32), np.arange(size))
 
 
 def test_a_failed_example_is_neither_learnt_from_nor_counted():

@@ -6,6 +6,7 @@ TINY = {
     "data.minutes": 1.5,
     "clip_samples": 8192,
     "bank": ("Gain", "Reverb"),
+    "chains.count": 1,
     "calibration_batches": 1,
     "eval.num_pairs": 4,
     "eval.num_test_pairs": 4,

@@ -9,7 +9,7 @@ from dafxvae.data.augment import MAX_SEMITONES, MAX_TEMPO_CHANGE, change_pitch_a
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 
-MODES = ("same_clip", "other_section", "other_file")
+MODES = ("same_clip", "other_section", "other_file", "mixed")
 MAX_CUTS = 16  # tries at a clip that is not silent
 PEAK = 0.99
 
@@ -81,8 +81,11 @@ class ClipCutter:
             rng: of this draw.
             dry: the clip of the pair's input.
             mode: "same_clip" (the very same samples and level), "other_section" of the same track (apart from the
-                input where the track is long enough), or "other_file" (another track; another section of the only one).
+                input where the track is long enough), "other_file" (another track; another section of the only one), or
+                "mixed" (either of the last two, by the toss of a coin).
         """
+        if mode == "mixed":
+            mode = "other_file" if rng.random() < 0.5 else "other_section"
         if mode == "same_clip":
             return dry
         if mode == "other_file" and len(self.corpus.tracks) > 1:

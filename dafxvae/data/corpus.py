@@ -1,6 +1,8 @@
 """The door to recordings: `open_corpus` gives the embedded corpus or a folder of the user's, ready to use."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dafxvae.data.tracks import Corpus, PcmCache, Skipped, Track
 from dafxvae.errors import UserError
@@ -18,6 +20,7 @@ def open_corpus(
     num_channels: int,
     minutes: float,
     seed: int,
+    with_embedded: bool = False,
     cache: Path | None = None,
     progress: bool = True,
 ) -> Corpus:
@@ -27,9 +30,10 @@ def open_corpus(
 
     Args:
         folder: audio of the user's, used whole; None for the embedded corpus, which needs no download.
+        with_embedded: a folder and the embedded corpus together.
         sample_rate: Hz.
         num_channels: 1 or 2.
-        minutes: of the embedded corpus (a folder ignores it); more minutes later keep what is there.
+        minutes: of the embedded corpus (a folder alone ignores it); more minutes later keep what is there.
         seed: of the embedded corpus.
         cache: where prepared corpora are kept; None for `dafxvae.paths.cache_dir()`.
         progress: show progress on stderr.
@@ -45,12 +49,25 @@ def open_corpus(
     if not MIN_RATE <= sample_rate <= MAX_RATE:
         raise UserError(f"sample_rate must be in [{MIN_RATE}, {MAX_RATE}] Hz, got {sample_rate}")
     place = (cache or cache_dir()) / "corpora"
+    opened = []
+    form: dict[str, Any] = {"sample_rate": sample_rate, "num_channels": num_channels, "cache": place}
     if folder:
         from dafxvae.data.folder import open_folder
 
-        return open_folder(folder, sample_rate=sample_rate, num_channels=num_channels, cache=place, progress=progress)
-    from dafxvae.data.embedded import open_embedded
+        opened.append(open_folder(folder, **form, progress=progress))
+    if not folder or with_embedded:
+        from dafxvae.data.embedded import open_embedded
 
-    return open_embedded(
-        sample_rate=sample_rate, num_channels=num_channels, minutes=minutes, seed=seed, cache=place, progress=progress
+        opened.append(open_embedded(**form, minutes=minutes, seed=seed, progress=progress))
+    return opened[0] if len(opened) == 1 else _joined(opened)
+
+
+def _joined(corpora: list[Corpus]) -> Corpus:
+    """Corpora as one; groups keep their names, and with them the split that they are in."""
+    tracks = [replace(track, name=f"{corpus.name}/{track.name}") for corpus in corpora for track in corpus.tracks]
+    return replace(
+        corpora[0],
+        name="+".join(corpus.name for corpus in corpora),
+        tracks=tuple(tracks),
+        skipped=tuple(skipped for corpus in corpora for skipped in corpus.skipped),
     )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from dafxvae.data.clips import MODES, PEAK, Clip, ClipCutter
-from dafxvae.data.neutral import change_db, neutral_settings
+from dafxvae.data.neutral import change_db, neutral_table
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
@@ -29,7 +29,13 @@ class Bank(Protocol):
     @property
     def failures(self) -> Any: ...
 
-    def slice(self, index: int) -> slice: ...
+    @property
+    def num_units(self) -> int: ...
+
+    @property
+    def members(self) -> tuple[tuple[int, ...], ...]: ...
+
+    def columns(self, index: int) -> np.ndarray: ...
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
 
@@ -95,10 +101,9 @@ class PairMaker:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         corpus = cutter.corpus
-        self._neutral = {  # known before the first pair, so that no order of pairs matters
-            effect: neutral_settings(bank, effect, corpus.sample_rate, corpus.num_channels)
-            for effect in (range(len(bank.names)) if options.untouched_share > 0.0 else ())
-        }
+        # known before the first pair, so that no order of pairs matters
+        wanted = options.untouched_share > 0.0
+        self._neutral = neutral_table(bank, corpus.sample_rate, corpus.num_channels) if wanted else []
 
     @property
     def counts(self) -> dict[str, int]:
@@ -125,7 +130,7 @@ class PairMaker:
             style = (int(other[0]), settings[0])
         untouched = bool(kind[0] < self.options.untouched_share)
         if untouched:
-            unit_params = self._neutral[int(effect)]
+            unit_params = self._neutral[effect]
         return Draw(dry, reference, int(effect), unit_params, mask, style, untouched)
 
     def render(self, draws: Sequence[Draw], items: np.ndarray) -> PairBatch:
@@ -161,6 +166,7 @@ class PairMaker:
             effect=effect,
             unit_params=unit_params,
             mask=np.stack([draw.mask for draw in draws]).astype(np.float32),
+            touched=np.asarray([not draw.untouched for draw in draws], np.float32),
             valid=np.ones(count, np.float32),
             item=np.asarray(items, np.int64),
         )

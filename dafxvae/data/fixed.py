@@ -100,7 +100,7 @@ def _clip_json(clip: Clip, corpus: Corpus) -> dict[str, Any]:
 
 
 def _settings_json(bank: Bank, effect: int, unit_params: np.ndarray) -> dict[str, Any]:
-    return {"effect": bank.names[effect], "unit_params": [float(value) for value in unit_params[bank.slice(effect)]]}
+    return {"effect": bank.names[effect], "unit_params": [float(value) for value in unit_params[bank.columns(effect)]]}
 
 
 def _to_json(draw: Draw, corpus: Corpus, bank: Bank) -> dict[str, Any]:
@@ -135,8 +135,8 @@ def _load(path: Path, header: dict[str, Any], corpus: Corpus, bank: Bank) -> lis
 
     def settings(entry: dict[str, Any]) -> tuple[int, np.ndarray, np.ndarray]:
         effect = bank.names.index(entry["effect"])
-        where, values, mask = bank.slice(effect), *np.zeros((2, bank.num_params), np.float32)
-        if len(entry["unit_params"]) != where.stop - where.start:
+        where, values, mask = bank.columns(effect), *np.zeros((2, bank.num_params), np.float32)
+        if len(entry["unit_params"]) != len(where):
             raise UserError(
                 f"{path}: {entry['effect']} had {len(entry['unit_params'])} parameters then: delete the file"
             )

@@ -33,8 +33,14 @@ def probe(sample_rate: int, num_channels: int) -> np.ndarray:
     return noise * envelope[:, None] * np.float32(0.5)
 
 
+def neutral_table(bank: "Bank", sample_rate: int, num_channels: int) -> list[np.ndarray]:
+    """The neutral settings `[K]` of every effect of a bank; those of a chain are its members' together."""
+    units = [neutral_settings(bank, i, sample_rate, num_channels) for i in range(bank.num_units)]
+    return [np.sum([units[i] for i in members], axis=0) for members in bank.members]
+
+
 def neutral_settings(bank: "Bank", effect: int, sample_rate: int, num_channels: int) -> np.ndarray:
-    """Searches one effect's settings, a coordinate at a time, for the least change of a probe.
+    """Searches the settings of one effect, a coordinate at a time, for the least change of a probe.
 
     Args:
         bank: the effects.
@@ -43,11 +49,11 @@ def neutral_settings(bank: "Bank", effect: int, sample_rate: int, num_channels: 
         num_channels: 1 or 2.
 
     Returns:
-        float32 `[K]`, zero outside the effect's slice.
+        float32 `[K]`, zero outside the effect's columns.
     """
     audio = probe(sample_rate, num_channels)
-    where = bank.slice(effect)
-    count = where.stop - where.start
+    where = bank.columns(effect)
+    count = len(where)
     # Half-way, both ends, and random draws: the best of them is where the search begins.
     rng = host_rng(0, "neutral/starts", effect)
     starts = np.concatenate([np.full((1, count), v) for v in (0.0, 0.5, 1.0)] + [rng.random((13, count))])
@@ -69,7 +75,7 @@ def _best(
     bank: "Bank", effect: int, audio: np.ndarray, sample_rate: int, tried: np.ndarray
 ) -> tuple[np.ndarray, float]:
     settings = np.zeros((len(tried), bank.num_params), np.float32)
-    settings[:, bank.slice(effect)] = tried
+    settings[:, bank.columns(effect)] = tried
     batch = np.repeat(audio[None], len(tried), axis=0)
     rendered = bank.render(batch, np.full(len(tried), effect, np.int32), settings, sample_rate)
     changes = [change_db(audio, one) for one in rendered]

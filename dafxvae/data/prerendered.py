@@ -22,9 +22,9 @@ from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
 from dafxvae.types import PairBatch
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "pairs.json"
-SMALL_FIELDS = ("effect", "unit_params", "mask", "valid", "item")
+SMALL_FIELDS = ("effect", "unit_params", "mask", "touched", "valid", "item")
 AUDIO_FIELDS = ("dry", "target", "reference")
 
 

@@ -41,8 +41,8 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         raise UserError(f"{reason}: see --help, and the keys in dafxvae/config.py") from error
     if rest or config is None or out.value is None:
         raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
-    effects = [config.effect] if stage.value == "h" else config.bank
-    with build.build_bank(config, effects) as bank:
+    own = stage.value == "h"
+    with build.build_bank(config, [config.effect]) if own else build.build_pretraining_bank(config) as bank:
         pairs = build.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)
         rendered = render_pairs(pairs, number.value, Path(out.value).expanduser())
         console.print(f"{rendered} pairs rendered into {out.value}", markup=False, highlight=False, soft_wrap=True)

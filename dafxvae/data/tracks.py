@@ -142,7 +142,7 @@ def _time_section(track: Track, split: str) -> Track:
 class PcmCache:
     """Decoded files as int16, the least recently used ones dropped above a bound; safe for threads."""
 
-    def __init__(self, max_bytes: int = 512 << 20):
+    def __init__(self, max_bytes: int = 1536 << 20):
         self._max_bytes = max_bytes
         self._files: OrderedDict[Path, np.ndarray] = OrderedDict()
         self._bytes = 0

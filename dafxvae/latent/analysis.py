@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae import build
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent.examples import pair_batches
 from dafxvae.latent.gather import Gathered
@@ -32,12 +31,6 @@ class Studied(NamedTuple):
     functions: G
     names: tuple[str, ...]  # of the axis K of g's settings head
     driven: Driven | None  # where there is a controller
-
-
-def head_parameter_names(source: Source) -> tuple[str, ...]:
-    """Names of the axis K of g's settings head."""
-    with build.build_bank(source.config, source.encoders.metadata["bank"]) as bank:
-        return tuple(f"{host.name}.{name}" for host in bank.hosts for name in host.parameters.names)
 
 
 def joint_of(source: Source, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -75,7 +68,7 @@ def study(source: Source, gathered: Gathered, effect: EffectBank | None, folder:
     rate = source.config.sample_rate
     functions = g_functions(source.encoders.g, source.encoders.variables["g"])
     joint = gathered.test.features["f"].joint
-    names = head_parameter_names(source)
+    names = tuple(source.encoders.metadata["parameters"])
     settings, mask = settings_weights(gathered.test.task, gathered.parameters, names)
     extra: dict[str, Any] = {}
     driven = None

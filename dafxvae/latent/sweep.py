@@ -81,7 +81,8 @@ def _encode(corpus: Corpus, bank: EffectBank, source: Source, stage: str, count:
 def encoded_pairs(source: Source, folder: Path, count: int, console: Console) -> tuple[PairBatch, PairBatch]:
     """Training and validation pairs of g with encodings in the place of clips; stored, and read back the next time."""
     config = source.config
-    recipe = [fingerprint(source.encoders.variables["f"]), config.data.to_dict(), list(config.bank), config.seed]
+    recipe: list[Any] = [fingerprint(source.encoders.variables["f"]), config.data.to_dict(), config.seed]
+    recipe += [list(config.bank), config.chains.to_dict()]
     key = hashlib.sha256(json.dumps([*recipe, config.clip_samples, count], sort_keys=True).encode()).hexdigest()[:12]
     path = folder / f"encoded_{key}.npz"
     if path.is_file():
@@ -90,7 +91,7 @@ def encoded_pairs(source: Source, folder: Path, count: int, console: Console) ->
         return sets[0], sets[1]
     corpus = training_corpus(config)
     sizes = {"train": count, "valid": min(VALID_PAIRS, count)}
-    with build.build_bank(config, config.bank) as bank, Progress(console=console, transient=True) as progress:
+    with build.build_pretraining_bank(config) as bank, Progress(console=console, transient=True) as progress:
         task = progress.add_task("encoding g's pairs", total=sum(sizes.values()))
         found = {
             name: _encode(corpus.split(name), bank, source, "g", size, lambda done: progress.advance(task, done))

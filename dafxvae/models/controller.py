@@ -27,19 +27,25 @@ class SettingsPrediction(NamedTuple):
     """A guess of what was done to the reference, over the whole bank of effects."""
 
     unit_params: Array  # [B, K]
-    effect_logits: Array  # [B, number of effects]
+    presence_logits: Array  # [B, U]: is the bank's single effect among what was applied?
 
 
 class SettingsHead(nn.Module):
-    """Effect identity and settings from any embedding; used in pretraining alone."""
+    """Which effects were applied, and their settings, from any embedding; used in pretraining alone.
 
-    width: int
+    Attributes:
+        widths: of the hidden layers; none for a linear head.
+        num_params: K of the bank.
+        num_units: U, single effects of the bank.
+    """
+
+    widths: tuple[int, ...]
     num_params: int
-    num_effects: int
+    num_units: int
 
     @nn.compact
     def __call__(self, embedding: Array) -> SettingsPrediction:
-        x = MLP((self.width, self.num_params + self.num_effects))(embedding)
+        x = MLP((*self.widths, self.num_params + self.num_units))(embedding)
         return SettingsPrediction(nn.sigmoid(x[:, : self.num_params]), x[:, self.num_params :])
 
 
@@ -62,21 +68,21 @@ class ControllerVAE(nn.Module):
         latent_dim: Z.
         width: of the two hidden layers.
         joint_size: 2E.
-        num_params, num_effects: of the bank of effects used in pretraining.
+        num_params, num_units: K and U of the bank of effects used in pretraining.
     """
 
     latent_dim: int
     width: int
     joint_size: int
     num_params: int
-    num_effects: int
+    num_units: int
 
     def setup(self) -> None:
         self.joint_mean = self.variable("constants", "joint_mean", jnp.zeros, (self.joint_size,))
         self.joint_deviation = self.variable("constants", "joint_deviation", jnp.ones, (self.joint_size,))
         self.encoder = MLP((self.width, self.width, 2 * self.latent_dim))
         self.decoder = MLP((self.width, self.width, self.joint_size))
-        self.settings_head = SettingsHead(self.width, self.num_params, self.num_effects)
+        self.settings_head = SettingsHead((self.width,), self.num_params, self.num_units)
 
     def standardise(self, joint: Array) -> Array:
         """Fixed constants, measured once on encodings of f and stored with the weights."""

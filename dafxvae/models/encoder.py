@@ -8,6 +8,7 @@ any length will do; loudness statistics stand beside it, so that level survives.
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -23,10 +24,10 @@ MEL_FLOOR = 1e-9  # added to the mel power before the logarithm: -90 dB re a ful
 class EncoderOutput(NamedTuple):
     """What training f looks at."""
 
-    log_mel: Array  # [B, N, F] standardised data
-    reconstruction: Array  # [B, N, F]
-    posterior: Posterior  # [B, N', Z]
-    encoding: Array  # [B, E] from the posterior mean
+    log_mel: Array  # [B', N, F] standardised data of the clips that are decoded
+    reconstruction: Array  # [B', N, F]
+    posterior: Posterior  # [B', N', Z]
+    encoding: Array  # [B, E] of every clip, from the posterior mean
 
 
 class TimeConv(nn.Module):
@@ -164,13 +165,23 @@ class SpectrogramVAE(nn.Module):
         log_mel = self.log_mel(audio, sample_rate)
         return self.pool(self.infer(self.standardise(log_mel)), self.levels(audio, log_mel))
 
-    def __call__(self, audio: Array, sample_rate: int, keys: Array) -> EncoderOutput:
-        """A training pass: reconstruction from a sampled latent, encoding from the mean."""
+    def __call__(self, audio: Array, sample_rate: int, keys: Array, chosen: Array | None = None) -> EncoderOutput:
+        """A training pass: encodings from the mean, reconstructions from a sampled latent.
+
+        Args:
+            audio: `[B, T, C]`.
+            sample_rate: in Hz.
+            keys: typed PRNG keys `[B']`.
+            chosen: int `[B']`, the clips to decode (half of the work of a pass); None for all.
+        """
         log_mel = self.log_mel(audio, sample_rate)
         data = self.standardise(log_mel)
         posterior = self.infer(data)
+        encoding = self.pool(posterior, self.levels(audio, log_mel))
+        if chosen is not None:
+            data, posterior = data[chosen], jax.tree.map(lambda leaf: leaf[chosen], posterior)
         reconstruction = self.decode(sample(posterior, keys), data.shape[1])
-        return EncoderOutput(data, reconstruction, posterior, self.pool(posterior, self.levels(audio, log_mel)))
+        return EncoderOutput(data, reconstruction, posterior, encoding)
 
 
 def encoding_size(latent_dim: int) -> int:

@@ -72,7 +72,7 @@ def pretrain(
     config: Config, workdir: Path, corpus: Corpus, cadence: Cadence, devices: Devices
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Stages f and g on the bank of effects; returns their variables and metadata."""
-    with build.build_bank(config, config.bank) as bank:
+    with build.build_pretraining_bank(config) as bank:
         pairs = build.build_pairs(config, "f", corpus, bank, workdir)
         stage, constants = build.build_encoder_stage(config, pairs, bank, check=bank.failures.check)
         stage = replace(stage, show=showing.show_reconstructions(config, pairs.valid[0], constants))

@@ -1,8 +1,9 @@
 """What each stage minimises: f and g by their beta-VAEs, h by the sound that its settings make."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
@@ -18,9 +19,13 @@ from dafxvae.models.controller import (
 )
 from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE
 from dafxvae.models.vae import gaussian_nll, kl_per_dimension, sum_per_example
+from dafxvae.training import parallel
+from dafxvae.training.kl import make_kl_penalty
 from dafxvae.training.steps import Objective, ObjectiveOutput
 from dafxvae.types import PairBatch
 
+SETTINGS_DEVIATION = 0.25  # of the Gaussian that scores a setting in [0, 1]: about that of a uniform draw (.29)
+TEMPERATURE = 0.1  # of the contrast
 EffectLossFn = Callable[[Array, Array, Array, Array], EffectLoss]
 
 
@@ -31,59 +36,115 @@ def joint_encoding(f: SpectrogramVAE, f_variables: Any, dry: Array, reference: A
     return jnp.concatenate(jnp.split(encodings, 2), axis=-1)
 
 
-def settings_loss(prediction: SettingsPrediction, batch: PairBatch) -> tuple[Array, dict[str, Array]]:
-    """Squared error of the settings of the example's own effect plus the cross-entropy of its identity, `[B]`."""
-    error = jnp.sum((prediction.unit_params - batch.unit_params) ** 2 * batch.mask, axis=-1)
-    identity = optax.softmax_cross_entropy_with_integer_labels(prediction.effect_logits, batch.effect)
-    correct = (jnp.argmax(prediction.effect_logits, -1) == batch.effect).astype(jnp.float32)
-    mean_square = error / jnp.maximum(batch.mask.sum(-1), 1.0)
-    return error + identity, {"settings_mse": mean_square, "effect_accuracy": correct}
+def settings_nll(prediction: SettingsPrediction, batch: PairBatch, membership: Array) -> tuple[Array, dict[str, Array]]:
+    """What a guess of effects and settings costs, in nats, `[B]`.
 
+    Settings count for the effects that were applied, as Gaussians of a fixed deviation; presence is one Bernoulli
+    variable for each single effect of the bank. Of an untouched reference nothing is present, and the settings are the
+    neutral ones.
 
-def make_encoder_objective(f: SpectrogramVAE, head: SettingsHead, config: Config, sample_rate: int) -> Objective:
-    """Stage f: the beta-ELBO of dry, target and reference spectrograms, per spectrogram cell, plus the settings.
-
-    A spectrogram explains most of itself by what was played. Two settings heads, thrown away afterwards, ask that the
-    encodings also tell what was done: one sees the same clip before and after, the other another clip after, as g will.
-    (On 6144 pairs and 600 steps the first raised a probe's effect accuracy on held-out pieces from .35 to .39 and
-    lowered the error of the settings.)
+    Args:
+        prediction: of a batch.
+        batch: the truth.
+        membership: `[effects, U]`, which single effects are in each effect or chain of the bank.
     """
+    square = jnp.sum((prediction.unit_params - batch.unit_params) ** 2 * batch.mask, axis=-1)
+    applied = membership[batch.effect]
+    present = applied * batch.touched[:, None]
+    presence = optax.sigmoid_binary_cross_entropy(prediction.presence_logits, present).sum(axis=-1)
+    best = jax.nn.one_hot(jnp.argmax(prediction.presence_logits, -1), membership.shape[1])
+    metrics = {
+        "settings_mse": square / jnp.maximum(batch.mask.sum(-1), 1.0),
+        "presence_nats": presence,
+        "effect_accuracy": jnp.sum(best * applied, axis=-1),  # is the likeliest effect one of those applied?
+    }
+    return square / (2.0 * SETTINGS_DEVIATION**2) + presence, metrics
+
+
+def contrast(first: Array, second: Array) -> Array:
+    """InfoNCE of two views of each example's style, in nats, `[B]` (van den Oord et al. 2018, eq. 4; both ways).
+
+    The positive is the same settings on another recording, the negatives are the other examples of the global batch.
+
+    Args:
+        first, second: `[B, E]`; compared by their cosine.
+    """
+    views = [x / (jnp.linalg.norm(x, axis=-1, keepdims=True) + 1e-6) for x in (first, second)]
+    everywhere = [parallel.gather_over_devices(view) for view in views]
+    positive = jnp.sum(views[0] * views[1], axis=-1) / TEMPERATURE
+    against = [views[i] @ everywhere[1 - i].T / TEMPERATURE for i in range(2)]
+    return 0.5 * sum(jax.nn.logsumexp(logits, axis=-1) - positive for logits in against)
+
+
+def make_encoder_objective(
+    f: SpectrogramVAE, heads: Mapping[str, SettingsHead], membership: Array, config: Config, sample_rate: int
+) -> Objective:
+    """Stage f: the beta-ELBO of spectrograms, per cell, plus what the encodings tell of the effects.
+
+    A spectrogram explains most of itself by what was played. Heads that are thrown away afterwards ask that the
+    encodings also tell what was done: "same" sees a clip before and after, "other" another clip after, as g will, and
+    "alone", a linear one, nothing but the clip after. A contrast asks that two recordings through the same settings be
+    alike in a linear view ("style"). The ELBO is that of one clip an example, dry, target and reference in turn.
+    """
+    penalty = make_kl_penalty(config.kl, config.num_steps)
 
     def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:
-        del step
         variables = {"params": params["f"], **frozen["f"]}
         size = batch.dry.shape[0]
         clips = jnp.concatenate([batch.dry, batch.target, batch.reference])
-        output = cast(EncoderOutput, f.apply(variables, clips, sample_rate, jnp.concatenate([keys] * 3)))
+        chosen = jnp.arange(size) + size * (batch.item % 3)
+        output = cast(EncoderOutput, f.apply(variables, clips, sample_rate, keys, chosen))
         cells = output.log_mel.shape[1] * output.log_mel.shape[2]
-        nll = gaussian_nll(output.log_mel, output.reconstruction).reshape(3, size).mean(0)
-        kl = sum_per_example(kl_per_dimension(output.posterior)).reshape(3, size).mean(0)
+        nll = gaussian_nll(output.log_mel, output.reconstruction)
+        kl = kl_per_dimension(output.posterior)
         dry, target, reference = jnp.split(output.encoding, 3)
 
-        def read(name: str, wet: Array) -> tuple[Array, dict[str, Array]]:
-            prediction = head.apply({"params": params[name]}, jnp.concatenate([dry, wet], axis=-1))
-            return settings_loss(cast(SettingsPrediction, prediction), batch)
+        def read(name: str, *encodings: Array) -> tuple[Array, dict[str, Array]]:
+            prediction = heads[name].apply({"params": params[name]}, jnp.concatenate(encodings, axis=-1))
+            return settings_nll(cast(SettingsPrediction, prediction), batch, membership)
 
-        (same, _), (other, metrics) = read("same_head", target), read("other_head", reference)
-        elbo = (nll + config.beta * kl) / cells
-        metrics |= {"nll_per_cell": nll / cells, "kl_nats": kl}
-        return ObjectiveOutput(elbo + config.settings_weight * (same + other), batch.valid, metrics)
+        (same, _), (other, metrics), (alone, alone_metrics) = (
+            read("same", dry, target),
+            read("other", dry, reference),
+            read("alone", reference),
+        )
+        style = [encoding @ params["style"] for encoding in (target, reference)]
+        metrics |= {
+            "nll_per_cell": nll / cells,
+            "kl_nats": sum_per_example(kl),
+            "kl_per_dimension": kl.mean(axis=1),
+            "alone_accuracy": alone_metrics["effect_accuracy"],
+            "contrast_nats": contrast(*style),
+        }
+        elbo = (nll + penalty(kl, step)) / cells
+        told = config.settings_weight * (same + other + alone) + config.contrast_weight * metrics["contrast_nats"]
+        return ObjectiveOutput(elbo + told, batch.valid, metrics)
 
     return objective
 
 
-def make_controller_objective(f: SpectrogramVAE, g: ControllerVAE, config: Config, sample_rate: int) -> Objective:
-    """Stage g: the beta-ELBO of the standardised joint encoding, per element, plus the settings read off the latent."""
+def make_controller_objective(
+    f: SpectrogramVAE, g: ControllerVAE, membership: Array, config: Config, sample_rate: int
+) -> Objective:
+    """Stage g: the beta-ELBO of the standardised joint encoding and of the effects and settings read off the latent.
+
+    What is decoded is the joint encoding, weighted by `joint_weight`, and what was done; all in nats per example, so
+    that beta weighs them against the KL.
+    """
+    penalty = make_kl_penalty(config.kl, config.num_steps)
 
     def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:
-        del step
         joint = joint_encoding(f, frozen["f"], batch.dry, batch.reference, sample_rate)
         output = cast(ControllerOutput, g.apply({"params": params, **frozen["g"]}, joint, keys))
-        nll, kl = gaussian_nll(output.joint, output.reconstruction), sum_per_example(kl_per_dimension(output.posterior))
-        settings, metrics = settings_loss(output.settings, batch)
-        elbo = (nll + config.beta * kl) / joint.shape[-1]
-        metrics |= {"nll_per_element": nll / joint.shape[-1], "kl_nats": kl}
-        return ObjectiveOutput(elbo + config.settings_weight * settings, batch.valid, metrics)
+        nll, kl = gaussian_nll(output.joint, output.reconstruction), kl_per_dimension(output.posterior)
+        settings, metrics = settings_nll(output.settings, batch, membership)
+        metrics |= {
+            "nll_per_element": nll / joint.shape[-1],
+            "kl_nats": sum_per_example(kl),
+            "kl_per_dimension": kl,
+        }
+        loss = config.joint_weight * nll + config.settings_weight * settings + penalty(kl, step)
+        return ObjectiveOutput(loss, batch.valid, metrics)
 
     return objective
 

@@ -60,6 +60,11 @@ def unshard(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *leaf.shape[2:])), jax.device_get(tree))
 
 
+def gather_over_devices(x: jax.Array) -> jax.Array:
+    """Inside a step: the examples of all devices, `[B/D, ...] -> [B, ...]`; the same on each."""
+    return jax.lax.all_gather(x, AXIS, tiled=True)
+
+
 def sum_over_devices(tree: Any) -> Any:
     """Inside a step: the sum over the axis of devices."""
     return jax.lax.psum(tree, AXIS)

@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from dafxvae.training import parallel
 from dafxvae.training.checkpoint import Checkpoints
 from dafxvae.training.clock import Clock
+from dafxvae.training.kl import ACTIVE_NATS
 from dafxvae.training.state import TrainState
 from dafxvae.training.stopping import StopRequest
 from dafxvae.training.writer import Writer
 from dafxvae.types import PairBatch
 
+KL, ACTIVE = "kl_per_dimension", "active_dimensions"
 Show = Callable[[TrainState, Writer], None]
 
 
@@ -57,6 +59,14 @@ def check_finite(stage: str, step: int, metrics: dict[str, float]) -> None:
         )
 
 
+def to_scalars(metrics: dict[str, np.ndarray]) -> dict[str, float]:
+    """Metrics as curves: of a latent's KL per dimension, how many dimensions carry anything."""
+    values = {name: float(value) for name, value in metrics.items() if np.ndim(value) == 0}
+    if KL in metrics:
+        values[ACTIVE] = float((metrics[KL] > ACTIVE_NATS).sum())
+    return values
+
+
 class Log:
     """One step's numbers to TensorBoard and the progress bar, a step late, so that the device is never waited for."""
 
@@ -78,13 +88,22 @@ class Log:
             return
         step, metrics = self._pending
         self._pending = None
-        values = {name: float(value) for name, value in jax.device_get(parallel.unreplicate(metrics)).items()}
+        values = to_scalars(jax.device_get(parallel.unreplicate(metrics)))
         check_finite(self._stage.name, step, values)
         self._stage.check()
         if self._last_lap_step is None or step - self._last_lap_step >= self._every:
             values |= self._speed(step)
             self._writer.scalars(step, {f"{self._stage.name}/{name}": value for name, value in values.items()})
         self._progress.update(self._task, completed=step, loss=values["loss"], rate=self.rate)
+
+    def warn_of_collapse(self, step: int, values: dict[str, float]) -> None:
+        """Says when the latent of a beta-VAE carries nothing any more: the decoder then ignores it."""
+        if values.get(ACTIVE) == 0.0:
+            self._progress.console.print(
+                f"warning: stage {self._stage.name}, step {step}: the latent has collapsed (no dimension carries more "
+                f"than {ACTIVE_NATS} nats): lower --config.{self._stage.name}.kl.beta, or anneal it",
+                style="yellow", markup=False,
+            )  # fmt: skip
 
     def _speed(self, step: int) -> dict[str, float]:
         first = self._last_lap_step is None
@@ -120,7 +139,7 @@ def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices
         jax.device_get(parallel.unreplicate(eval_step(state, frozen, parallel.shard(batch, devices))))
         for batch in stage.valid
     ]
-    values = {name: float(np.mean([result[name] for result in results])) for name in results[0]}
+    values = to_scalars({name: np.mean([result[name] for result in results], axis=0) for name in results[0]})
     check_finite(stage.name, int(parallel.unreplicate(state.step)), values)
     return values
 
@@ -185,6 +204,7 @@ def _train(
             if step % cadence.evaluate == 0 or step == stage.num_steps:
                 log.flush()
                 values = evaluate(eval_step, state, frozen, stage, devices)
+                log.warn_of_collapse(step, values)
                 host_state = parallel.unreplicate(state)
                 checkpoints.save(host_state, values["loss"])
                 writer.scalars(step, {f"{stage.name}/valid_{name}": value for name, value in values.items()})

@@ -24,7 +24,7 @@ class ObjectiveOutput(NamedTuple):
 
     loss: Array  # [B]
     valid: Array  # [B] 1, or 0 where a render failed: neither counted nor learnt from
-    metrics: Metrics  # each [B]
+    metrics: Metrics  # each [B] or [B, n]
 
 
 class Objective(Protocol):
@@ -34,10 +34,14 @@ class Objective(Protocol):
 
 
 def _masked_means(output: ObjectiveOutput) -> Metrics:
-    """Means over the valid examples of all devices; every scalar is the same on each."""
+    """Means over the valid examples of all devices; every value is the same on each."""
     count = jnp.maximum(parallel.sum_over_devices(output.valid.sum()), 1.0)
     values = {"loss": output.loss, **output.metrics}
-    sums = {name: jnp.where(output.valid > 0, value, 0.0).sum() for name, value in values.items()}
+
+    def masked_sum(value: Array) -> Array:
+        return jnp.where(output.valid.reshape(-1, *[1] * (value.ndim - 1)) > 0, value, 0.0).sum(axis=0)
+
+    sums = {name: masked_sum(value) for name, value in values.items()}
     return {name: value / count for name, value in parallel.sum_over_devices(sums).items()}
 
 
