@@ -9,8 +9,11 @@ WORKDIR is the folder of a run, or a *.safetensors file of f and g.
 
 import argparse
 import os
+import signal
+import sys
 from pathlib import Path
 
+from absl import logging
 from rich.console import Console
 
 from dafxvae.errors import UserError, run_cli
@@ -54,8 +57,13 @@ def main() -> None:
     # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
     os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
     from dafxvae.latent.commands import run  # imports jax, which must come after the environment is set
+    from dafxvae.training.stopping import Stopped
 
-    run(arguments, Console(stderr=True), Console())
+    logging.set_verbosity(logging.ERROR)
+    try:
+        run(arguments, Console(stderr=True), Console())
+    except Stopped as stopped:  # while g is trained again; the same command goes on from there
+        sys.exit(130 if stopped.signal_number == signal.SIGINT else 0)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def _dimensions(page: Page, findings: Findings) -> None:
     page.heading("What each dimension does")
     page.text(
         "Output variance: how much an output moves when one dimension alone moves over the prior N(0, 1), the others "
-        "at their posterior means. A dimension is in use when it is among the fewest that hold 99 % of it for some output."
+        "at their posterior means. A dimension is in use when it is among the fewest that hold 99 % of it for some "
+        "output."
     )
     for name, title in (("g", "g, one latent for a pair of recordings"), ("f", "f, one latent for each frame")):
         for picture in (f"dimensions_{name}", f"sizes_{name}"):
@@ -99,8 +100,8 @@ def _sweep(page: Page, sweep: dict[str, Any]) -> None:
     page.table(columns, rows)
     page.text(
         "Means over held-out pairs and seeds with 95 % intervals over pairs, the lower the better; "
-        f"{sweep['num_training_pairs']} training pairs. The verdict compares with {sweep['full']} dimensions on the same "
-        "pairs: unchanged within two standard errors, those of pairs and of seeds together.",
+        f"{sweep['num_training_pairs']} training pairs. The verdict compares with {sweep['full']} dimensions on the "
+        "same pairs: unchanged within two standard errors, those of pairs and of seeds together.",
         "note",
     )
 
@@ -143,8 +144,8 @@ def _probes(page: Page, findings: Findings) -> None:
         rows.append(["mean", "", f"{mean['beta_vae']:.2f}", f"{mean['chance']:.2f}", f"{mean['mig']:.3f}", ""])
     page.table(columns, rows)
     page.text(
-        "Known factors are the settings of one effect, in five bins. beta-VAE metric: Higgins et al. 2017; MIG: Chen et "
-        "al. 2018.",
+        "Known factors are the settings of one effect, in five bins. beta-VAE metric: Higgins et al. 2017; MIG: Chen "
+        "et al. 2018.",
         "note",
     )
 
