@@ -1,5 +1,6 @@
 """Pictures of sound for TensorBoard and the docs, by matplotlib without a display or global state."""
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,6 +31,13 @@ def _pixels(figure: Figure) -> np.ndarray:
 def save_png(path: Path, pixels: np.ndarray) -> None:
     """Writes uint8 `[height, width, 3]`."""
     imsave(path, pixels)
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """uint8 `[height, width, 3]` as a PNG file."""
+    buffer = io.BytesIO()
+    imsave(buffer, pixels, format="png")
+    return buffer.getvalue()
 
 
 def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.ndarray:

@@ -32,7 +32,7 @@ class Scores(NamedTuple):
 def bins(values: np.ndarray, count: int) -> np.ndarray:
     """Quantile bins of each column, equal values in the same bin; `[B, P] -> int [B, P]`."""
     edges = np.quantile(values, np.linspace(0, 1, count + 1)[1:-1], axis=0)
-    return (values[None] > edges).sum(0)
+    return (values[None] > edges[:, None]).sum(0)
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:

@@ -40,11 +40,6 @@ class Gathered(NamedTuple):
         return train, valid, test
 
 
-def parameter_names(bank: EffectBank) -> tuple[str, ...]:
-    """Names of the axis K of a bank of single effects, `Effect.parameter`."""
-    return tuple(f"{host.name}.{name}" for host in bank.hosts for name in host.parameters.names)
-
-
 def gather(
     source: Source, bank: EffectBank, folder: str | None, num_pairs: int, seed: int, console: Console,
     with_baselines: bool = True,
@@ -83,4 +78,4 @@ def gather(
     few = list(pair_batches(config, test, bank, "test", SHOWN_PAIRS, seed))
     shown = PairBatch(*(np.concatenate(leaves) for leaves in zip(*few)))
     name = folder or f"{corpus.name} (test split, by {corpus.split_by})"
-    return Gathered(bank.names, parameter_names(bank), train_set, valid_set, test_set, shown, name)
+    return Gathered(bank.names, bank.parameter_names, train_set, valid_set, test_set, shown, name)

@@ -28,9 +28,8 @@ class Dimensions(NamedTuple):
     errors: dict[str, np.ndarray]  # error -> [Z + 1], mean over examples, with d dimensions kept
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits - logits.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
 def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sample_rate: int) -> Dimensions:
@@ -92,7 +91,7 @@ def measure_g(
     mask: np.ndarray,
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> Dimensions:
-    """g's latent: its decoder, its heads for settings and identity, and further outputs that were measured already.
+    """g's latent: its decoder, its heads for settings and presence of effects, and further outputs that were measured already.
 
     Args:
         g: functions of g.
@@ -106,7 +105,7 @@ def measure_g(
     variances = {
         "reconstruction": activity.output_variance(g.decode, rows),
         "settings": activity.output_variance(lambda z: g.settings(z).unit_params * own, rows),
-        "effect": activity.output_variance(lambda z: _softmax(np.asarray(g.settings(z).effect_logits)), rows),
+        "presence": activity.output_variance(lambda z: _sigmoid(g.settings(z).presence_logits), rows),
     } | dict(extra or {})
     recommendation = activity.recommend(variances)
     count = np.maximum(mask.sum(1), 1.0)

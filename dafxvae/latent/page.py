@@ -47,6 +47,12 @@ class Page:
         body = "".join("<tr>" + "".join(self._cell(cell) for cell in row) + "</tr>" for row in rows)
         self._parts.append(f"<table><tr>{head}</tr>{body}</table>")
 
+    def details(self, summary: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table behind a click."""
+        self._parts.append(f"<details><summary>{html.escape(summary)}</summary>")
+        self.table(columns, rows)
+        self._parts.append("</details>")
+
     @staticmethod
     def _cell(cell: str) -> str:
         return f"<td class={cell}>{cell}</td>" if cell in ("yes", "no") else f"<td>{html.escape(cell)}</td>"

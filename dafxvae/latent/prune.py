@@ -1,7 +1,7 @@
 """Models without their idle dimensions: the same function, smaller.
 
-An idle dimension is held at its mean over examples. Where a layer reads it, its column times that constant goes into
-the layer's bias; where a layer writes it, its row goes. What is left computes what the whole model computes with the
+An idle dimension is held at its mean over examples. Where a layer reads it, its weights times that constant go into
+the layer's bias; where a layer writes it, its weights go. What is left computes what the whole model computes with the
 idle dimensions standing still.
 """
 
@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.build import Encoders, encoders_from, encoding_size
-from dafxvae.errors import UserError
+from dafxvae.config import Config
 from dafxvae.latent.networks import level_columns
 from dafxvae.runs.controllers import Controller
-from dafxvae.weights import fingerprint
 
 
 class Keep(NamedTuple):
@@ -107,21 +106,19 @@ def prune_g_latent(variables: dict[str, Any], keep: Keep) -> dict[str, Any]:
     }
 
 
-def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep | None, joint_mean: np.ndarray) -> Encoders:
+def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep, joint_mean: np.ndarray) -> Encoders:
     """f and g without their idle dimensions.
 
     Args:
         encoders: f and g.
         keep_g: of g's latent.
-        keep_f: of f's; None leaves f as it is.
+        keep_f: of f's.
         joint_mean: mean of the joint encoding over examples, `[2E]`.
     """
-    if not keep_g.used.all():
-        _require(encoders.variables["g"]["params"], ("encoder", "decoder", "settings_head"))
     f_variables, g_variables = encoders.variables["f"], encoders.variables["g"]
     metadata = {key: value for key, value in encoders.metadata.items() if key not in ("format", "fingerprint")}
     pruned = {"g": np.flatnonzero(~keep_g.used).tolist()}
-    if keep_f is not None and not keep_f.used.all():
+    if not keep_f.used.all():
         f_variables = f_variables | {"params": prune_f_params(f_variables["params"], keep_f)}
         g_variables = prune_g_inputs(g_variables, joint_columns(keep_f), joint_mean)
         metadata["f"] = metadata["f"] | {"latent_dim": int(keep_f.used.sum())}
@@ -132,17 +129,11 @@ def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep | None, joint_
     return encoders_from({"f": f_variables, "g": g_variables}, metadata)
 
 
-def _require(params: dict[str, Any], names: tuple[str, ...]) -> None:
-    missing = [name for name in names if name not in params]
-    if missing:
-        raise UserError(f"g has no {', '.join(missing)}: these weights are of another version; train f and g again")
-
-
-def prune_controller(controller: Controller, encoders: Encoders, keep_g: Keep) -> tuple[Any, dict[str, Any]]:
-    """h over the pruned g: its parameters, and the metadata that belongs to them."""
+def prune_controller(controller: Controller, encoders: Encoders, keep_g: Keep) -> tuple[Any, Config]:
+    """h over the pruned g: its parameters, and the configuration that belongs to them."""
     mlp = controller.params["MLP_0"]
-    params = controller.params | {"MLP_0": mlp | {"Dense_0": fold_inputs(mlp["Dense_0"], keep_g.used, keep_g.constant)}}
-    config = controller.config.to_dict()
+    first = fold_inputs(mlp["Dense_0"], keep_g.used, keep_g.constant)
+    config = controller.config.copy_and_resolve_references()
     for name in ("f", "g"):
-        config[name] = config[name] | {"latent_dim": encoders.metadata[name]["latent_dim"]}
-    return params, {"config": config, "encoders": fingerprint(encoders.variables)}
+        config[name].latent_dim = encoders.metadata[name]["latent_dim"]
+    return controller.params | {"MLP_0": mlp | {"Dense_0": first}}, config

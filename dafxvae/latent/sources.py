@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dafxvae.build import Encoders
+from dafxvae.build import Encoders, build_corpus
 from dafxvae.config import Config, base_config
 from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.errors import UserError
@@ -44,13 +44,13 @@ def open_source(path: Path) -> Source:
             f"{path}: no encoders.safetensors there: give the workdir of a finished run, or a file of f and g"
         )
     encoders = load_encoders(weights)
-    known = ("sample_rate", "bank", "f", "g", "data", "seed")
+    known = ("sample_rate", "bank", "chains", "f", "g", "data", "seed")
     config = _config({key: encoders.metadata[key] for key in known})
     controller = None
     if path.is_dir():
         if (folder / "config.json").is_file():
             stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            config = _config(stored | {key: encoders.metadata[key] for key in ("sample_rate", "bank", "f", "g")})
+            config = _config(stored | {key: encoders.metadata[key] for key in known if key != "data"})
         if (folder / "controller.safetensors").is_file():
             controller = load_controller(folder / "controller.safetensors", weights)
     return Source(path.resolve().name, encoders, controller, config, weights)
@@ -58,10 +58,7 @@ def open_source(path: Path) -> Source:
 
 def training_corpus(config: Config) -> Corpus:
     """The recordings that the run was trained on."""
-    return open_corpus(
-        folder=config.data.folder or None, sample_rate=config.sample_rate, num_channels=config.num_channels,
-        minutes=config.data.minutes, seed=config.seed,
-    )  # fmt: skip
+    return build_corpus(config)
 
 
 def held_out_corpus(config: Config, folder: str | None) -> Corpus:

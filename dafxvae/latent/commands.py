@@ -1,0 +1,116 @@
+"""The three commands, after their arguments are read."""
+
+import json
+from argparse import Namespace
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from dafxvae.data.fixed import write_json
+from dafxvae.effects.bank import open_bank
+from dafxvae.errors import UserError
+from dafxvae.latent import writing
+from dafxvae.latent.analysis import Studied, study
+from dafxvae.latent.examples import single_effects
+from dafxvae.latent.gather import Gathered, gather
+from dafxvae.latent.optional import sklearn
+from dafxvae.latent.pruning import prune
+from dafxvae.latent.report import find, write
+from dafxvae.latent.sources import Source, open_source
+from dafxvae.latent.sweep import default_sizes, sweep
+
+FOLDERS = {"report": "latent", "sweep": "latent", "prune": "pruned"}
+
+
+def output_folder(arguments: Namespace, source: Source) -> Path:
+    """Where the results go; made here.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    folder = arguments.output or source.encoders_path.parent / FOLDERS[arguments.command]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder} ({error.strerror}): give another with -o") from error
+    return folder
+
+
+def run(arguments: Namespace, progress: Console, console: Console) -> None:
+    """Runs `report`, `sweep` or `prune`.
+
+    Args:
+        arguments: the command line.
+        progress: what is being done goes there.
+        console: results go there.
+    """
+    source = open_source(arguments.workdir)
+    sklearn("linear_model")  # says that it is missing before anything is rendered
+    folder = output_folder(arguments, source)
+    effects = single_effects(source.encoders.metadata["bank"])
+    if len(effects) < 2:
+        raise UserError(f"{source.encoders_path} knows the single effects {list(effects)}: probes need at least two")
+    with ExitStack() as stack:
+        workers = source.config.num_workers or None
+        bank = stack.enter_context(open_bank(effects, num_workers=workers))
+        wanted = arguments.command != "sweep" and source.controller is not None
+        effect = open_bank([source.controller.effect], num_workers=workers) if wanted and source.controller else None
+        if effect is not None:
+            stack.enter_context(effect)
+        baselines = arguments.command == "report"
+        gathered = gather(source, bank, arguments.corpus, arguments.pairs, arguments.seed, progress, baselines)
+        progress.print("measuring the dimensions of f and g")
+        studied = study(source, gathered, effect, arguments.corpus, arguments.seed)
+        if arguments.command == "prune":
+            show_pruned(prune(source, gathered, studied, folder, not arguments.keep_f), folder, console)
+        elif arguments.command == "sweep":
+            show_sweep(retrain(arguments, source, gathered, studied, folder, progress), folder, console)
+        else:
+            findings = find(source, gathered, studied, effect, arguments.seed, progress.print)
+            if arguments.retrain:
+                retrain(arguments, source, gathered, studied, folder, progress)
+            if (folder / "sweep.json").is_file():
+                findings.data["sweep"] = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+            write(findings, writing.compose(findings, source.config.sample_rate), folder)
+            for text in writing.answer(findings.data):
+                console.print(text, highlight=False)
+            for row in writing.bars(findings.data):
+                console.print(f"[{row[2]}] {row[0]}: {row[1]}", markup=False, highlight=False)
+            console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def retrain(
+    arguments: Namespace, source: Source, gathered: Gathered, studied: Studied, folder: Path, progress: Console
+) -> dict[str, Any]:
+    """Runs the sweep and stores `sweep.json`."""
+    recommended = studied.g.recommendation.size
+    sizes = arguments.sizes or default_sizes(recommended, source.encoders.g.latent_dim)
+    found = sweep(source, gathered, studied.names, recommended, sizes, arguments.seeds, folder / "sweep", progress)
+    write_json(folder / "sweep.json", found)
+    return found
+
+
+def show_sweep(found: dict[str, Any], folder: Path, console: Console) -> None:
+    """One line for each size."""
+    for row in found["rows"]:
+        parts = [
+            f"{name} {row['scores'][name]['mean']:.4f} ({row['against_full'][name]['verdict']})"
+            for name in found["metrics"]
+        ]
+        mark = " <- recommended" if row["latent_dim"] == found["recommended"] else ""
+        console.print(f"{row['latent_dim']:4d}: {', '.join(parts)}{mark}", markup=False, highlight=False)
+    console.print(f"sweep: {folder / 'sweep.json'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_pruned(found: dict[str, Any], folder: Path, console: Console) -> None:
+    """What went, and how far the outputs moved."""
+    for name in ("g", "f"):
+        console.print(
+            f"{name}: {found[name]['before']} dimensions before, {found[name]['after']} after", highlight=False
+        )
+    moved = ", ".join(f"{name} {value:.2g}" for name, value in found["rms_change"].items())
+    console.print(f"root mean square change on held-out pairs: {moved}", highlight=False)
+    console.print(f"active dimensions of g: {found['active_share_of_g']:.0%}", highlight=False)
+    console.print(f"pruned model: {folder}", markup=False, highlight=False, soft_wrap=True)

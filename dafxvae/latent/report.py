@@ -1,0 +1,154 @@
+"""The command `report`: collects every measure as JSON, draws the pictures, and writes one page that holds them all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dafxvae.data.fixed import write_json
+from dafxvae.effects.bank import EffectBank
+from dafxvae.latent import figures, measures, probing, traversals
+from dafxvae.latent.analysis import Studied, joint_of
+from dafxvae.latent.disentangle import effect_scores
+from dafxvae.latent.gather import Gathered
+from dafxvae.latent.networks import h_settings
+from dafxvae.latent.probes import Parts, Tasks
+from dafxvae.latent.projection import pca_2d, umap_2d
+from dafxvae.latent.sources import Source
+from dafxvae.latent.traversals import Strip
+from dafxvae.pictures import save_png
+
+NUM_TRAVERSED = 6
+NUM_PARAMETERS = 6  # whose projections are shown
+
+
+class Findings(NamedTuple):
+    """What the report says, shows and plays."""
+
+    data: dict[str, Any]  # JSON
+    pictures: dict[str, bytes]  # file name without suffix -> PNG
+    strips: list[tuple[str, Strip]]  # file name without suffix
+
+
+def disentanglement(z: Parts, tasks: Tasks, effects: Sequence[str], seed: int) -> dict[str, Any]:
+    """Both scores of every effect with at least two settings, and their means."""
+    found = {}
+    for index, name in enumerate(effects):
+        scores = effect_scores(index, (z.train, z.test), (tasks.train, tasks.test), seed)
+        if scores is not None:
+            found[name] = scores._asdict()
+    keys = ("beta_vae", "chance", "mig")
+    means = {key: float(np.mean([row[key] for row in found.values()])) for key in keys} if found else {}
+    return {"effects": found, "mean": means}
+
+
+def parameter_panels(
+    z: np.ndarray, gathered: Gathered, probes: dict[str, Any]
+) -> list[tuple[str, np.ndarray, np.ndarray, float]]:
+    """For the settings that are read best from g's latent: their effect's test examples by PCA, and their values."""
+    row = next(row for row in probes["rows"] if row["features"] == "g" and row["probe"] == "linear")
+    r2 = np.nan_to_num(np.asarray(row["r2"], float), nan=-np.inf)
+    task, panels = gathered.test.task, []
+    for k in np.argsort(-r2)[:NUM_PARAMETERS].tolist():
+        rows = task.mask[:, k] > 0
+        if np.isfinite(r2[k]) and rows.sum() > 2:
+            points = pca_2d(z[rows]).points
+            panels.append((gathered.parameters[k], points, task.unit_params[rows, k], float(r2[k])))
+    return panels
+
+
+def projections(z: Parts, gathered: Gathered, probes: dict[str, Any], seed: int) -> tuple[dict[str, bytes], list[str]]:
+    """g's latent and f's joint encoding by effect, g's by parameter; and notes for the reader."""
+    effect, notes, pictures = gathered.test.task.effect, [], {}
+    for name, x in (("g's latent", z.test), ("f's joint encoding", gathered.test.features["f"].joint)):
+        key = "projection_" + name[0]
+        found = {key: pca_2d(x)}
+        umap = umap_2d(x, seed)
+        if umap is not None:
+            found[key + "_umap"] = umap
+        for file, projection in found.items():
+            figure = figures.effect_scatter(projection.points, effect, gathered.effects, projection.axes, name)
+            pictures[file] = figures.png_bytes(figure)
+        if umap is None and not notes:
+            notes.append("UMAP is not installed, so only PCA is shown: `pip install umap-learn` adds it.")
+    panels = parameter_panels(z.test, gathered, probes)
+    if panels:
+        title = "g's latent: each effect's examples, first two principal components"
+        pictures["projection_parameters"] = figures.png_bytes(figures.parameter_scatter(panels, title))
+    return pictures, notes
+
+
+def strips_of(
+    source: Source, gathered: Gathered, studied: Studied, effect: EffectBank | None
+) -> list[tuple[str, Strip]]:
+    """Traversals of the dimensions that do most, and the ways between two recordings."""
+    rate, shown = source.config.sample_rate, gathered.shown
+    order = studied.f.recommendation.order[:NUM_TRAVERSED].tolist()
+    found = [
+        (f"traversal_f_{j}", strip)
+        for j, strip in zip(order, traversals.f_traversals(source.encoders, shown.reference[0], order, rate))
+    ]
+    found.append(("interpolation_f", traversals.f_interpolation(source.encoders, shown.dry[0], shown.dry[1], rate)))
+    if source.controller is None or effect is None or studied.driven is None:
+        return found
+    h, (pairs, mean) = h_settings(source.controller), studied.driven
+    heard = next(name for name in studied.g.variances if name.startswith("sound of"))
+    order = np.argsort(-studied.g.variances[heard], kind="stable")[:NUM_TRAVERSED].tolist()
+    moved = traversals.g_traversals(h, mean[0], pairs.dry[0], order, effect, rate)
+    found += [(f"traversal_g_{j}", strip) for j, strip in zip(order, moved)]
+    # one input with two references: the second pair's reference beside the first's
+    joint = joint_of(source, np.repeat(pairs.dry[:1], 2, axis=0), pairs.reference[:2])
+    two = np.asarray(studied.functions.infer(joint).mean)
+    way = traversals.g_interpolation(h, two, pairs.dry[0], pairs.reference[:2], effect, rate)
+    return [*found, ("interpolation_g", way)]
+
+
+def find(
+    source: Source, gathered: Gathered, studied: Studied, effect: EffectBank | None, seed: int, say: probing.Say
+) -> Findings:
+    """Everything but the sweep.
+
+    Args:
+        source: f and g, and h where there is one.
+        gathered: examples with f's and the baselines' features.
+        studied: their dimensions, measured.
+        effect: bank of the controller's effect, or None.
+        seed: of probes and projections.
+        say: told what is done.
+    """
+    sets = gathered.sets
+    z = Parts(*(np.asarray(studied.functions.infer(rows).mean) for rows in gathered.joint()))
+    tasks = Tasks(*(examples.task for examples in sets))
+    entries = probing.contenders(*sets, {"g": z})
+    probes = probing.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, say=say)
+    data = {
+        "source": source.name,
+        "held_out": gathered.held_out,
+        "clip_seconds": source.config.clip_samples / source.config.sample_rate,
+        "seed": seed,
+        "f": measures.as_json(studied.f),
+        "g": measures.as_json(studied.g),
+        "probes": probes,
+        "disentanglement": {"g": disentanglement(z, tasks, gathered.effects, seed)},
+    }
+    say("drawing")
+    pictures = {}
+    for name, title in (("f", "f, latent of frames"), ("g", "g, latent of pairs")):
+        pictures[f"dimensions_{name}"] = figures.png_bytes(figures.dimension_bars(data[name], title))
+        pictures[f"sizes_{name}"] = figures.png_bytes(figures.size_curves(data[name], title))
+    pictures["probes_effect"] = figures.png_bytes(figures.probe_bars(probes))
+    for kind in ("linear", "forest"):
+        pictures[f"probes_settings_{kind}"] = figures.png_bytes(figures.settings_dots(probes, kind))
+    drawn, data["notes"] = projections(z, gathered, probes, seed)
+    return Findings(data, pictures | drawn, strips_of(source, gathered, studied, effect))
+
+
+def write(findings: Findings, page: str, folder: Path) -> None:
+    """Writes `report.html`, `report.json` and every picture."""
+    write_json(folder / "report.json", findings.data)
+    for name, png in findings.pictures.items():
+        (folder / f"{name}.png").write_bytes(png)
+    for name, strip in findings.strips:
+        save_png(folder / f"{name}.png", strip.picture)
+    (folder / "report.html").write_text(page, encoding="utf-8")
