@@ -24,7 +24,7 @@ from dafxvae.gradients.calibration import Calibration, estimator_for
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.losses import make_audio_loss
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE, SettingsHead
-from dafxvae.models.encoder import SpectrogramVAE, encoding_size
+from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.rng import stream_id
 from dafxvae.training import objectives
 from dafxvae.training.clock import Clock
@@ -35,7 +35,7 @@ from dafxvae.types import PairBatch
 
 EVAL_BATCH = 16
 STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
-ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz")
+ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz", "style_dim")
 
 
 class Encoders(NamedTuple):
@@ -85,7 +85,7 @@ def build_f(config: Config) -> SpectrogramVAE:
 
 def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_units: int) -> ControllerVAE:
     """g and its decoder for a bank of `num_units` single effects with `num_params` parameters together."""
-    joint_size = 2 * encoding_size(f.latent_dim)
+    joint_size = 2 * f.encoding_size
     return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_units)
 
 
@@ -201,7 +201,7 @@ def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks:
     log_mel = jax.jit(lambda clip: f.apply(variables, clip, config.sample_rate, method=SpectrogramVAE.log_mel))
     mean, deviation = _calibrate(config, pairs.train, lambda batch: log_mel(batch.reference))
     constants = {"mel_mean": mean, "mel_deviation": deviation}
-    size = encoding_size(f.latent_dim)
+    size = f.encoding_size
     params = {"f": variables["params"]}
     for name, head in heads.items():
         params[name] = head.init(_init_key(config, name), jnp.zeros((1, size if name == "alone" else 2 * size)))[

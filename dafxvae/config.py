@@ -84,9 +84,10 @@ def _stages() -> dict[str, Any]:
     """What is trained, in this order: f, g, h."""
     return {
         "f": {
-            "latent_dim": 32,
+            "latent_dim": 48,
+            "style_dim": 96,
             "width": 256,
-            "time_strides": (2, 2),
+            "time_strides": (4, 1),
             "num_mels": 128,
             "window_sec": 2048 / 24000,
             "hop_sec": 512 / 24000,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE, TimeConv, encoding_size
+from dafxvae.models.encoder import SpectrogramVAE, TimeConv
 from dafxvae.models.vae import Posterior, kl_per_dimension, sample
 
 RNG = np.random.default_rng(2)
-F = SpectrogramVAE(6, 16, (2, 2), 32, 2048 / 24000, 512 / 24000, 11000.0)
+F = SpectrogramVAE(6, 16, (2, 2), 32, 2048 / 24000, 512 / 24000, 11000.0, 8)
 
 
 def noise(batch, num_samples, channels=1):
@@ -38,7 +38,7 @@ def encode(variables, audio, sample_rate=24000):
 )
 def test_f_takes_any_length_rate_and_channel_count(variables, num_samples, sample_rate, channels):
     encoding = encode(variables, noise(2, num_samples, channels), sample_rate)
-    assert encoding.shape == (2, encoding_size(6))
+    assert encoding.shape == (2, F.encoding_size)
     assert np.isfinite(encoding).all()
 
 

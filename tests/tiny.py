@@ -18,6 +18,7 @@ TINY = {
     **{f"{stage}.num_steps": 2 for stage in "fgh"},
     **{f"{stage}.batch_size": 4 for stage in "fgh"},
     "f.latent_dim": 4,
+    "f.style_dim": 4,
     "f.width": 16,
     "f.num_mels": 32,
     "f.head_width": 16,

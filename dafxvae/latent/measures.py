@@ -47,7 +47,7 @@ def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sa
     """
     frames = f_frames(encoders, clips, sample_rate)
     decode = f_decoder(encoders, frames.data.shape[1])
-    blocks = encoding_blocks(encoders.f.latent_dim)
+    blocks = encoding_blocks(encoders.f)
     rows = joint[:NUM_ROWS]
     scale = np.maximum(g.infer(joint).mean.std(0), 1e-3)
     variances = {

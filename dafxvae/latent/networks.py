@@ -11,7 +11,7 @@ from jax import Array
 from dafxvae import build
 from dafxvae.build import Encoders
 from dafxvae.models.controller import ControllerVAE, SettingsPrediction
-from dafxvae.models.encoder import NUM_LEVELS, SpectrogramVAE
+from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.models.vae import Posterior
 from dafxvae.runs.controllers import Controller
 
@@ -64,17 +64,11 @@ def f_log_mel(encoders: Encoders, data: np.ndarray) -> np.ndarray:
     return data * np.asarray(constants["mel_deviation"]) + np.asarray(constants["mel_mean"])
 
 
-def encoding_blocks(latent_dim: int) -> list[np.ndarray]:
+def encoding_blocks(f: SpectrogramVAE) -> list[np.ndarray]:
     """Columns of a joint encoding that each dimension of f's latent fills: its mean, deviation and step, of both
     recordings."""
-    size = build.encoding_size(latent_dim)
-    pooled = np.arange(3) * latent_dim
-    return [np.concatenate([pooled + j, pooled + j + size]) for j in range(latent_dim)]
-
-
-def level_columns(latent_dim: int) -> np.ndarray:
-    """Columns of one recording's encoding that hold its levels."""
-    return 3 * latent_dim + np.arange(NUM_LEVELS)
+    pooled = np.arange(3) * f.latent_dim
+    return [np.concatenate([pooled + j, pooled + j + f.encoding_size]) for j in range(f.latent_dim)]
 
 
 def in_rows(function: Callable[[Array], Any], rows: np.ndarray) -> Any:

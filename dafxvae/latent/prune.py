@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.build import Encoders, encoders_from, encoding_size
+from dafxvae.build import Encoders, encoders_from
 from dafxvae.config import Config
-from dafxvae.latent.networks import level_columns
+from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.runs.controllers import Controller
 
 
@@ -61,11 +61,10 @@ def prune_f_params(params: dict[str, Any], keep: Keep) -> dict[str, Any]:
     }
 
 
-def joint_columns(keep: Keep) -> np.ndarray:
+def joint_columns(f: SpectrogramVAE, keep: Keep) -> np.ndarray:
     """Which columns of the joint encoding are left; bool `[2E]`."""
-    size = len(keep.used)
-    one = np.concatenate([keep.used] * 3 + [np.ones(len(level_columns(size)), bool)])
-    assert len(one) == encoding_size(size)
+    others = f.encoding_size - 3 * f.latent_dim  # levels and style
+    one = np.concatenate([*[keep.used] * 3, np.ones(others, bool)])
     return np.concatenate([one, one])
 
 
@@ -120,7 +119,7 @@ def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep, joint_mean: n
     pruned = {"g": np.flatnonzero(~keep_g.used).tolist()}
     if not keep_f.used.all():
         f_variables = f_variables | {"params": prune_f_params(f_variables["params"], keep_f)}
-        g_variables = prune_g_inputs(g_variables, joint_columns(keep_f), joint_mean)
+        g_variables = prune_g_inputs(g_variables, joint_columns(encoders.f, keep_f), joint_mean)
         metadata["f"] = metadata["f"] | {"latent_dim": int(keep_f.used.sum())}
         pruned["f"] = np.flatnonzero(~keep_f.used).tolist()
     g_variables = prune_g_latent(g_variables, keep_g)

@@ -58,7 +58,7 @@ def prune(source: Source, gathered: Gathered, studied: Studied, folder: Path, wi
     save_weights(folder / "encoders.safetensors", encoders.variables, encoders.metadata)
     rate, shown = source.config.sample_rate, gathered.shown
     before, after = (outputs(each, shown, rate) for each in (source.encoders, encoders))
-    columns = joint_columns(keep_f)
+    columns = joint_columns(source.encoders.f, keep_f)
     change = {
         "reconstruction": root_mean_square(before[0][:, columns] - after[0]),
         "settings": root_mean_square(before[1] - after[1]),

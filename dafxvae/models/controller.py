@@ -6,21 +6,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jax import Array
 
+from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
-
-
-class MLP(nn.Module):
-    """Dense layers with GELU between; the last one's weights start at zero when `zero_output`."""
-
-    widths: tuple[int, ...]
-    zero_output: bool = False
-
-    @nn.compact
-    def __call__(self, x: Array) -> Array:
-        for width in self.widths[:-1]:
-            x = nn.gelu(nn.Dense(width)(x))
-        init = nn.initializers.zeros if self.zero_output else nn.initializers.lecun_normal()
-        return nn.Dense(self.widths[-1], kernel_init=init)(x)
 
 
 class SettingsPrediction(NamedTuple):

@@ -2,7 +2,9 @@
 
 Log-mel frames go through strided convolutions over time to a sequence of latents; the decoder mirrors it. The
 *encoding* of a recording is the latent sequence pooled over time (what the sound is like, not what is played when), so
-any length will do; loudness statistics stand beside it, so that level survives.
+any length will do; loudness statistics stand beside it, so that level survives, and a *style*: a small network's view
+of the hidden frames' statistics, trained to tell what was done to the sound (as a speaker embedding tells who speaks:
+Snyder et al. 2018).
 """
 
 from typing import NamedTuple
@@ -13,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from dafxvae.audio import dsp
+from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 
 LEVEL_QUANTILES = (0.1, 0.5, 0.9)
@@ -84,6 +87,7 @@ class SpectrogramVAE(nn.Module):
         num_mels: F.
         window_sec, hop_sec: of the spectrogram; rounded to samples (the window to a multiple of the hop) at each rate.
         high_hz: upper edge of the last mel band; any sample rate of at least twice that is accepted.
+        style_dim: numbers of the style.
     """
 
     latent_dim: int
@@ -93,6 +97,12 @@ class SpectrogramVAE(nn.Module):
     window_sec: float
     hop_sec: float
     high_hz: float
+    style_dim: int
+
+    @property
+    def encoding_size(self) -> int:
+        """E, the width of one recording's encoding."""
+        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim
 
     def setup(self) -> None:
         self.mel_mean = self.variable("constants", "mel_mean", jnp.zeros, (self.num_mels,))
@@ -104,6 +114,7 @@ class SpectrogramVAE(nn.Module):
         ]
         self.posterior_mean = nn.Dense(self.latent_dim)
         self.posterior_log_variance = nn.Dense(self.latent_dim, kernel_init=nn.initializers.zeros)
+        self.style = MLP((self.width, self.style_dim))
         self.decoder_input = nn.Dense(self.width)
         self.decoder_layers = [
             layer for stride in reversed(self.time_strides) for layer in (ResidualBlock(), Upsample(self.width, stride))
@@ -131,13 +142,20 @@ class SpectrogramVAE(nn.Module):
         mean, deviation = self.mel_mean.value, self.mel_deviation.value
         return (log_mel - mean[None, None]) / deviation[None, None]
 
-    def infer(self, data: Array) -> Posterior:
-        """Posterior of standardised log-mel frames; `[B, N, F] -> [B, N', Z]`."""
+    def hidden(self, data: Array) -> Array:
+        """What the encoder makes of standardised log-mel frames; `[B, N, F] -> [B, N', width]`."""
         x = data
         for layer in self.encoder_layers:
             x = layer(x)
-        x = nn.gelu(x)
-        return Posterior(self.posterior_mean(x), jnp.clip(self.posterior_log_variance(x), -10.0, 5.0))
+        return nn.gelu(x)
+
+    def posterior(self, hidden: Array) -> Posterior:
+        """Of hidden frames; `[B, N', width] -> [B, N', Z]`."""
+        return Posterior(self.posterior_mean(hidden), jnp.clip(self.posterior_log_variance(hidden), -10.0, 5.0))
+
+    def infer(self, data: Array) -> Posterior:
+        """Posterior of standardised log-mel frames; `[B, N, F] -> [B, N', Z]`."""
+        return self.posterior(self.hidden(data))
 
     def decode(self, z: Array, num_frames: int) -> Array:
         """Standardised log-mel frames of latents; `[B, N', Z] -> [B, num_frames, F]`."""
@@ -153,17 +171,16 @@ class SpectrogramVAE(nn.Module):
         levels = jnp.concatenate([(dsp.rms_db(audio) - LEVEL_CENTRE_DB)[:, None], quantiles - LEVEL_CENTRE_DB], -1)
         return jnp.concatenate([levels, dsp.crest_db(audio)[:, None] - LEVEL_SCALE_DB], -1) / LEVEL_SCALE_DB
 
-    def pool(self, posterior: Posterior, levels: Array) -> Array:
-        """The encoding: mean, deviation and mean step of the posterior mean over time, then levels; `[B, E]`."""
-        mean = posterior.mean
-        deviation = jnp.sqrt(jnp.var(mean, axis=1) + 1e-6)
-        step = jnp.mean(jnp.abs(jnp.diff(mean, axis=1)), axis=1) if mean.shape[1] > 1 else jnp.zeros_like(deviation)
-        return jnp.concatenate([mean.mean(1), deviation, step, levels], axis=-1)
+    def pool(self, posterior: Posterior, hidden: Array, levels: Array) -> Array:
+        """The encoding: statistics of the posterior mean, levels, style; `[B, E]`."""
+        style = self.style(jnp.concatenate([statistics(hidden), levels], axis=-1))
+        return jnp.concatenate([statistics(posterior.mean), levels, style], axis=-1)
 
     def encode(self, audio: Array, sample_rate: int) -> Array:
         """f: deterministic encoding of recordings of any length; `[B, T, C] -> [B, E]`."""
         log_mel = self.log_mel(audio, sample_rate)
-        return self.pool(self.infer(self.standardise(log_mel)), self.levels(audio, log_mel))
+        hidden = self.hidden(self.standardise(log_mel))
+        return self.pool(self.posterior(hidden), hidden, self.levels(audio, log_mel))
 
     def __call__(self, audio: Array, sample_rate: int, keys: Array, chosen: Array | None = None) -> EncoderOutput:
         """A training pass: encodings from the mean, reconstructions from a sampled latent.
@@ -176,14 +193,18 @@ class SpectrogramVAE(nn.Module):
         """
         log_mel = self.log_mel(audio, sample_rate)
         data = self.standardise(log_mel)
-        posterior = self.infer(data)
-        encoding = self.pool(posterior, self.levels(audio, log_mel))
+        hidden = self.hidden(data)
+        posterior = self.posterior(hidden)
+        encoding = self.pool(posterior, hidden, self.levels(audio, log_mel))
         if chosen is not None:
             data, posterior = data[chosen], jax.tree.map(lambda leaf: leaf[chosen], posterior)
         reconstruction = self.decode(sample(posterior, keys), data.shape[1])
         return EncoderOutput(data, reconstruction, posterior, encoding)
 
 
-def encoding_size(latent_dim: int) -> int:
-    """E, the width of one recording's encoding."""
-    return 3 * latent_dim + NUM_LEVELS
+def statistics(frames: Array) -> Array:
+    """Mean, deviation and mean step over time; `[B, N, D] -> [B, 3 D]`."""
+    deviation = jnp.sqrt(jnp.var(frames, axis=1) + 1e-6)  # the epsilon keeps the gradient of a constant finite
+    steps = jnp.abs(jnp.diff(frames, axis=1))
+    step = steps.mean(1) if frames.shape[1] > 1 else jnp.zeros_like(deviation)
+    return jnp.concatenate([frames.mean(1), deviation, step], axis=-1)
