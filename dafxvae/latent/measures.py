@@ -91,7 +91,7 @@ def measure_g(
     mask: np.ndarray,
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> Dimensions:
-    """g's latent: its decoder, its heads for settings and presence of effects, and further outputs that were measured already.
+    """g's latent: its decoder, its heads for settings and presence of effects, and outputs that were measured before.
 
     Args:
         g: functions of g.
@@ -105,7 +105,7 @@ def measure_g(
     variances = {
         "reconstruction": activity.output_variance(g.decode, rows),
         "settings": activity.output_variance(lambda z: g.settings(z).unit_params * own, rows),
-        "presence": activity.output_variance(lambda z: _sigmoid(g.settings(z).presence_logits), rows),
+        "presence": activity.output_variance(lambda z: _sigmoid(np.asarray(g.settings(z).presence_logits)), rows),
     } | dict(extra or {})
     recommendation = activity.recommend(variances)
     count = np.maximum(mask.sum(1), 1.0)
