@@ -15,9 +15,13 @@ from dafxvae.paths import data_dir
 def get_config() -> ConfigDict:
     """See the module's docstring."""
     config = base_config()
-    config.effect = ""  # none: stop after g
-    config.pretrained = "mine"
-    config.data.folder = str(data_dir() / "train")
-    config.data.with_embedded = True
-    config.data.mode = "mixed"
+    config.update_from_flattened_dict(
+        {
+            "effect": "",  # none: stop after g
+            "pretrained": "mine",
+            "data.folder": str(data_dir() / "train"),
+            "data.with_embedded": True,
+            "data.mode": "mixed",
+        }
+    )
     return config

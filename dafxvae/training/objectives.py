@@ -73,7 +73,8 @@ def contrast(first: Array, second: Array) -> Array:
     everywhere = [parallel.gather_over_devices(view) for view in views]
     positive = jnp.sum(views[0] * views[1], axis=-1) / TEMPERATURE
     against = [views[i] @ everywhere[1 - i].T / TEMPERATURE for i in range(2)]
-    return 0.5 * sum(jax.nn.logsumexp(logits, axis=-1) - positive for logits in against)
+    one, other = (jax.nn.logsumexp(logits, axis=-1) - positive for logits in against)
+    return 0.5 * (one + other)
 
 
 def make_encoder_objective(
