@@ -33,10 +33,10 @@ def save_png(path: Path, pixels: np.ndarray) -> None:
     imsave(path, pixels)
 
 
-def png_of(pixels: np.ndarray) -> bytes:
-    """uint8 `[height, width, 3]` as a PNG file."""
+def jpeg_bytes(pixels: np.ndarray) -> bytes:
+    """uint8 `[height, width, 3]` as a JPEG file: a sixth of a PNG for spectrograms."""
     buffer = io.BytesIO()
-    imsave(buffer, pixels, format="png")
+    imsave(buffer, pixels, format="jpeg", pil_kwargs={"quality": 85})
     return buffer.getvalue()
 
 

@@ -65,7 +65,7 @@ def size_curves(found: Mapping[str, Any], title: str) -> Figure:
         axis.axvline(found["recommended"], color=ACCENT, lw=1, label=f"recommended: {found['recommended']}")
         axis.set_ylim(0, None)
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(fontsize=7, frameon=False, loc="lower right" if axis is left else "upper right")
+        axis.legend(fontsize=7, framealpha=0.8, edgecolor="none")
     figure.suptitle(f"{title}: how many dimensions the outputs need", fontsize=10)
     return figure
 

@@ -91,7 +91,7 @@ def measure_g(
     mask: np.ndarray,
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> Dimensions:
-    """g's latent: its decoder, its heads for settings and presence, and further outputs that were measured already.
+    """g's latent: its decoder, its heads for settings and presence of effects, and outputs that were measured before.
 
     Args:
         g: functions of g.

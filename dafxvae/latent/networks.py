@@ -44,7 +44,8 @@ def f_frames(encoders: Encoders, audio: np.ndarray, sample_rate: int) -> Frames:
         data = f.standardise(f.log_mel(clips, sample_rate))
         return data, f.infer(data)
 
-    data, posterior = cast(Any, encoders.f.apply(encoders.variables["f"], jnp.asarray(audio), method=look))
+    run = jax.jit(lambda clips: encoders.f.apply(encoders.variables["f"], clips, method=look))
+    data, posterior = cast(Any, run(jnp.asarray(audio)))
     return Frames(np.asarray(data), np.asarray(posterior.mean), np.asarray(posterior.log_variance))
 
 

@@ -38,8 +38,10 @@ class Page:
         """A paragraph; `kind` is "", "note" or "answer"."""
         self._parts.append(f'<p class="{kind}">{html.escape(text)}</p>')
 
-    def picture(self, png: bytes, description: str) -> None:
-        self._parts.append(f'<img src="{_data("image/png", png)}" alt="{html.escape(description, quote=True)}">')
+    def picture(self, image: bytes, description: str) -> None:
+        """A PNG or JPEG file."""
+        kind = "image/png" if image.startswith(b"\x89PNG") else "image/jpeg"
+        self._parts.append(f'<img src="{_data(kind, image)}" alt="{html.escape(description, quote=True)}">')
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Plain cells; "yes" and "no" are coloured."""
@@ -57,12 +59,12 @@ class Page:
     def _cell(cell: str) -> str:
         return f"<td class={cell}>{cell}</td>" if cell in ("yes", "no") else f"<td>{html.escape(cell)}</td>"
 
-    def strip(self, strip: Strip, png: bytes, sample_rate: int) -> None:
+    def strip(self, strip: Strip, image: bytes, sample_rate: int) -> None:
         """A traversal or a way between two recordings: spectra, then the sounds in the same order."""
         self._parts.append(f"<h3>{html.escape(strip.title)}</h3>")
         if strip.note:
             self.text(strip.note, "note")
-        self.picture(png, strip.title)
+        self.picture(image, strip.title)
         self.sounds(strip.sounds, sample_rate)
 
     def sounds(self, sounds: Mapping, sample_rate: int) -> None:

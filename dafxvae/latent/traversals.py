@@ -5,7 +5,7 @@ keeps its phase; the way between two recordings is inverted by Griffin and Lim. 
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,10 @@ class Strip(NamedTuple):
 
 def _decibels(log_power: np.ndarray) -> np.ndarray:
     return 10.0 / np.log(10.0) * log_power
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int], sample_rate: int) -> list[Strip]:
@@ -81,7 +85,8 @@ def g_traversals(
         reach = unit_params.max(0) - unit_params.min(0)
         first, last = space.describe(unit_params[0]), space.describe(unit_params[-1])
         moved = [k for k in np.argsort(-reach).tolist() if reach[k] > 0.01][:4]
-        note = "; ".join(f"{name}: {first[name]} → {last[name]}" for name in (space.names[k] for k in moved))
+        names = [space.names[k] for k in moved]
+        note = "; ".join(f"{name}: {_shown(first[name])} → {_shown(last[name])}" for name in names)
         picture = spectrogram_panels({label: np.nan_to_num(clip) for label, clip in sounds.items()}, sample_rate)
         found.append(Strip(f"g∘h, dimension {j}", picture, sounds, note or "moves no setting by more than 1 %"))
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from dafxvae.latent.figures import png_bytes, sweep_lines
 from dafxvae.latent.page import Page
 from dafxvae.latent.report import Findings
-from dafxvae.pictures import png_of
+from dafxvae.pictures import jpeg_bytes
 
 ACTIVE_BAR = 0.8  # of g's dimensions in use
 
@@ -28,6 +28,13 @@ def answer(data: dict[str, Any]) -> list[str]:
         f"that the latent can give to each output; {g['active_units']} are active units (variance of the posterior "
         f"mean above .01). f: {f['recommended']} of {f['latent_dim']}."
     ]
+    for name in ("g", "f"):
+        error = data[name]["error_with_d_kept"]["reconstruction"]
+        if error[-1] >= error[0]:
+            found.append(
+                f"The latent of {name} does not lower the error of held-out reconstructions at all: {name} is hardly "
+                "trained, and the number of its dimensions in use says nothing."
+            )
     sweep = data.get("sweep")
     if sweep is None:
         return [*found, "Whether the recommended size holds was not tried: `report --retrain` or `sweep` does."]
@@ -170,5 +177,5 @@ def compose(findings: Findings, sample_rate: int) -> str:
         page.text(note, "note")
     page.heading("Traversals and ways between recordings")
     for _, strip in findings.strips:
-        page.strip(strip, png_of(strip.picture), sample_rate)
+        page.strip(strip, jpeg_bytes(strip.picture), sample_rate)
     return page.render()
