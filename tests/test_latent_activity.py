@@ -47,7 +47,8 @@ def test_output_variance_moves_all_frames_together():
 
 def test_swap_variance_is_the_total_effect():
     inputs = RNG.standard_normal((2000, 3))
-    found = activity.swap_variance(lambda x: 2.0 * x[:, :1] + 0.0 * x[:, 1:2], inputs, [np.asarray([k]) for k in range(3)])
+    blocks = [np.asarray([k]) for k in range(3)]
+    found = activity.swap_variance(lambda x: 2.0 * x[:, :1] + 0.0 * x[:, 1:2], inputs, blocks)
     np.testing.assert_allclose(found, [4.0, 0.0, 0.0], rtol=0.1)
 
 

@@ -115,7 +115,7 @@ def test_prune_writes_a_model_that_loads_and_predicts(run, workdir):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["report", "no/such/folder"], "does not exist"),
+        (["report", "no/such/folder"], "no encoders.safetensors there"),
         (["prune", "WORKDIR", "-o", "WORKDIR", "--pairs", "64"], "another folder"),
         (["report", "WORKDIR", "--pairs", "3"], "at least 64"),
         (["report", "WORKDIR", "--corpus", "no/such/folder"], "no/such/folder"),

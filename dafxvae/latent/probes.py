@@ -121,7 +121,8 @@ def forest_values(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
     forest = sklearn("ensemble").RandomForestRegressor(
         NUM_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=2
     )
-    return forest.fit(parts.train, train).predict(parts.test).reshape(len(parts.test), -1)
+    forest.fit(parts.train, train.ravel() if train.shape[1] == 1 else train)  # a lone target is asked for as a vector
+    return forest.predict(parts.test).reshape(len(parts.test), -1)
 
 
 class Share(NamedTuple):
