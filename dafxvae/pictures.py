@@ -1,6 +1,6 @@
 """Pictures of sound for TensorBoard and the docs, by matplotlib without a display or global state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,19 +32,22 @@ def save_png(path: Path, pixels: np.ndarray) -> None:
     imsave(path, pixels)
 
 
-def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.ndarray:
+def spectrogram_panels(
+    clips: Mapping[str, np.ndarray], sample_rate: int, size: int = 1024, hop: int = 256
+) -> np.ndarray:
     """Spectrograms side by side on one colour scale.
 
     Args:
         clips: title to sound `[T, C]`.
         sample_rate: in Hz.
+        size, hop: of the analysis, in samples.
 
     Returns:
         uint8 `[height, width, 3]`.
     """
     figure = Figure(figsize=(3.2 * len(clips), 3.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
-    spectra = {title: spectrogram_db(clip) for title, clip in clips.items()}
+    spectra = {title: spectrogram_db(clip, size, hop) for title, clip in clips.items()}
     loudest = max(float(spectrum.max()) for spectrum in spectra.values())
     image = None
     for axis, (title, clip) in zip(axes, clips.items()):
@@ -56,6 +59,37 @@ def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.
     axes[0].set_ylabel("kHz")
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
+    return _pixels(figure)
+
+
+def spectrogram_grid(
+    rows: Mapping[str, Sequence[np.ndarray]], sample_rate: int, size: int, hop: int, range_db: float = 60.0
+) -> np.ndarray:
+    """Rows of small spectrograms on one colour scale.
+
+    Args:
+        rows: title to sounds `[T, C]`; rows may differ in length.
+        sample_rate: in Hz.
+        size, hop: of the analysis, in samples.
+        range_db: of the colours, below the loudest point.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    columns = max(len(clips) for clips in rows.values())
+    figure = Figure(figsize=(1.1 * columns + 0.6, 1.25 * len(rows)), dpi=80, layout="constrained")
+    axes = figure.subplots(len(rows), columns, sharey=True, squeeze=False)
+    spectra = {title: [spectrogram_db(clip, size, hop) for clip in clips] for title, clips in rows.items()}
+    loudest = max(float(spectrum.max()) for row in spectra.values() for spectrum in row)
+    for line, (title, row) in zip(axes, spectra.items()):
+        for axis in line[len(row) :]:
+            axis.set_axis_off()
+        for axis, spectrum, clip in zip(line, row, rows[title]):
+            extent = (0.0, len(clip) / sample_rate, 0.0, sample_rate / 2000.0)
+            limits = {"vmin": loudest - range_db, "vmax": loudest}
+            axis.imshow(spectrum.T, origin="lower", aspect="auto", extent=extent, **limits)
+            axis.tick_params(labelsize=6, labelbottom=False)
+        line[0].set_ylabel(f"{title}\nkHz", fontsize=7)
     return _pixels(figure)
 
 

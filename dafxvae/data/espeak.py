@@ -17,12 +17,12 @@ from dafxvae.rng import host_rng
 VERSION = 1  # raise it when voices or takes change: caches of other versions are left alone
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029")
-VARIANTS = (  # of the voices that come with espeak-ng, those that pass for people: no robots, no whispering
-    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky "
-    "Lee Marco Mario Michael Mike Mr adam anika antonio aunty belinda benjamin boris caleb david ed edward edward2 "
-    "grandma grandpa gustave iven iven2 iven3 iven4 john kaukovalta klatt klatt2 klatt3 linda marcelo max michel miguel "
-    "norbert pablo paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis victor zac"
-).split()
+VOICES = """
+f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 Alex Alicia Andrea Andy Annie Denis Diogo Gene Gene2 Henrique Hugo Jacky Lee
+Marco Mario Michael Mike Mr adam anika antonio aunty belinda benjamin boris caleb david ed edward edward2 grandma
+grandpa gustave iven iven2 iven3 iven4 john kaukovalta klatt klatt2 klatt3 linda marcelo max michel miguel norbert pablo
+paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis victor zac
+"""  # of those that come with espeak-ng, the ones that pass for people: no robots, no whispering
 TIMEOUT_SEC = 60.0
 
 
@@ -71,7 +71,7 @@ def speakers(count: int, seed: int) -> list[Speaker]:
         UserError: more speakers than voices.
     """
     there = set(re.findall(r"!v/(\S+)", _run("--voices=variant")))
-    variants = [name for name in VARIANTS if name in there]
+    variants = [name for name in VOICES.split() if name in there]
     if count > len(variants):
         raise UserError(f"espeak-ng has {len(variants)} voices here: digits.num_speakers must not be {count}")
     found = []

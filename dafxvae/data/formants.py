@@ -117,7 +117,9 @@ def _tracks(word: str, speaker: Speaker, rng: np.random.Generator) -> np.ndarray
         frames = RATE / FRAME / 1000.0 / speaker.tempo * rng.uniform(0.9, 1.1)
         formants = np.asarray(phoneme.formants_hz) * speaker.tract * rng.normal(1.0, 0.02, 3)
         target = np.asarray([*formants, phoneme.voice, phoneme.noise, phoneme.noise_hz, phoneme.noise_width_hz])
-        rows += [target * MUTE] * round(phoneme.closure_ms * frames) + [target] * max(2, round(phoneme.length_ms * frames))
+        rows += [target * MUTE] * round(phoneme.closure_ms * frames) + [target] * max(
+            2, round(phoneme.length_ms * frames)
+        )
     before, after = ([row * MUTE] * SMOOTH_FRAMES for row in (rows[0], rows[-1]))
     steps = np.asarray(before + rows + after)
     smooth = _smooth(steps, SMOOTH_FRAMES)
