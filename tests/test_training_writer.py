@@ -1,5 +1,6 @@
 """Everything goes to TensorBoard and, where it is asked for, to Weights & Biases: offline, for real."""
 
+import time
 from importlib.metadata import PackageNotFoundError
 
 import numpy as np
@@ -66,8 +67,13 @@ def test_an_offline_run_of_weights_and_biases_lands_in_the_workdir(tmp_path):
     assert runs
     run_id = (workdir / "wandb" / "run_id").read_text()
     assert all(run.name.endswith(run_id) for run in runs)
-    content = b"".join(path.read_bytes() for path in workdir.rglob("run-*.wandb"))
-    for words in (b"my_reverb", b"f/loss", b"g/loss", b"f/step", b"clip_samples"):
-        assert words in content
+    words = (b"my_reverb", b"f/loss", b"g/loss", b"f/step", b"clip_samples")
+    for _ in range(200):  # wandb's own process writes the last of it
+        content = b"".join(path.read_bytes() for path in workdir.rglob("offline-run-*/run-*.wandb"))
+        if all(word in content for word in words):
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail(f"{words} are not all in {content[:200]}")
     assert list(workdir.rglob("media/audio/*/*.wav"))
     assert list(workdir.rglob("media/images/*/*.png"))

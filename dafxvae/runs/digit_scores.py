@@ -42,7 +42,8 @@ def fit_recogniser(features: np.ndarray, digit: np.ndarray) -> Recogniser:
     centred = features - means[digit]
     covariance = centred.T @ centred / len(digit)
     size = len(covariance)
-    covariance = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * np.trace(covariance) / size * np.eye(size)
+    even = np.trace(covariance) / size + 1e-9  # one clip of each digit has no covariance at all
+    covariance = (1.0 - SHRINKAGE) * covariance + SHRINKAGE * even * np.eye(size)
     weight = np.linalg.solve(covariance, means.T)
     bias = -0.5 * np.sum(means.T * weight, axis=0)
     return Recogniser(weight, np.where([(digit == i).any() for i in range(10)], bias, -np.inf))

@@ -35,7 +35,8 @@ MIN_DEVIATION = 0.2  # of the natural logarithm: bins that hold nothing but the 
 EVAL_BATCH = 64
 
 
-def _open(config: Config) -> Digits:
+def open_configured(config: Config) -> Digits:
+    """The digits of a configuration, made or prepared at first use."""
     part = config.digits
     return open_digits(
         config.data.folder,
@@ -120,7 +121,7 @@ def train_digits(config: Config, workdir: Path, console: Console | None = None) 
     parallel.check_batch_size(config.digits.batch_size, len(devices))
     build_digit_vae(config.digits)  # says what is wrong before anything is made
     claim_workdir(config, workdir)
-    digits = _open(config)
+    digits = open_configured(config)
     speakers = len(set(digits.speaker.tolist()))
     console.print(f"digits: {len(digits.digit)} by {speakers} speakers, {digits.source}", markup=False)
     stage = build_digit_stage(config, digits, len(devices))
