@@ -31,6 +31,7 @@ from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Stage
 from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import Objective, make_eval_step, make_train_step
+from dafxvae.training.writer import open_writer
 from dafxvae.types import PairBatch
 
 EVAL_BATCH = 16
@@ -183,6 +184,8 @@ def _make_stage(
         valid=pairs.valid,
         num_steps=config[name].num_steps,
         config_text=f"```\n{config}\n```",
+        renders_per_example=2,  # target and reference
+        open_writer=partial(open_writer, config=config),
         **hooks,
     )
 

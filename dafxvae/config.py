@@ -41,6 +41,10 @@ PRESETS: dict[str, dict[str, object]] = {
         "eval.every_steps": 12,
         "checkpoint_every_steps": 12,
         "log_every_steps": 4,
+        "digits.num_speakers": 8,
+        "digits.num_takes": 1,
+        "digits.width": 64,
+        "digits.num_steps": 48,
     },
 }
 
@@ -130,11 +134,36 @@ def _stages() -> dict[str, Any]:
     }
 
 
+def _digits() -> dict[str, Any]:
+    """The job "digits" (`configs/spoken_digits.py`): a clip-level VAE, and the digits where no folder is given."""
+    return {
+        "synthesiser": "",  # espeak, formants; empty: espeak-ng where it is installed
+        "num_speakers": 64,
+        "num_takes": 2,  # of each digit by each speaker
+        "clip_samples": 8128,  # 128 frames: 1.016 s at 8 kHz
+        "window_samples": 256,
+        "hop_samples": 64,
+        "max_shift_samples": 100,  # a word is moved by up to so much in training
+        "latent_dim": 16,
+        "width": 192,
+        "time_strides": (4, 4, 2),
+        "beta": 6.0,
+        "num_steps": 800,
+        "batch_size": 32,
+        "learning_rate": 2e-3,
+        "warmup_steps": 50,
+        "clip_norm": 1.0,
+        "griffin_lim_iterations": 60,
+        "num_samples": 8,  # from the prior
+    }
+
+
 def base_config() -> ConfigDict:
     """What all experiments share; sizes are chosen for two CPU cores."""
     return ConfigDict(
         {
             "seed": 0,
+            "job": "controller",  # what is run: see dafxvae.runs.jobs
             "preset": "default",
             "pretrained": "default",  # name of the stored f and g in the data folder, or a path to *.safetensors
             "effect": "Reverb",
@@ -151,6 +180,8 @@ def base_config() -> ConfigDict:
             "data": _data(),
             "eval": {"every_steps": 250, "num_pairs": 48, "num_test_pairs": 128, "num_media": 3},
             **_stages(),
+            "digits": _digits(),
+            "log": {"wandb": ""},  # Weights & Biases beside TensorBoard: offline, online; empty: no
             "estimator": {"name": "spsa", "num_probes": 1, "step_size": 1e-3, "level": "audio", "two_sided": False},
         }
     )

@@ -1,7 +1,7 @@
 """Pictures of sound for TensorBoard and the docs, by matplotlib without a display or global state."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 FLOOR_DB = -140.0
+GAP_FRAMES = 4  # between two spectrograms of one row
 RANGE_DB = 80.0  # of the colours, below the loudest point of all panels
 
 
@@ -40,19 +41,22 @@ def jpeg_bytes(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.ndarray:
+def spectrogram_panels(
+    clips: Mapping[str, np.ndarray], sample_rate: int, size: int = 1024, hop: int = 256
+) -> np.ndarray:
     """Spectrograms side by side on one colour scale.
 
     Args:
         clips: title to sound `[T, C]`.
         sample_rate: in Hz.
+        size, hop: of the analysis, in samples.
 
     Returns:
         uint8 `[height, width, 3]`.
     """
     figure = Figure(figsize=(3.2 * len(clips), 3.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
-    spectra = {title: spectrogram_db(clip) for title, clip in clips.items()}
+    spectra = {title: spectrogram_db(clip, size, hop) for title, clip in clips.items()}
     loudest = max(float(spectrum.max()) for spectrum in spectra.values())
     image = None
     for axis, (title, clip) in zip(axes, clips.items()):
@@ -64,6 +68,41 @@ def spectrogram_panels(clips: Mapping[str, np.ndarray], sample_rate: int) -> np.
     axes[0].set_ylabel("kHz")
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
+    return _pixels(figure)
+
+
+def spectrogram_grid(
+    rows: Mapping[str, Sequence[np.ndarray]], sample_rate: int, size: int, hop: int, range_db: float = 60.0
+) -> np.ndarray:
+    """Rows of small spectrograms on one colour scale.
+
+    Args:
+        rows: title to sounds `[T, C]`; rows may differ in length.
+        sample_rate: in Hz.
+        size, hop: of the analysis, in samples.
+        range_db: of the colours, below the loudest point.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    columns = max(len(clips) for clips in rows.values())
+    longest = max(sum(len(clip) for clip in clips) for clips in rows.values()) / sample_rate
+    figure = Figure(figsize=(11.0, 1.25 * len(rows)), dpi=90, layout="constrained")
+    axes = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+    spectra = {title: [spectrogram_db(clip, size, hop) for clip in clips] for title, clips in rows.items()}
+    loudest = max(float(spectrum.max()) for row in spectra.values() for spectrum in row)
+    for axis, (title, row) in zip(axes, spectra.items()):
+        # One picture a row, with gaps: a hundred axes take matplotlib seconds.
+        gap = np.full((GAP_FRAMES, size // 2 + 1), np.nan)
+        joined = np.concatenate([part for spectrum in row for part in (spectrum, gap)])
+        extent = (0.0, len(joined) * hop / sample_rate, 0.0, sample_rate / 2000.0)
+        limits = {"vmin": loudest - range_db, "vmax": loudest}
+        axis.imshow(joined.T, origin="lower", aspect="auto", extent=extent, **limits)
+        axis.tick_params(labelsize=6)
+        axis.set_ylabel(f"{title}\nkHz", fontsize=7)
+        axis.set_frame_on(False)
+        axis.set_xlim(0.0, longest + GAP_FRAMES * hop / sample_rate * columns)
+    axes[-1].set_xlabel("s", fontsize=7)
     return _pixels(figure)
 
 

@@ -1,4 +1,4 @@
-"""The command line of the main job: `python -m dafxvae.train --config configs/reverb.py [--config.KEY=VALUE ...]`.
+"""The command line of every job: `python -m dafxvae.train --config configs/reverb.py [--config.KEY=VALUE ...]`.
 
 Running the same command again resumes.
 """
@@ -45,12 +45,12 @@ def train(arguments: list[str]) -> None:
 
 def run(config: Config, workdir: Path) -> None:
     """Runs the job until its end or until it is asked to stop: Ctrl-C exits with code 130, SIGTERM with 0."""
-    from dafxvae.runs.loop import train_and_evaluate  # imports jax, which must come after the environment is set
+    from dafxvae.runs.jobs import run_job  # imports jax, which must come after the environment is set
     from dafxvae.training.stopping import Stopped
 
     console = Console(stderr=True)
     try:
-        train_and_evaluate(config, workdir, console)
+        run_job(config, workdir, console)
     except Stopped as stopped:
         console.print(f"stopped by {stopped}; saved in {workdir}: the same command goes on from there")
         sys.exit(130 if stopped.signal_number == signal.SIGINT else 0)

@@ -41,6 +41,16 @@ class RenderVariants(Protocol):
         ...
 
 
+class Batch(Protocol):
+    """What the training loop and its steps ask of a batch; the objective knows the rest."""
+
+    @property
+    def valid(self) -> Any: ...  # [B] float32, 0 where the example does not count
+
+    @property
+    def item(self) -> Any: ...  # [B] int64, global index of the example: seeds its random key
+
+
 class PairBatch(NamedTuple):
     """Training pairs: numpy arrays on the host, jax arrays in a step. Target and reference share their settings."""
 
@@ -52,4 +62,13 @@ class PairBatch(NamedTuple):
     mask: Any  # [B, K] float32, 1 where the parameter belongs to the example's effect
     touched: Any  # [B] float32, 0 where the reference is as recorded, and the settings the effect's most neutral ones
     valid: Any  # [B] float32, 0 where a render failed
+    item: Any  # [B] int64, global index of the example: seeds its random key
+
+
+class DigitBatch(NamedTuple):
+    """Clips of one spoken digit each: numpy arrays on the host, jax arrays in a step."""
+
+    audio: Any  # [B, T, C]
+    digit: Any  # [B] int32, 0 to 9
+    valid: Any  # [B] float32, 0 where the example only fills the batch
     item: Any  # [B] int64, global index of the example: seeds its random key

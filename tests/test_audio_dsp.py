@@ -62,3 +62,23 @@ def test_levels_of_a_sine():
 
 def test_silence_has_the_floor_level():
     assert float(dsp.rms_db(jnp.zeros((1, 100, 2)))[0]) == pytest.approx(-100.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("size", "hop", "num_samples"), [(256, 64, 8128), (256, 128, 1000), (64, 16, 333)])
+def test_the_inverse_stft_gives_the_signal_back(size, hop, num_samples):
+    signal = RNG.standard_normal((2, 3, num_samples)).astype(np.float32)
+    again = dsp.istft(dsp.stft(jnp.asarray(signal), size, hop), hop, num_samples)
+    np.testing.assert_allclose(again, signal, atol=2e-5)
+
+
+def test_overlap_add_is_the_adjoint_of_frame():
+    signal = RNG.standard_normal(40).astype(np.float32)
+    frames = RNG.standard_normal((9, 8)).astype(np.float32)
+    left = jnp.sum(dsp.frame(jnp.asarray(signal), 8, 4) * frames)
+    np.testing.assert_allclose(left, jnp.sum(signal * dsp.overlap_add(jnp.asarray(frames), 4)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("hop", "num_samples"), [(64, 640), (24, 640), (16, 700)])
+def test_the_inverse_stft_refuses_what_does_not_fit(hop, num_samples):
+    with pytest.raises(ValueError, match="istft"):
+        dsp.istft(jnp.zeros((41, 33), jnp.complex64), hop, num_samples)

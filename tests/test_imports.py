@@ -44,6 +44,7 @@ ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may impor
     "pedalboard": ["dafxvae.effects", "dafxvae.data.augment"],
     "orbax": ["dafxvae.training.checkpoint"],
     "tensorboardX": ["dafxvae.training.writer"],
+    "wandb": ["dafxvae.training.writer"],
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

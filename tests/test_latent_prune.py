@@ -42,7 +42,7 @@ def encoders():
     g_variables = jax.device_get(jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None]))
     f_params, params = f_variables["params"], g_variables["params"]
     f_params["decoder_input"] = kill_reader(f_params["decoder_input"], DEAD_F)
-    dead = np.concatenate([encoding_blocks(3)[j] for j in DEAD_F])
+    dead = np.concatenate([encoding_blocks(f)[j] for j in DEAD_F])
     params["encoder"]["Dense_0"] = kill_reader(params["encoder"]["Dense_0"], dead)
     for reader in (params["decoder"], params["settings_head"]["MLP_0"]):
         reader["Dense_0"] = kill_reader(reader["Dense_0"], DEAD_G)
@@ -94,7 +94,7 @@ def test_pruned_encoders_agree_with_the_whole_ones(encoders, studied, clips, joi
     assert (pruned.metadata["f"]["latent_dim"], pruned.metadata["g"]["latent_dim"]) == (2, 4)
     encode = f_feature(pruned, RATE)
     short = np.concatenate([encode(clips), encode(clips[::-1])], axis=1)
-    columns = joint_columns(keep_f)
+    columns = joint_columns(encoders.f, keep_f)
     np.testing.assert_allclose(short, joint[:, columns], atol=1e-5)
     after = g_functions(pruned.g, pruned.variables["g"])
     new_z = np.asarray(after.infer(short).mean)

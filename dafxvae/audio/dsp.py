@@ -31,8 +31,13 @@ def frame(signal: Array, size: int, hop: int) -> Array:
     return jnp.concatenate([blocks[..., i : i + num_frames, :] for i in range(overlap)], axis=-1)
 
 
-def power_spectrogram(signal: Array, size: int, hop: int) -> Array:
-    """|STFT|^2 with a periodic Hann window of the full size, frames centred, edges reflected (torch.stft's defaults).
+def hann_window(size: int) -> np.ndarray:
+    """Periodic Hann window of `size` samples, float32."""
+    return np.hanning(size + 1)[:-1].astype(np.float32)
+
+
+def stft(signal: Array, size: int, hop: int) -> Array:
+    """Complex STFT with a periodic Hann window of the full size, frames centred, edges reflected (as torch.stft).
 
     Args:
         signal: `[..., T]`, T > size // 2.
@@ -40,14 +45,72 @@ def power_spectrogram(signal: Array, size: int, hop: int) -> Array:
         hop: in samples, divides `size`.
 
     Returns:
-        `[..., N, size // 2 + 1]`, N = 1 + T // hop.
+        complex64 `[..., N, size // 2 + 1]`, N = 1 + T // hop.
+
+    Raises:
+        ValueError: the signal is too short to be reflected, or `hop` does not divide `size`.
     """
     if signal.shape[-1] <= size // 2:
-        raise ValueError(f"power_spectrogram: {signal.shape[-1]} samples, a window of {size} needs over {size // 2}")
+        raise ValueError(f"stft: {signal.shape[-1]} samples, a window of {size} needs over {size // 2}")
     edges = [(0, 0)] * (signal.ndim - 1) + [(size // 2, size // 2)]
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
     frames = frame(jnp.pad(signal, edges, mode="reflect"), size, hop)
-    spectrum = jnp.fft.rfft(frames * jnp.asarray(window).reshape((1,) * (frames.ndim - 1) + (size,)))
+    return jnp.fft.rfft(frames * jnp.asarray(hann_window(size)).reshape((1,) * (frames.ndim - 1) + (size,)))
+
+
+def overlap_add(frames: Array, hop: int) -> Array:
+    """The adjoint of `frame`: frames summed where they overlap, by shifted blocks of whole hops (no scatter).
+
+    Args:
+        frames: `[..., N, size]`, `size` a multiple of `hop`.
+        hop: in samples.
+
+    Returns:
+        `[..., (N - 1) * hop + size]`.
+    """
+    *leading, num_frames, size = frames.shape
+    overlap = size // hop
+    blocks = frames.reshape(*leading, num_frames, overlap, hop)
+    none = [(0, 0)] * len(leading)
+    total = sum(
+        jnp.pad(blocks[..., i, :], [*none, (i, overlap - 1 - i), (0, 0)]) for i in range(overlap)
+    )  # [..., N + overlap - 1, hop]
+    return jnp.reshape(total, (*leading, -1))
+
+
+def istft(spectrum: Array, hop: int, num_samples: int) -> Array:
+    """The signal whose `stft` is closest to a spectrum in least squares (Griffin & Lim 1984, eq. 6).
+
+    The sum of windowed frames is divided by the sum of squared windows, so that `istft(stft(x)) == x`.
+
+    Args:
+        spectrum: complex `[..., N, F]`; the window has 2 (F - 1) samples, as in `stft`.
+        hop: in samples, divides the window into two parts or more (the window is zero at its edge).
+        num_samples: T, with N = 1 + T // hop.
+
+    Returns:
+        float32 `[..., T]`.
+
+    Raises:
+        ValueError: a hop that leaves samples without a window, or a length that does not belong to N frames.
+    """
+    num_frames, size = spectrum.shape[-2], 2 * (spectrum.shape[-1] - 1)
+    if size % hop or size < 2 * hop:
+        raise ValueError(f"istft: hop {hop} must divide the window of {size} into two parts or more")
+    if num_frames != 1 + num_samples // hop:
+        raise ValueError(f"istft: {num_samples} samples at hop {hop} have {1 + num_samples // hop}, not {num_frames}")
+    window = hann_window(size)
+    frames = jnp.fft.irfft(spectrum) * jnp.asarray(window).reshape((1,) * (spectrum.ndim - 1) + (size,))
+    weight = np.zeros((num_frames - 1) * hop + size, np.float32)
+    for start in range(0, num_frames * hop, hop):
+        weight[start : start + size] += window**2
+    inside = slice(size // 2, size // 2 + num_samples)  # every sample here has a window that is not zero
+    scale = (1.0 / weight[inside]).reshape((1,) * (spectrum.ndim - 2) + (num_samples,))
+    return overlap_add(frames, hop)[..., inside] * jnp.asarray(scale)
+
+
+def power_spectrogram(signal: Array, size: int, hop: int) -> Array:
+    """|STFT|^2 of `stft`, `[..., N, size // 2 + 1]`."""
+    spectrum = stft(signal, size, hop)
     return spectrum.real**2 + spectrum.imag**2
 
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 MANIFEST = "corpus.json"  # beside the audio of a fetched corpus: its licence, and the group of each file
 
+DIGITS_LAYOUT, DIGIT_NAME = "spoken digits", r"\d_[^_/]+_\d+\.(wav|flac)"
+
 
 class File(NamedTuple):
     """A file to use."""
@@ -133,7 +135,9 @@ def _jamendo(root: Path, paths: list[Path]) -> tuple[list[File], list[tuple[Path
 def _digits(root: Path, paths: list[Path]) -> tuple[list[File], list[tuple[Path, str]]]:
     """FSDD and AudioMNIST: `digit_speaker_take.wav`; split by speaker."""
     del root
-    return [File(path, path.stem.split("_")[1]) for path in paths], []
+    named = [path for path in paths if re.fullmatch(DIGIT_NAME, path.name)]
+    others = [(path, "not named DIGIT_SPEAKER_INDEX") for path in paths if not re.fullmatch(DIGIT_NAME, path.name)]
+    return [File(path, path.stem.split("_")[1]) for path in named], others
 
 
 _DATA_SETS: tuple[tuple[str, str, _Rule], ...] = (  # name, what 90 % of the paths match, rule
@@ -142,5 +146,5 @@ _DATA_SETS: tuple[tuple[str, str, _Rule], ...] = (  # name, what 90 % of the pat
     ("LibriTTS", r"(^|/)\d+/\d+/\d+_\d+_\d+_\d+\.(wav|flac)$", _libritts),
     ("MUSDB18-HQ", r"(^|/)(train|test)/[^/]+/(mixture|drums|bass|other|vocals)\.(wav|flac)$", _musdb),
     ("MTG-Jamendo", r"(^|/)\d\d/\d+(\.low)?\.mp3$", _jamendo),
-    ("spoken digits", r"(^|/)\d_[^_/]+_\d+\.(wav|flac)$", _digits),
+    (DIGITS_LAYOUT, rf"(^|/){DIGIT_NAME}$", _digits),
 )

@@ -13,8 +13,9 @@ from dafxvae import __version__
 from dafxvae.config import Config
 from dafxvae.data.fixed import write_json
 from dafxvae.errors import UserError
+from dafxvae.training.writer import check_tracking
 
-FREE_KEYS = ("num_devices", "num_workers", "log_every_steps")  # may change between a run and its resumption
+FREE_KEYS = ("num_devices", "num_workers", "log_every_steps", "log")  # may change between a run and its resumption
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "pedalboard", "numpy", "grain")
 
 
@@ -47,8 +48,10 @@ def claim_workdir(config: Config, workdir: Path) -> None:
     """Writes the resolved config into the workdir, or checks that the run there has the same one.
 
     Raises:
-        UserError: the workdir belongs to a run of another config (names the differences), or cannot be written.
+        UserError: the workdir belongs to a run of another config (names the differences), or cannot be written; or
+            the run is to be tracked by something that is not there.
     """
+    check_tracking(config.log.wandb)
     path = workdir / "config.json"
     ours = json.loads(config.to_json())
     if path.exists():

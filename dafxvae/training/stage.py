@@ -1,4 +1,4 @@
-"""Runs one stage (f, g or h) from its last checkpoint to its last step, and shows what goes on."""
+"""Runs one stage (f, g, h, or another) from its last checkpoint to its last step, and shows what goes on."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +17,8 @@ from dafxvae.training.clock import Clock
 from dafxvae.training.kl import ACTIVE_NATS
 from dafxvae.training.state import TrainState
 from dafxvae.training.stopping import StopRequest
-from dafxvae.training.writer import Writer
-from dafxvae.types import PairBatch
+from dafxvae.training.writer import Writer, tensorboard_writer
+from dafxvae.types import Batch
 
 KL, ACTIVE = "kl_per_dimension", "active_dimensions"
 Show = Callable[[TrainState, Writer], None]
@@ -33,12 +33,14 @@ class Stage:
     frozen: Any  # variables of the networks that this stage only uses
     train_step: Callable
     eval_step: Callable
-    batches: Callable[[int], Iterator[PairBatch]]  # from a step on; a generator, closed at the end
-    valid: Iterable[PairBatch]  # the fixed held-out batches
+    batches: Callable[[int], Iterator[Batch]]  # from a step on; a generator, closed at the end
+    valid: Iterable[Batch]  # the fixed held-out batches
     num_steps: int
     config_text: str = ""  # shown beside the curves
     show: Show = lambda state, writer: None  # sounds and pictures of an evaluation
     check: Callable[[], None] = lambda: None  # raises when effects fail too often
+    renders_per_example: int = 0  # that went into a batch
+    open_writer: Callable[[Path], Writer] = tensorboard_writer
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def to_scalars(metrics: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 class Log:
-    """One step's numbers to TensorBoard and the progress bar, a step late, so that the device is never waited for."""
+    """One step's numbers to the writer and the progress bar, a step late, so that the device is never waited for."""
 
     def __init__(self, stage: Stage, writer: Writer, progress: Progress, task: TaskID, clock: Clock, every: int):
         self._stage, self._writer, self._progress, self._task = stage, writer, progress, task
@@ -161,7 +163,7 @@ def run_stage(stage: Stage, directory: Path, cadence: Cadence, devices: parallel
     """
     with (
         closing(Checkpoints(directory / "checkpoints")) as checkpoints,
-        closing(Writer(directory)) as writer,
+        closing(stage.open_writer(directory)) as writer,
         make_progress() as progress,
         StopRequest() as stop,
     ):
@@ -197,7 +199,7 @@ def _train(
         for step in range(start + 1, stage.num_steps + 1):
             waiting = time.perf_counter()
             batch = next(batches)
-            clock.got_batch(time.perf_counter() - waiting, renders=2 * len(batch.dry))  # target and reference
+            clock.got_batch(time.perf_counter() - waiting, stage.renders_per_example * len(batch.item))
             state, metrics = train_step(state, frozen, parallel.shard(batch, devices))
             log.step(step, metrics)
             last = step == stage.num_steps or stop.signal_number is not None

@@ -14,7 +14,7 @@ from jax import Array
 from dafxvae.rng import stream_id
 from dafxvae.training import parallel
 from dafxvae.training.state import TrainState, example_keys
-from dafxvae.types import PairBatch
+from dafxvae.types import Batch
 
 Metrics = dict[str, Array]
 
@@ -30,7 +30,7 @@ class ObjectiveOutput(NamedTuple):
 class Objective(Protocol):
     """The loss of a stage; differentiable with respect to `params`."""
 
-    def __call__(self, params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput: ...
+    def __call__(self, params: Any, frozen: Any, batch: Any, keys: Array, step: Array) -> ObjectiveOutput: ...
 
 
 def _masked_means(output: ObjectiveOutput) -> Metrics:
@@ -47,7 +47,7 @@ def _masked_means(output: ObjectiveOutput) -> Metrics:
 
 def make_train_step(
     objective: Objective, optimizer: optax.GradientTransformation, seed: int, stream: str
-) -> Callable[[TrainState, Any, PairBatch], tuple[TrainState, Metrics]]:
+) -> Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]:
     """One step of gradient descent on the mean over the valid examples of the global batch.
 
     Returns:
@@ -56,7 +56,7 @@ def make_train_step(
     """
     stream_number = stream_id(stream)
 
-    def train_step(state: TrainState, frozen: Any, batch: PairBatch) -> tuple[TrainState, Metrics]:
+    def train_step(state: TrainState, frozen: Any, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = example_keys(seed, stream_number, state.step, batch.item)
 
         def total(params: Any) -> tuple[Array, ObjectiveOutput]:
@@ -78,11 +78,11 @@ def make_train_step(
     return train_step
 
 
-def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[TrainState, Any, PairBatch], Metrics]:
+def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[TrainState, Any, Batch], Metrics]:
     """The same means without a gradient: an effect is rendered once and never perturbed."""
     stream_number = stream_id(stream)
 
-    def eval_step(state: TrainState, frozen: Any, batch: PairBatch) -> Metrics:
+    def eval_step(state: TrainState, frozen: Any, batch: Batch) -> Metrics:
         keys = example_keys(seed, stream_number, 0, batch.item)  # every evaluation alike
         return _masked_means(objective(state.params, frozen, batch, keys, state.step))
 

@@ -1,40 +1,204 @@
-"""TensorBoard event files: the one importer of tensorboardX."""
+"""What a run shows while it goes on: TensorBoard's files, and Weights & Biases where it is asked for.
 
+The one importer of tensorboardX and wandb.
+"""
+
+import json
+import uuid
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from tensorboardX import SummaryWriter
 
+from dafxvae.config import Config
+from dafxvae.errors import UserError
 
-class Writer:
-    """What a run shows while it goes on; a resumed run continues in the same folder."""
+WANDB_MODES = ("offline", "online")
+PROJECT = "dafxvae"
+
+
+class Sink(Protocol):
+    """One place where numbers, sounds and pictures go. Names are `stage/name`; steps count within their stage."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """One curve per name."""
+
+    def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
+        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format asks."""
+
+    def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """A picture, uint8 `[height, width, 3]`."""
+
+    def table(self, step: int, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of text."""
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Markdown."""
+
+    def close(self) -> None:
+        """Flushes and closes."""
+
+
+class TensorBoard:
+    """Event files; a resumed run continues in the same folder."""
 
     def __init__(self, directory: Path):
         self._writer = SummaryWriter(str(directory), flush_secs=10)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """One curve per name."""
         for name, value in values.items():
             self._writer.add_scalar(name, float(value), step)
 
     def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
-        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format asks."""
         self._writer.add_audio(name, np.clip(audio, -1.0, 1.0), step, sample_rate)
 
     def image(self, step: int, name: str, pixels: np.ndarray) -> None:
-        """A picture, uint8 `[height, width, 3]`."""
         self._writer.add_image(name, pixels, step, dataformats="HWC")
 
     def table(self, step: int, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A Markdown table on the text page."""
         lines = ["|".join(header), "|".join("---" for _ in header), *("|".join(row) for row in rows)]
         self._writer.add_text(name, "\n".join(f"|{line}|" for line in lines), step)
 
     def text(self, step: int, name: str, text: str) -> None:
-        """Markdown."""
         self._writer.add_text(name, text, step)
 
     def close(self) -> None:
-        """Flushes and closes the file."""
         self._writer.close()
+
+
+class WeightsAndBiases:
+    """One run of Weights & Biases for a whole workdir: named after it, with its configuration, its files inside.
+
+    Stages count their steps anew, but wandb's own step only grows: each stage's curves have an axis `stage/step`.
+    """
+
+    def __init__(self, workdir: Path, mode: str, config: Mapping[str, Any]):
+        import wandb
+
+        self._wandb = wandb
+        self._axes: set[str] = set()
+        settings = wandb.Settings(silent=True, console="off", disable_git=True, save_code=False)
+        try:
+            self._run = wandb.init(
+                project=PROJECT,
+                name=workdir.absolute().name,
+                id=_run_id(workdir),
+                dir=str(workdir),
+                config=dict(config),
+                mode="offline" if mode == "offline" else "online",
+                resume="allow"
+                if mode == "online"
+                else None,  # offline parts have one id and are joined by `wandb sync`
+                settings=settings,
+            )
+        except wandb.Error as error:
+            raise UserError(
+                f"Weights & Biases did not start ({error}): `wandb login` first, or --config.log.wandb=offline"
+            ) from error
+
+    def _log(self, step: int, values: Mapping[str, Any]) -> None:
+        stages = {name.split("/")[0] for name in values}
+        for stage in stages - self._axes:
+            self._run.define_metric(f"{stage}/step")
+            self._run.define_metric(f"{stage}/*", step_metric=f"{stage}/step")
+        self._axes |= stages
+        self._run.log({**values, **{f"{stage}/step": step for stage in stages}})
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        self._log(step, {name: float(value) for name, value in values.items()})
+
+    def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
+        self._log(step, {name: self._wandb.Audio(np.clip(audio, -1.0, 1.0), sample_rate=sample_rate)})
+
+    def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+        self._log(step, {name: self._wandb.Image(pixels)})
+
+    def table(self, step: int, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self._log(step, {name: self._wandb.Table(columns=list(header), data=[list(row) for row in rows])})
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Nothing: the one text is the configuration, which the run has."""
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class Writer:
+    """What a stage writes to: everything goes to every sink."""
+
+    def __init__(self, *sinks: Sink):
+        self._sinks = sinks
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """One curve per name."""
+        for sink in self._sinks:
+            sink.scalars(step, values)
+
+    def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
+        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format asks."""
+        for sink in self._sinks:
+            sink.audio(step, name, audio, sample_rate)
+
+    def image(self, step: int, name: str, pixels: np.ndarray) -> None:
+        """A picture, uint8 `[height, width, 3]`."""
+        for sink in self._sinks:
+            sink.image(step, name, pixels)
+
+    def table(self, step: int, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of text; Markdown in TensorBoard."""
+        for sink in self._sinks:
+            sink.table(step, name, header, rows)
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Markdown."""
+        for sink in self._sinks:
+            sink.text(step, name, text)
+
+    def close(self) -> None:
+        """Flushes and closes all of them."""
+        for sink in self._sinks:
+            sink.close()
+
+
+def tensorboard_writer(directory: Path) -> Writer:
+    """TensorBoard's files alone, in a stage's folder."""
+    return Writer(TensorBoard(directory))
+
+
+def check_tracking(mode: str) -> None:
+    """Raises UserError unless `log.wandb` is a mode that is known and can be had here."""
+    if not mode:
+        return
+    if mode not in WANDB_MODES:
+        raise UserError(f"log.wandb is {mode!r}: --config.log.wandb takes {', '.join(WANDB_MODES)} or nothing")
+    try:
+        version("wandb")
+    except PackageNotFoundError as error:
+        raise UserError(
+            f"log.wandb is {mode!r}, but wandb is not installed: pip install 'dafxvae[wandb]', or leave it out"
+        ) from error
+
+
+def open_writer(directory: Path, config: Config) -> Writer:
+    """The writer of a stage in the folder `directory` of its workdir, as `config.log` has it.
+
+    Raises:
+        UserError: Weights & Biases is asked for and cannot be had.
+    """
+    check_tracking(config.log.wandb)
+    if not config.log.wandb:
+        return tensorboard_writer(directory)
+    tracked = WeightsAndBiases(directory.parent, config.log.wandb, json.loads(config.to_json()))
+    return Writer(TensorBoard(directory), tracked)
+
+
+def _run_id(workdir: Path) -> str:
+    """The workdir's run at Weights & Biases: drawn once, kept beside its files, so that every stage adds to one run."""
+    path = workdir / "wandb" / "run_id"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(uuid.uuid4().hex[:12])
+    return path.read_text().strip()
