@@ -1,122 +1,189 @@
 """Measures the second table of docs/gradients.md: what an estimator is worth when h is trained with it.
 
-    python benchmarks/estimator_training.py measure [--json docs/gradients/training.json]
+    python benchmarks/estimator_training.py measure [--encoders default] [--json docs/gradients/training.json]
+    python benchmarks/estimator_training.py measure --tiny --json /tmp/tiny.json    a minute: does it work at all
     python benchmarks/estimator_training.py show
 
-h (the project's own, 2 x 128) learns the settings of `Compressor | Reverb` (9 parameters) from fixed features of the
-input and the reference (mean and deviation of their log-mel spectra), so that nothing but the estimator differs: the
-same 512 pairs of real audio, batches, initial weights and optimiser for each of three seeds, and the same number of
-renders for each estimator. The loss is the multi-resolution STFT distance alone, without known settings.
+h, as the configs build it, learns the settings of `Compressor | Reverb` (9 parameters) from the latents of stored f and
+g. These are frozen, so the latents of all pairs are computed once; nothing but the estimator differs: the same pairs of
+real audio, batches, initial weights and optimiser (its schedule spans the steps of each run) for each seed, and the
+same number of renders for each estimator. The loss is the configs' audio loss alone, without the known settings, which
+would hide the estimator. Runs that are in the JSON file already are not measured again.
 """
 
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dafxvae.audio.dsp import mel_filterbank, power_spectrogram
-from dafxvae.effects.factory import ChainHost, open_host
+from dafxvae import build, networks
+from dafxvae.config import Config, base_config, resolve_preset
+from dafxvae.data.corpus import Corpus
+from dafxvae.data.pairs import PairOptions, make_pairs
+from dafxvae.effects.bank import EffectBank
+from dafxvae.errors import UserError, run_cli
+from dafxvae.gradients.calibration import estimator_for
+from dafxvae.gradients.calibration_store import load_calibration
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
-from dafxvae.gradients.problems import Sampling, mrstft_loss, real_clips
-from dafxvae.models.controller import ControllerDecoder
+from dafxvae.losses import make_audio_loss
+from dafxvae.models.controller import ControllerVAE
+from dafxvae.models.encoder import joint_encoding
+from dafxvae.rng import host_rng
+from dafxvae.runs.encoder_store import load_encoders, stored_encoders_path
+from dafxvae.training.state import make_optimizer
+from dafxvae.weights import fingerprint
 
-EFFECT, RATE, SAMPLES, BATCH = "Compressor | Reverb", 24000, 16384, 8
-NUM_TRAIN, NUM_VALID, SEEDS, BUDGET = 512, 64, (0, 1, 2), 12000  # BUDGET: renders of a run
-POINTS, LEARNING_RATE, STEP = 6, 2e-3, 1e-3
+EFFECT, CHUNK, POINTS = "Compressor | Reverb", 16, 6  # CHUNK: pairs encoded at once; POINTS of a curve after its start
 ESTIMATORS = {
-    "spsa, 1 probe": Estimator("spsa", 1, STEP),
-    "spsa_one_sided, 2 probes": Estimator("spsa_one_sided", 2, STEP),
-    "orthogonal, 2 probes": Estimator("orthogonal", 2, STEP),
-    "orthogonal, 2 probes, loss level": Estimator("orthogonal", 2, STEP, level="loss"),
-    "orthogonal, 9 probes (exact)": Estimator("orthogonal", 0, STEP),
-    "finite_difference, 9 probes (exact)": Estimator("finite_difference", 0, STEP),
+    "spsa, 1 probe": Estimator("spsa", 1),
+    "spsa_one_sided, 2 probes": Estimator("spsa_one_sided", 2),
+    "orthogonal, 2 probes": Estimator("orthogonal", 2),
+    "orthogonal, 2 probes, loss level": Estimator("orthogonal", 2, level="loss"),
+    "orthogonal, 9 probes (exact)": Estimator("orthogonal", 0),
+    "finite_difference, 9 probes (exact)": Estimator("finite_difference", 0),
 }
 
 
-def features(audio: np.ndarray) -> np.ndarray:
-    """Mean and deviation over time of the log-mel spectrum; `[N, T, 1] -> [N, 128]`."""
-    filters = jnp.asarray(mel_filterbank(RATE, 1024, 64, 0.0, 11000.0))
-    log_mel = jnp.log(power_spectrogram(jnp.asarray(audio[..., 0]), 1024, 512) @ filters + 1e-6)
-    return np.concatenate([np.asarray(log_mel.mean(1)), np.asarray(log_mel.std(1))], axis=1)
+class Setup(NamedTuple):
+    """Size of the measurement; it is stored with the results."""
+
+    clip_samples: int = 32768
+    num_train: int = 1024
+    num_valid: int = 96
+    budget: int = 24000  # renders of a run
+    seeds: tuple[int, ...] = (0, 1, 2)
+    minutes: float = 40.0  # of the embedded corpus
 
 
-def make_pairs(host: ChainHost) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Dry clips, targets, and standardised features of both; the last `NUM_VALID` are for validation."""
-    num = NUM_TRAIN + NUM_VALID
-    dry = real_clips(Sampling(num, SAMPLES, RATE))
-    settings = host.parameters.sample(np.random.default_rng(0), num)
-    target = host.render(dry, settings, RATE)
-    z = np.concatenate([features(dry), features(target)], axis=1)
-    return dry, target, ((z - z[:NUM_TRAIN].mean(0)) / (z[:NUM_TRAIN].std(0) + 1e-3)).astype(np.float32)
+TINY = Setup(clip_samples=8192, num_train=16, num_valid=8, budget=480, seeds=(0, 1, 2), minutes=1.5)
 
 
-def train(host: ChainHost, estimator: Estimator, pairs: tuple, seed: int) -> list[dict[str, float]]:
-    """One run; renders, seconds (validation and compilation apart) and validation loss at `POINTS` moments."""
-    dry, target, z = pairs
-    size = len(host.parameters)
-    h = ControllerDecoder((128, 128), size)
-    params = h.init(jax.random.key(seed), jnp.zeros((1, z.shape[1])))["params"]
-    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(LEARNING_RATE))  # as the configs of h do
-    state = optimiser.init(params)
-    effect_loss = make_effect_loss(
-        lambda audio, unit_params: host.render_variants(audio, unit_params, RATE), mrstft_loss, estimator
+class Examples(NamedTuple):
+    """What h is trained and validated on; numpy."""
+
+    dry: np.ndarray  # [N, T, C]
+    target: np.ndarray  # [N, T, C]
+    z: np.ndarray  # [N, Z] latents of f and g
+
+
+def make_config(setup: Setup) -> Config:
+    """The base configuration with the effect and the sizes of this benchmark."""
+    config = resolve_preset(base_config())
+    config.effect, config.clip_samples, config.data.minutes = EFFECT, setup.clip_samples, setup.minutes
+    return config
+
+
+def make_examples(
+    config: Config, corpus: Corpus, bank: EffectBank, encoders: networks.Encoders, stream: str, num: int
+) -> Examples:
+    """Pairs of recordings of one split, and their latents; `stream` is "h/train" or "h/valid"."""
+    if config.sample_rate != encoders.metadata["sample_rate"]:
+        raise UserError(f"f and g were trained at {encoders.metadata['sample_rate']} Hz, not {config.sample_rate}")
+    pairs = make_pairs(
+        corpus.split(stream.split("/")[1]),
+        bank,
+        clip_samples=config.clip_samples,
+        batch_size=min(CHUNK, num),
+        seed=config.seed,
+        stream=stream,
+        mode=config.data.mode,
+        options=PairOptions(**config.data.options.to_dict()),
     )
 
-    def loss(params: Any, x: jax.Array, y: jax.Array, z: jax.Array, keys: jax.Array) -> jax.Array:
-        return effect_loss(x, jnp.asarray(h.apply({"params": params}, z)), keys, y).loss.mean()
+    @jax.jit
+    def encode(dry: jax.Array, reference: jax.Array) -> jax.Array:
+        joint = joint_encoding(encoders.f, encoders.variables["f"], dry, reference, config.sample_rate)
+        return jnp.asarray(encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode))
+
+    parts = []
+    for batch in (pairs[i] for i in range(-(-num // CHUNK))):
+        z = encode(jnp.asarray(batch.dry), jnp.asarray(batch.reference))
+        parts.append(Examples(batch.dry, batch.target, np.asarray(z)))
+    return Examples(*(np.concatenate(columns)[:num] for columns in zip(*parts)))
+
+
+def train_h(
+    config: Config, bank: EffectBank, estimator: Estimator, train: Examples, valid: Examples, seed: int, budget: int
+) -> list[dict[str, float]]:
+    """One run; renders, seconds (validation and compilation apart) and validation loss at `POINTS` moments."""
+    host, size = bank.hosts[0], config.h.batch_size
+    renders_a_step = size * estimator.num_renders(len(host.parameters))
+    stage = config.h.copy_and_resolve_references()
+    stage.num_steps = max(POINTS, budget // renders_a_step)
+    optimizer = make_optimizer(stage)
+    h = networks.build_h(config, len(host.parameters))
+    params = h.init(jax.random.key(seed), jnp.asarray(train.z[:1]))["params"]
+    state = optimizer.init(params)
+    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
+    render = partial(host.render_variants, sample_rate=config.sample_rate)
+    effect_loss = make_effect_loss(render, audio_loss, estimator)
+
+    def loss(params: Any, batch: Examples, keys: jax.Array) -> jax.Array:
+        dry, target, z = (jnp.asarray(leaf) for leaf in batch)
+        return effect_loss(dry, jnp.asarray(h.apply({"params": params}, z)), keys, target).loss.mean()
 
     @jax.jit
-    def step(params: Any, state: Any, x: jax.Array, y: jax.Array, z: jax.Array, key: jax.Array) -> tuple:
-        gradient = jax.grad(loss)(params, x, y, z, jax.random.split(key, BATCH))
-        updates, state = optimiser.update(gradient, state, params)
+    def step(params: Any, state: Any, batch: Examples, key: jax.Array) -> tuple:
+        gradient = jax.grad(loss)(params, batch, jax.random.split(key, size))
+        updates, state = optimizer.update(gradient, state, params)
         return optax.apply_updates(params, updates), state
 
     evaluate = jax.jit(loss)
 
     def validation(params: Any) -> float:
-        keys = jax.random.split(jax.random.key(0), BATCH)
-        starts = range(NUM_TRAIN, NUM_TRAIN + NUM_VALID, BATCH)
-        values = [evaluate(params, *(x[s : s + BATCH] for x in (dry, target, z)), keys) for s in starts]
-        return float(np.mean(values))
+        keys, starts = jax.random.split(jax.random.key(0), size), range(0, len(valid.z) - size + 1, size)
+        return float(np.mean([evaluate(params, Examples(*(x[s : s + size] for x in valid)), keys) for s in starts]))
 
-    jax.block_until_ready(step(params, state, dry[:BATCH], target[:BATCH], z[:BATCH], jax.random.key(0)))  # compiles
-    rng = np.random.default_rng(seed)
-    renders, seconds = 0, 0.0
+    first = Examples(*(x[:size] for x in train))
+    jax.block_until_ready(step(params, state, first, jax.random.key(0)))  # compiles
+    rng, seconds, done = host_rng(seed, "estimator-training"), 0.0, 0
     curve = [{"renders": 0, "seconds": 0.0, "loss": validation(params)}]
-    while renders < BUDGET:
-        until = BUDGET * len(curve) / POINTS
+    for point in range(1, POINTS + 1):
         started = time.perf_counter()
-        while renders < until:
-            chosen = rng.choice(NUM_TRAIN, BATCH, replace=False)
-            key = jax.random.fold_in(jax.random.key(seed), renders)
-            params, state = step(params, state, dry[chosen], target[chosen], z[chosen], key)
-            renders += BATCH * estimator.num_renders(size)
+        while done < stage.num_steps * point // POINTS:
+            chosen = rng.choice(len(train.z), size, replace=False)
+            key = jax.random.fold_in(jax.random.key(seed), done)
+            params, state = step(params, state, Examples(*(x[chosen] for x in train)), key)
+            done += 1
         jax.block_until_ready(params)
         seconds += time.perf_counter() - started
-        curve.append({"renders": renders, "seconds": seconds, "loss": validation(params)})
+        curve.append({"renders": done * renders_a_step, "seconds": seconds, "loss": validation(params)})
     return curve
 
 
-def measure(path: Path) -> None:
-    """Adds the runs that are missing to the file."""
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    with open_host(EFFECT) as host:
-        pairs = make_pairs(host)
-        for seed in SEEDS:
+def measure(path: Path, encoders_name: str, setup: Setup) -> None:
+    """Adds the runs that are missing to the file; one file holds one setup and one pair of f and g."""
+    encoders = load_encoders(stored_encoders_path(encoders_name))
+    config = make_config(setup)
+    described = {**setup._asdict(), "seeds": list(setup.seeds), "encoders": fingerprint(encoders.variables)}
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"setup": described, "runs": {}}
+    if found["setup"] != described:
+        raise UserError(
+            f"{path} was measured with {found['setup']}, not {described}: delete it, or name another --json"
+        )
+    with build.build_bank(config, [EFFECT]) as bank:
+        corpus = build.build_corpus(config)
+        pair_of = partial(make_examples, config, corpus, bank, encoders)
+        examples = pair_of("h/train", setup.num_train), pair_of("h/valid", setup.num_valid)
+        calibration = load_calibration(bank.hosts[0])
+        for seed in setup.seeds:
             for name, estimator in ESTIMATORS.items():
-                runs = found.setdefault(name, {})
+                runs = found["runs"].setdefault(name, {})
                 if str(seed) in runs:
                     continue
-                runs[str(seed)] = train(host, estimator, pairs, seed)
+                fitted = estimator_for(bank.hosts[0], estimator, calibration)  # as a run does
+                runs[str(seed)] = train_h(config, bank, fitted, *examples, seed, setup.budget)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(found) + "\n")
                 print(name, seed, runs[str(seed)][-1], flush=True)
+        bank.failures.check()
 
 
 def table(found: dict[str, Any]) -> str:
@@ -148,7 +215,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
             axis.errorbar(at, losses.mean(0), losses.std(0, ddof=1), capsize=2, label=name)
             axis.set_xlabel(key)
             axis.grid(alpha=0.3)
-    axes[0].set_ylabel("validation loss (MRSTFT)")
+    axes[0].set_ylabel("validation loss")
     axes[1].legend(fontsize=8)
     figure.tight_layout()
     figure.savefig(path, dpi=80)
@@ -158,14 +225,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("measure", "show"))
     parser.add_argument("--json", type=Path, default=Path("docs/gradients/training.json"))
+    parser.add_argument("--encoders", default="default", help="name of stored f and g, or a path to *.safetensors")
+    parser.add_argument("--tiny", action="store_true", help="everything small")
     arguments = parser.parse_args()
     if arguments.command == "measure":
-        measure(arguments.json)
+        measure(arguments.json, arguments.encoders, TINY if arguments.tiny else Setup())
         return
-    found = json.loads(arguments.json.read_text())
-    print(table(found))
-    plot(found, arguments.json.with_suffix(".png"))
+    runs = json.loads(arguments.json.read_text())["runs"]
+    print(table(runs))
+    plot(runs, arguments.json.with_suffix(".png"))
 
 
 if __name__ == "__main__":
-    main()
+    run_cli(main)

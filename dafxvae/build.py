@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from ml_collections import ConfigDict
 
-from dafxvae import __version__
+from dafxvae import __version__, networks
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus, open_corpus
+from dafxvae.data.encoded import EncodedPairs, encode_batch, encode_pairs
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs import Pairs as RenderedPairs
 from dafxvae.data.prerendered import open_prerendered
@@ -23,7 +23,7 @@ from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.calibration import Calibration, estimator_for
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.losses import make_audio_loss
-from dafxvae.models.controller import ControllerDecoder, ControllerVAE, SettingsHead
+from dafxvae.models.controller import SettingsHead
 from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.rng import stream_id
 from dafxvae.training import objectives
@@ -33,26 +33,17 @@ from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import Objective, make_eval_step, make_train_step
 from dafxvae.training.writer import open_writer
 from dafxvae.types import PairBatch
+from dafxvae.weights import fingerprint
 
 EVAL_BATCH = 16
 STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
-ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz", "style_dim")
-
-
-class Encoders(NamedTuple):
-    """The frozen half: f and g with their variables, and what is known of their making."""
-
-    f: SpectrogramVAE
-    g: ControllerVAE
-    variables: dict[str, Any]  # {"f": ..., "g": ...}, numpy
-    metadata: dict[str, Any]
 
 
 class Pairs(NamedTuple):
     """Training pairs without end, and the fixed ones."""
 
     train: Any  # dataset; element i is the batch of step i
-    valid: list[PairBatch]
+    valid: list[Any]  # of PairBatch; of EncodedBatch for g
     test: PairBatch | None
 
 
@@ -79,17 +70,6 @@ def build_pretraining_bank(config: Config) -> EffectBank:
     return open_bank(list(config.bank), config.num_workers or None, chains=chains, seed=config.seed)
 
 
-def build_f(config: Config) -> SpectrogramVAE:
-    """f and its decoder, from a configuration's part `f`."""
-    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS})
-
-
-def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_units: int) -> ControllerVAE:
-    """g and its decoder for a bank of `num_units` single effects with `num_params` parameters together."""
-    joint_size = 2 * f.encoding_size
-    return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_units)
-
-
 def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
     """What is stored with f and g: enough to build them again, and to tell whether they are the ones asked for."""
     return {
@@ -106,22 +86,17 @@ def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
     }
 
 
-def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encoders:
-    """f and g as they were stored."""
-    f = build_f(ConfigDict(metadata["f"] | {"time_strides": tuple(metadata["f"]["time_strides"])}))
-    g = build_g(ConfigDict(metadata["g"]), f, len(metadata["parameters"]), len(metadata["bank"]))
-    return Encoders(f, g, variables, metadata)
-
-
 def _pair_arguments(config: Config) -> dict[str, Any]:
     options = PairOptions(**config.data.options.to_dict())
     return {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode, "options": options}
 
 
-def build_train_pairs(config: Config, stage: str, corpus: Corpus, bank: EffectBank, batch_size: int) -> RenderedPairs:
+def build_train_pairs(
+    config: Config, stage: str, corpus: Corpus, bank: EffectBank, batch_size: int, split: str = "train"
+) -> RenderedPairs:
     """The pairs that a stage trains on, rendered as they are asked for; item i is the same whatever the batch size."""
-    train = corpus.split("train")
-    return make_pairs(train, bank, batch_size=batch_size, stream=f"{stage}/train", **_pair_arguments(config))
+    part = corpus.split(split)
+    return make_pairs(part, bank, batch_size=batch_size, stream=f"{stage}/train", **_pair_arguments(config))
 
 
 def build_pairs(
@@ -155,7 +130,7 @@ def build_pairs(
     return Pairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
 
 
-def _calibrate(config: Config, pairs: Any, measure: Callable[[PairBatch], Array]) -> tuple[Array, Array]:
+def _calibrate(config: Config, pairs: Any, measure: Callable[[Any], Array]) -> tuple[Array, Array]:
     """Mean and deviation of the last axis of `measure` over the first training batches: fixed from then on."""
     values = np.concatenate(
         [
@@ -196,7 +171,7 @@ def _init_key(config: Config, name: str) -> Array:
 
 def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
     """Stage f, and the constants that belong to f's variables."""
-    f = build_f(config.f)
+    f = networks.build_f(config.f)
     widths = {"same": (config.f.head_width,), "other": (config.f.head_width,), "alone": ()}
     heads = {name: SettingsHead(width, bank.num_params, bank.num_units) for name, width in widths.items()}
     init, audio = _init_key(config, "f"), jnp.asarray(pairs.valid[0].dry[:1])
@@ -217,31 +192,42 @@ def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks:
     return _make_stage(config, "f", pairs, params, frozen, objective, **hooks), constants
 
 
-def build_controller_stage(
-    config: Config, pairs: Pairs, bank: EffectBank, f_variables: Any, **hooks: Any
-) -> tuple[Stage, Any]:
-    """Stage g over a frozen f, and the constants that belong to g's variables."""
-    f = build_f(config.f)
-    g = build_g(config.g, f, bank.num_params, bank.num_units)
+def encode_stage_pairs(config: Config, pairs: Pairs, bank: EffectBank, f_variables: Any, path: Path) -> Pairs:
+    """The pairs of stage g as encodings of f, computed once; the training pairs are stored at `path`."""
+    f = networks.build_f(config.f)
+    encode = jax.jit(lambda clips: f.apply(f_variables, clips, config.sample_rate, method=SpectrogramVAE.encode))
+    data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
+    recipe = data | {"effects": list(bank.names), "f": fingerprint(f_variables)}
+    train = encode_pairs(pairs.train, encode, config.g.num_pairs, path=path, recipe=recipe)
+    source = EncodedPairs(train, config.g.batch_size, config.seed)
+    return Pairs(source, [encode_batch(batch, encode) for batch in pairs.valid], None)
+
+
+def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
+    """Stage g, on pairs that a frozen f has encoded, and the constants that belong to g's variables."""
+    f = networks.build_f(config.f)
+    g = networks.build_g(config.g, f, bank.num_params, bank.num_units)
     init = _init_key(config, "g")
     params = g.init(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
-    encode = jax.jit(
-        lambda dry, reference: objectives.joint_encoding(f, f_variables, dry, reference, config.sample_rate)
-    )
-    mean, deviation = _calibrate(config, pairs.train, lambda batch: encode(batch.dry, batch.reference))
+    mean, deviation = _calibrate(config, pairs.train, lambda batch: batch.joint)
     constants = {"joint_mean": mean, "joint_deviation": deviation}
-    frozen = {"f": f_variables, "g": {"constants": constants}}
-    membership = jnp.asarray(bank.membership)
-    objective = objectives.make_controller_objective(f, g, membership, config.g, config.sample_rate)
+    frozen = {"g": {"constants": constants}}
+    objective = objectives.make_controller_objective(g, jnp.asarray(bank.membership), config.g)
     return _make_stage(config, "g", pairs, params, frozen, objective, **hooks), constants
 
 
 def build_decoder_stage(
-    config: Config, pairs: Pairs, bank: EffectBank, encoders: Encoders, estimator: Estimator, clock: Clock, **hooks: Any
+    config: Config,
+    pairs: Pairs,
+    bank: EffectBank,
+    encoders: networks.Encoders,
+    estimator: Estimator,
+    clock: Clock,
+    **hooks: Any,
 ) -> Stage:
     """Stage h over frozen f and g, through the one effect of `bank`."""
     host = bank.hosts[0]
-    h = build_h(config, bank.num_params)
+    h = networks.build_h(config, bank.num_params)
     params = h.init(_init_key(config, "h"), jnp.zeros((1, encoders.g.latent_dim)))["params"]
     audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
     render = clock.timed(partial(host.render_variants, sample_rate=config.sample_rate))
@@ -259,20 +245,3 @@ def build_decoder_stage(
 def build_estimator(config: Config, host: EffectHost, calibration: Calibration | None) -> Estimator:
     """The gradient estimator of the configuration, with an effect's measured step sizes where there are some."""
     return estimator_for(host, Estimator(**config.estimator.to_dict()), calibration)
-
-
-def build_h(config: Config, num_params: int) -> ControllerDecoder:
-    """h for an effect of `num_params` parameters."""
-    return ControllerDecoder(tuple(config.h.widths), num_params)
-
-
-def build_predict(encoders: Encoders, h: ControllerDecoder, sample_rate: int) -> Callable[[Any, Any, Any], Array]:
-    """`(h's params, dry, reference [B, T, C]) -> unit_params [B, K]`, jitted, deterministic."""
-
-    @jax.jit
-    def predict(params: Any, dry: Array, reference: Array) -> Array:
-        joint = objectives.joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
-        z = encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode)
-        return cast(Array, h.apply({"params": params}, z))
-
-    return predict

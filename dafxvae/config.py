@@ -35,6 +35,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "g.num_steps": 24,
         "g.width": 64,
         "h.num_steps": 24,
+        "g.num_pairs": 64,
         "f.batch_size": 8,
         "g.batch_size": 8,
         "calibration_batches": 2,
@@ -112,8 +113,9 @@ def _stages() -> dict[str, Any]:
             "kl": _kl(beta=0.2),
             "joint_weight": 0.1,
             "settings_weight": 10.0,
-            "num_steps": 800,
-            "batch_size": 32,
+            "num_pairs": 16000,  # encoded once, and then seen again and again
+            "num_steps": 4000,
+            "batch_size": 64,
             "learning_rate": 1e-3,
             "warmup_steps": 50,
             "clip_norm": 1.0,
@@ -165,7 +167,7 @@ def base_config() -> ConfigDict:
             "seed": 0,
             "job": "controller",  # what is run: see dafxvae.runs.jobs
             "preset": "default",
-            "pretrained": "default",  # name of the stored f and g in the data folder, or a path to *.safetensors
+            "pretrained": "shipped",  # f and g: the package's, a name in the data folder, or a *.safetensors file
             "effect": "Reverb",
             "sample_rate": 24000,
             "num_channels": 1,

@@ -36,7 +36,8 @@ class RenderVariants(Protocol):
             unit_params: float32 `[B, R, K]` in [0, 1].
 
         Returns:
-            float32 `[B, R, T, C]`; a render that failed is all NaN (and is recorded by the host, never raised).
+            float32 `[B, R, T, C]`, a new array that the caller may overwrite; a render that failed is all NaN (and is
+            recorded by the host, never raised).
         """
         ...
 
@@ -63,6 +64,18 @@ class PairBatch(NamedTuple):
     touched: Any  # [B] float32, 0 where the reference is as recorded, and the settings the effect's most neutral ones
     valid: Any  # [B] float32, 0 where a render failed
     item: Any  # [B] int64, global index of the example: seeds its random key
+
+
+class EncodedBatch(NamedTuple):
+    """Pairs as f's encodings; what g is trained on."""
+
+    joint: Any  # [B, 2E] encodings of the input and of the reference, side by side
+    effect: Any  # this and the rest as in PairBatch
+    unit_params: Any
+    mask: Any
+    touched: Any
+    valid: Any
+    item: Any
 
 
 class DigitBatch(NamedTuple):

@@ -34,15 +34,18 @@ def fingerprint(variables: Any) -> str:
     return digest.hexdigest()
 
 
-def save_weights(path: Path, variables: Any, metadata: dict[str, Any]) -> None:
+def save_weights(path: Path, variables: Any, metadata: dict[str, Any], *, half: bool = False) -> None:
     """Writes arrays and metadata to one file; whole or not at all, whenever the process dies.
 
     Args:
         path: `*.safetensors`; folders are made.
         variables: nested dict of arrays.
         metadata: anything JSON can hold.
+        half: round float32 to float16, half the size; `load_weights` gives float32 again, so that storing what was
+            loaded changes nothing.
     """
-    flat = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(jax.device_get(variables), sep="/").items()}
+    variables = jax.tree.map(lambda leaf: _stored(np.asarray(leaf), half), jax.device_get(variables))
+    flat = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(variables, sep="/").items()}
     text = json.dumps(metadata | {"format": FORMAT, "fingerprint": fingerprint(variables)}, sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -72,4 +75,16 @@ def load_weights(path: Path) -> Stored:
     variables = unflatten_dict(flat, sep="/")
     if fingerprint(variables) != metadata["fingerprint"]:
         raise UserError(f"{path} is damaged (its checksum does not match): restore it or train again")
-    return Stored(variables, metadata)
+    return Stored(jax.tree.map(_loaded, variables), metadata)
+
+
+def _stored(leaf: np.ndarray, half: bool) -> np.ndarray:
+    if not half or leaf.dtype != np.float32:
+        return leaf
+    if np.abs(leaf).max(initial=0.0) > np.finfo(np.float16).max:
+        raise ValueError(f"a weight of {np.abs(leaf).max():g} does not fit into float16: store it with half=False")
+    return leaf.astype(np.float16)
+
+
+def _loaded(leaf: np.ndarray) -> np.ndarray:
+    return leaf.astype(np.float32) if leaf.dtype == np.float16 else leaf

@@ -27,6 +27,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.gradients": 3,
     "dafxvae.gradients.bridge": 2,
     "dafxvae.gradients.__main__": 7,
+    "dafxvae.networks": 3,
     "dafxvae.metrics": 4,
     "dafxvae.training.state": 3,
     "dafxvae.training.parallel": 3,

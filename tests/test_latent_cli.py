@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tiny import tiny_config
 
-from dafxvae import build
+from dafxvae import build, networks
 from dafxvae.errors import run_cli
 from dafxvae.latent import __main__ as cli
 from dafxvae.latent import analysis, probes, report, traversals
 from dafxvae.runs.controllers import load_controller, save_controller
-from dafxvae.runs.encoders import load_encoders
+from dafxvae.runs.encoder_store import load_encoders
 from dafxvae.runs.workdir import claim_workdir
 from dafxvae.weights import save_weights
 
@@ -41,15 +41,15 @@ def workdir(folders):
     path.mkdir()
     with build.build_pretraining_bank(CONFIG) as bank:
         metadata = build.describe_encoders(CONFIG, bank)
-        f = build.build_f(CONFIG.f)
-        g = build.build_g(CONFIG.g, f, bank.num_params, bank.num_units)
+        f = networks.build_f(CONFIG.f)
+        g = networks.build_g(CONFIG.g, f, bank.num_params, bank.num_units)
         names = bank.hosts[bank.names.index("Reverb")].parameters.names
     key = jax.random.key(0)
     clip = np.zeros((1, CONFIG.clip_samples, 1), np.float32)
     f_variables = jax.jit(f.init, static_argnums=2)(key, clip, CONFIG.sample_rate, key[None])
     g_variables = jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None])
     save_weights(path / "encoders.safetensors", {"f": f_variables, "g": g_variables}, metadata)
-    h = jax.device_get(jax.jit(build.build_h(CONFIG, len(names)).init)(key, np.zeros((1, 4))))["params"]
+    h = jax.device_get(jax.jit(networks.build_h(CONFIG, len(names)).init)(key, np.zeros((1, 4))))["params"]
     h["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(0).standard_normal((16, len(names))).astype(np.float32)
     encoders = load_encoders(path / "encoders.safetensors")
     save_controller(path / "controller.safetensors", h, names, encoders, CONFIG)

@@ -6,7 +6,7 @@ import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_config
 
-from dafxvae import build
+from dafxvae import networks
 from dafxvae.latent.analysis import Studied
 from dafxvae.latent.measures import measure_f, measure_g
 from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
@@ -34,8 +34,8 @@ def encoders():
         "f": CONFIG.f.to_dict(), "g": CONFIG.g.to_dict(), "bank": ["A", "B"], "parameters": ["A.x", "A.y", "B.x"],
         "sample_rate": RATE,
     }  # fmt: skip
-    f = build.build_f(CONFIG.f)
-    g = build.build_g(CONFIG.g, f, 3, 2)
+    f = networks.build_f(CONFIG.f)
+    g = networks.build_g(CONFIG.g, f, 3, 2)
     key = jax.random.key(0)
     clip = 0.1 * jax.random.normal(key, (1, 8192, 1))
     f_variables = jax.device_get(jax.jit(f.init, static_argnums=2)(key, clip, RATE, key[None]))
@@ -51,7 +51,7 @@ def encoders():
         "joint_mean": rng.standard_normal(g.joint_size).astype(np.float32),
         "joint_deviation": rng.uniform(0.5, 2.0, g.joint_size).astype(np.float32),
     }
-    return build.encoders_from({"f": f_variables, "g": g_variables}, metadata)
+    return networks.encoders_from({"f": f_variables, "g": g_variables}, metadata)
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +113,8 @@ def test_the_shapes_are_those_of_a_model_built_small(encoders, studied, joint):
     keep_f = keep_used(studied.f.recommendation.used, np.zeros(3))
     pruned = prune_encoders(encoders, keep_g, keep_f, joint.mean(0))
     key = jax.random.key(0)
-    fresh_f: SpectrogramVAE = build.build_f(ConfigDict(CONFIG.f.to_dict() | {"latent_dim": 2}))
-    fresh_g: ControllerVAE = build.build_g(ConfigDict(CONFIG.g.to_dict() | {"latent_dim": 4}), fresh_f, 3, 2)
+    fresh_f: SpectrogramVAE = networks.build_f(ConfigDict(CONFIG.f.to_dict() | {"latent_dim": 2}))
+    fresh_g: ControllerVAE = networks.build_g(ConfigDict(CONFIG.g.to_dict() | {"latent_dim": 4}), fresh_f, 3, 2)
     clip = np.zeros((1, 8192, 1), np.float32)
     fresh = {
         "f": jax.eval_shape(lambda: fresh_f.init(key, clip, RATE, key[None])),
@@ -140,7 +140,7 @@ def test_a_pruned_controller_agrees_with_the_whole_one(encoders, studied, clips,
     z = np.asarray(studied.functions.infer(joint).mean)
     keep_g = keep_used(studied.g.recommendation.used, z.mean(0))
     keep_f = keep_used(studied.f.recommendation.used, studied.f.per_dimension.mean)
-    h = build.build_h(CONFIG, 2)
+    h = networks.build_h(CONFIG, 2)
     params = jax.device_get(jax.jit(h.init)(jax.random.key(3), np.zeros((1, 6))))["params"]
     params["MLP_0"]["Dense_0"] = kill_reader(params["MLP_0"]["Dense_0"], DEAD_G)
     params["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(4).standard_normal((16, 2)).astype(np.float32)

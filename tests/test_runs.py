@@ -14,7 +14,7 @@ from dafxvae.config import PRESETS, base_config, resolve_preset
 from dafxvae.data.prerendered import render_pairs
 from dafxvae.errors import UserError
 from dafxvae.runs.controllers import load_controller
-from dafxvae.runs.encoders import load_encoders
+from dafxvae.runs.encoder_store import load_encoders
 from dafxvae.runs.loop import train_and_evaluate
 from dafxvae.training import stage as stage_module
 from dafxvae.training.stopping import Stopped, StopRequest

@@ -5,7 +5,7 @@ import optax
 import pytest
 from tiny import tiny_config
 
-from dafxvae import build
+from dafxvae import build, networks
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.host import FailureLog
 from dafxvae.errors import UserError
@@ -39,23 +39,24 @@ def run_steps(stage, batch, num_devices, num_steps=3):
 
 
 @pytest.fixture(scope="module")
-def stages():
+def stages(tmp_path_factory):
     """All three stages over one fixed batch, through the real effects."""
     warm_start = {"h__settings_weight": 100.0, "h__settings_weight_end": 0.0, "h__settings_fade_steps": 100}
-    config = tiny_config(h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **warm_start)
+    config = tiny_config(g__num_pairs=4, h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **warm_start)
     with open_bank(["Gain", "Reverb"]) as bank, open_bank(["Reverb"]) as reverb:
         batch = make_batch(bank)
         pairs = build.Pairs([batch], [batch], None)
         f_stage, f_constants = build.build_encoder_stage(config, pairs, bank)
         f_variables = {"params": f_stage.state.params["f"], "constants": f_constants}
-        g_stage, g_constants = build.build_controller_stage(config, pairs, bank, f_variables)
+        encoded = build.encode_stage_pairs(config, pairs, bank, f_variables, tmp_path_factory.mktemp("g") / "g.npz")
+        g_stage, g_constants = build.build_controller_stage(config, encoded, bank)
         variables = {"f": f_variables, "g": {"params": g_stage.state.params, "constants": g_constants}}
-        encoders = build.encoders_from(variables, build.describe_encoders(config, bank))
+        encoders = networks.encoders_from(variables, build.describe_encoders(config, bank))
         reverb_batch = make_batch(reverb)
         pairs = build.Pairs([reverb_batch], [reverb_batch], None)
         estimator = build.build_estimator(config, reverb.hosts[0], None)
         h_stage = build.build_decoder_stage(config, pairs, reverb, encoders, estimator, Clock())
-        yield {"f": (f_stage, batch), "g": (g_stage, batch), "h": (h_stage, reverb_batch)}
+        yield {"f": (f_stage, batch), "g": (g_stage, encoded.valid[0]), "h": (h_stage, reverb_batch)}
 
 
 @pytest.mark.parametrize(("name", "counts"), [("f", (1, 2)), ("g", (1, 2)), ("h", (1, 2, 4))])

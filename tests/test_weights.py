@@ -56,3 +56,17 @@ def test_truncated_and_missing(tmp_path):
         load_weights(path)
     with pytest.raises(UserError, match="no weights"):
         load_weights(tmp_path / "nothing.safetensors")
+
+
+def test_half_precision_is_rounded_once(tmp_path):
+    path, again = tmp_path / "w.safetensors", tmp_path / "again.safetensors"
+    values = {"w": np.random.default_rng(0).standard_normal((64, 64)).astype(np.float32), "n": np.arange(3)}
+    save_weights(path, values, {}, half=True)
+    loaded = load_weights(path).variables
+    assert loaded["w"].dtype == np.float32
+    assert loaded["n"].dtype == values["n"].dtype
+    np.testing.assert_allclose(loaded["w"], values["w"], rtol=5e-4)
+    save_weights(again, loaded, {}, half=True)
+    assert fingerprint(load_weights(again).variables) == fingerprint(loaded)
+    with pytest.raises(ValueError, match="float16"):
+        save_weights(path, {"w": np.full(1, 1e6, np.float32)}, {}, half=True)

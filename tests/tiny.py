@@ -3,6 +3,7 @@
 from dafxvae.config import base_config, resolve_preset
 
 TINY = {
+    "pretrained": "default",
     "data.minutes": 1.5,
     "clip_samples": 8192,
     "bank": ("Gain", "Reverb"),
@@ -23,6 +24,7 @@ TINY = {
     "f.num_mels": 32,
     "f.head_width": 16,
     "g.latent_dim": 4,
+    "g.num_pairs": 8,
     "g.width": 16,
     "h.widths": (16,),
 }

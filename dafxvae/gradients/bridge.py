@@ -3,7 +3,8 @@
 import logging
 import os
 import threading
-from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,22 @@ from jax import Array
 from dafxvae.errors import EffectError, UserError
 from dafxvae.types import RenderVariants
 
-Bridge = Callable[[Array, Array], Array]
+
+class Bridge(Protocol):
+    """What `make_bridge` returns."""
+
+    def __call__(self, audio: Array, unit_params: Array, num_probes: int | None = None) -> Array:
+        """One host call.
+
+        Args:
+            audio: `[B, T, C]`.
+            unit_params: `[B, R, K]`.
+            num_probes: S, to have the differences taken where the renders are; see `take_differences`.
+
+        Returns:
+            float32 `[R, B, T, C]`, or with `num_probes` `[1 + S, B, T, C]`: the forward render and the differences.
+        """
+        ...
 
 
 class CallbackLog:
@@ -73,6 +89,38 @@ def require_thread_pool(num_devices: int) -> None:
         )
 
 
+def ends(num_renders: int, num_probes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which two renders the difference of each probe is between.
+
+    Variants are the forward render, both ends of the two-sided probes (all plus, then all minus), and the one-sided
+    probes; with R - 1 of them for S differences, R - 1 - S probes are two-sided.
+
+    Returns:
+        Indices of the minuends and of the subtrahends, `[S]` each.
+    """
+    pairs = num_renders - 1 - num_probes
+    minuends = np.r_[1 : pairs + 1, 2 * pairs + 1 : num_renders]
+    return minuends, np.r_[pairs + 1 : 2 * pairs + 1, np.zeros(num_probes - pairs, int)]
+
+
+def take_differences(renders: np.ndarray, num_probes: int) -> np.ndarray:
+    """The forward render and the differences of the probes, in the memory of the renders.
+
+    Taken here, on the host, XLA copies 1 + S renders instead of 1 + 2 S and its backward pass is a single product.
+
+    Args:
+        renders: `[R, B, T, C]`, overwritten.
+        num_probes: S.
+
+    Returns:
+        `[1 + S, B, T, C]`; a difference with a failed render is NaN, as the render is.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        for row, (minuend, subtrahend) in enumerate(zip(*ends(len(renders), num_probes)), start=1):
+            np.subtract(renders[minuend], renders[subtrahend], out=renders[row])  # no later probe needs this row
+    return renders[: 1 + num_probes]
+
+
 def make_bridge(render: RenderVariants, log: CallbackLog | None = None) -> Bridge:
     """Makes a host callable usable in traced code (jit, scan, vmap, pmap), without a gradient.
 
@@ -81,35 +129,41 @@ def make_bridge(render: RenderVariants, log: CallbackLog | None = None) -> Bridg
         log: where its exceptions go; a log of its own when None (they still reach Python's logging).
 
     Returns:
-        `(audio [B, T, C], unit_params [B, R, K]) -> [R, B, T, C]` float32: variants lead, so that XLA reads each
-        in place. An exception of `render`, or a result of another shape, gives NaN and is recorded. A vmapped call is
-        one host call with a larger batch.
+        The bridge; variants lead, so that XLA reads each in place. An exception of `render`, or a result of another
+        shape, gives NaN and is recorded. A vmapped call is one host call with a larger batch.
 
     Raises:
         UserError: at trace time, when several CPU devices could deadlock (see `require_thread_pool`).
     """
     exceptions = CallbackLog() if log is None else log
 
-    def host_call(audio: np.ndarray, unit_params: np.ndarray) -> np.ndarray:
-        shape = (*unit_params.shape[:-1], *audio.shape[-2:])  # an axis for every vmap, then B, R, T, C
+    def host_call(audio: np.ndarray, unit_params: np.ndarray, num_probes: int | None) -> np.ndarray:
+        flat_audio = np.asarray(audio).reshape(-1, *audio.shape[-2:])  # an axis for every vmap, then B: joined
+        flat_params = np.asarray(unit_params).reshape(-1, *unit_params.shape[-2:])
+        shape = (*flat_params.shape[:2], *flat_audio.shape[1:])
         try:
-            flat_audio = np.asarray(audio).reshape(-1, *audio.shape[-2:])
-            flat_params = np.asarray(unit_params).reshape(-1, *unit_params.shape[-2:])
-            out = np.asarray(render(flat_audio, flat_params), np.float32)
-            if out.shape != (*flat_params.shape[:2], *flat_audio.shape[1:]):
+            out = np.require(render(flat_audio, flat_params), np.float32, "W")
+            if out.shape != shape:
                 raise ValueError(f"render gave {out.shape} for audio {flat_audio.shape}, settings {flat_params.shape}")
-            return np.moveaxis(out.reshape(shape), -3, -4)
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises is recorded, and raised after the step
             exceptions.record(error)
-            return np.moveaxis(np.full(shape, np.nan, np.float32), -3, -4)
+            out = np.full(shape, np.nan, np.float32)
+        out = np.moveaxis(out, 1, 0)
+        if num_probes is not None:
+            out = take_differences(out, num_probes)
+        return np.moveaxis(out.reshape(len(out), *audio.shape), 0, -4)
 
-    def bridge(audio: Array, unit_params: Array) -> Array:
+    def bridge(audio: Array, unit_params: Array, num_probes: int | None = None) -> Array:
         if audio.ndim != 3 or unit_params.ndim != 3 or audio.shape[0] != unit_params.shape[0]:
             raise ValueError(f"need audio [B, T, C] and settings [B, R, K], got {audio.shape} and {unit_params.shape}")
         require_thread_pool(jax.local_device_count())
-        result = jax.ShapeDtypeStruct((unit_params.shape[1], *audio.shape), jnp.float32)
+        rows = unit_params.shape[1] if num_probes is None else 1 + num_probes
         return jax.pure_callback(
-            host_call, result, audio.astype(jnp.float32), unit_params.astype(jnp.float32), vmap_method="broadcast_all"
+            partial(host_call, num_probes=num_probes),
+            jax.ShapeDtypeStruct((rows, *audio.shape), jnp.float32),
+            audio.astype(jnp.float32),
+            unit_params.astype(jnp.float32),
+            vmap_method="broadcast_all",
         )
 
     return bridge

@@ -1,11 +1,8 @@
-"""How far each parameter of an effect should move: measured once, stored with the effect, used by every run."""
+"""How far each parameter of an effect should move: measured once, stored (`calibration_store`), used by every run."""
 
-import hashlib
-import json
-import re
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +11,6 @@ from dafxvae.errors import UserError
 from dafxvae.gradients.problems import ContinuousPart, Sampling, discrete_of, make_problem, mrstft_loss
 from dafxvae.gradients.quality import Meter, Problem, coordinate_differences
 from dafxvae.gradients.schemes import Estimator, Level
-from dafxvae.paths import data_dir
 
 ROUGH = 0.1  # |change of the audio| / |audio| at a step of 1e-3; above it, differences of audio mean nothing
 PROBE_STEP = 1e-3
@@ -25,7 +21,7 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Calibration:
-    """Measured properties of one effect's parameters, in the order of its host."""
+    """Measured properties of one effect's parameters, in the order of its host; NaN where nothing was measured."""
 
     effect: str  # canonical short form
     names: tuple[str, ...]
@@ -41,6 +37,11 @@ class Calibration:
     def rough(self) -> tuple[str, ...]:
         """Names of the parameters that need differences of losses and a large step."""
         return tuple(name for name, value in zip(self.names, self.roughness) if value > ROUGH)
+
+
+def level_for(roughness: Sequence[float], num_values: Sequence[int]) -> Level:
+    """The level at which all of an effect's parameters have a gradient."""
+    return "loss" if any(num_values) or any(value > ROUGH for value in roughness) else "audio"
 
 
 def roughness(box: ContinuousPart, problem: Problem) -> np.ndarray:
@@ -101,51 +102,17 @@ def calibrate(host: EffectHost, sampling: Sampling) -> Calibration:
         rough[box.indices] = roughness(box, problem)
         found = slopes(Meter(box, mrstft_loss), problem)
         steps[box.indices] = choose_steps(found, rough[box.indices] > ROUGH)
-    discrete = host.parameters.num_values > 0
+    counts = tuple(int(count) for count in host.parameters.num_values)
     return Calibration(
         host.name,
         host.parameters.names,
         tuple(float(step) for step in steps),
         tuple(float(value) for value in rough),
-        tuple(int(count) for count in host.parameters.num_values),
-        "loss" if (rough > ROUGH).any() or discrete.any() else "audio",
+        counts,
+        level_for(rough.tolist(), counts),
         sampling.sample_rate,
         sampling.num_settings,
     )
-
-
-def calibration_path(effect: str) -> Path:
-    """Where the calibration of an effect (its canonical short form) is kept."""
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", effect).strip("-")[:60]
-    return data_dir() / "calibration" / f"{slug}-{hashlib.sha256(effect.encode()).hexdigest()[:8]}.json"
-
-
-def save_calibration(calibration: Calibration) -> Path:
-    """Writes it; a reader sees the old file or the new one, never a part."""
-    path = calibration_path(calibration.effect)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(asdict(calibration), indent=1) + "\n")
-    part.replace(path)
-    return path
-
-
-def load_calibration(host: EffectHost) -> Calibration | None:
-    """What was stored for this effect; None when nothing was, or its parameters are others by now.
-
-    Raises:
-        UserError: the file cannot be read as a calibration.
-    """
-    path = calibration_path(host.name)
-    if not path.exists():
-        return None
-    try:
-        stored = json.loads(path.read_text())
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in stored.items()}
-        found = Calibration(**fields)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is no calibration ({error}): delete it, or run calibrate again") from error
-    return found if found.names == host.parameters.names and found.version == VERSION else None
 
 
 def estimator_for(host: EffectHost, estimator: Estimator, calibration: Calibration | None) -> Estimator:
@@ -153,11 +120,13 @@ def estimator_for(host: EffectHost, estimator: Estimator, calibration: Calibrati
 
     Args:
         host: the effect or chain.
-        estimator: as the config asks for it; a single step size is replaced by the measured ones.
+        estimator: as the config asks for it; a single step size gives way to the measured ones, where there are any.
         calibration: of the effect, if there is one.
     """
-    if calibration is not None and isinstance(estimator.step_size, float) and any(calibration.step_size):
-        estimator = replace(estimator, step_size=calibration.step_size)
+    asked = estimator.step_size
+    if calibration is not None and isinstance(asked, float) and any(calibration.step_size):
+        steps = tuple(asked if math.isnan(step) else step for step in calibration.step_size)
+        estimator = replace(estimator, step_size=steps)
     if estimator.level == "loss" and estimator.discrete is None:
         estimator = replace(estimator, discrete=discrete_of(host))
     return estimator

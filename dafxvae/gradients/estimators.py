@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from dafxvae.gradients.bridge import Bridge, CallbackLog, make_bridge
+from dafxvae.gradients.bridge import Bridge, CallbackLog, ends, make_bridge
 from dafxvae.gradients.schemes import Estimator, draw_probes
 from dafxvae.types import RenderVariants
 
@@ -130,15 +130,15 @@ def effect_core(bridge: Bridge, audio_gradient: AudioGradient) -> Callable[..., 
         return bridge(audio, unit_params[:, None])[0]
 
     def forward(audio: Array, unit_params: Array, perturbed: Array, weights: Array) -> tuple[Array, tuple]:
-        variants = bridge(audio, jnp.concatenate([unit_params[:, None], perturbed], axis=1))
-        return variants[0], (variants, weights)
+        rows = jnp.concatenate([unit_params[:, None], perturbed], axis=1)
+        moved = bridge(audio, rows, weights.shape[1])
+        return moved[0], (moved, weights)
 
     def backward(residuals: tuple, upstream: Array) -> tuple:
-        variants, weights = residuals
-        worked = rendered(variants)
-        moved = differences(flat(variants, 2), weights.shape[1])
+        moved, weights = residuals
+        worked = rendered(moved)
         # a dot product of flat audio: on the CPU XLA takes seven times as long for the sum over [..., T, C]
-        changes = jnp.einsum("bn,sbn->sb", flat(upstream, 1), moved, precision=jax.lax.Precision.HIGHEST)
+        changes = jnp.einsum("bn,sbn->sb", flat(upstream, 1), flat(moved[1:], 2), precision=jax.lax.Precision.HIGHEST)
         through = jnp.where(worked[0, :, None, None], upstream, 0.0) if audio_gradient == "straight_through" else None
         return through, combine(weights, changes, worked), None, None
 
@@ -170,14 +170,15 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
             (losses, terms),
         )
         changes = jnp.stack(jax.tree.leaves(weighted)).sum(axis=0)
-        gradient = combine(weights, changes, valid > 0)
+        worked = valid > 0
+        minuend, subtrahend = ends(len(valid), weights.shape[1])
+        gradient = combine(weights, changes, jnp.concatenate([worked[:1], worked[minuend] & worked[subtrahend]]))
         if kept is None:
             return None, gradient, None, None, None
         output, target = kept
-        worked = valid[0] > 0
         _, pull = jax.vjp(lambda y: loss_fn(y, target), output)
-        (through,) = pull(jax.tree.map(lambda cotangent: jnp.where(worked, cotangent, 0.0), upstream[:2]))
-        return jnp.where(worked[:, None, None], through, 0.0), gradient, None, None, None
+        (through,) = pull(jax.tree.map(lambda cotangent: jnp.where(worked[0], cotangent, 0.0), upstream[:2]))
+        return jnp.where(worked[0, :, None, None], through, 0.0), gradient, None, None, None
 
     core.defvjp(forward, backward)
     return core
@@ -189,26 +190,16 @@ def flat(x: Array, leading: int) -> Array:
 
 
 def differences(values: Array, num_probes: int) -> Array:
-    """Differences along the axis of variants, which holds the forward render, both ends of the two-sided probes (all
-    plus, then all minus), and the one-sided probes.
-
-    Args:
-        values: `[R, B, ...]`.
-        num_probes: S; with R - 1 rows for S differences, R - 1 - S of them are two-sided.
-
-    Returns:
-        `[S, B, ...]`.
-    """
-    pairs = values.shape[0] - 1 - num_probes
-    between = values[1 : pairs + 1] - values[pairs + 1 : 2 * pairs + 1]
-    if pairs == num_probes:
-        return between
-    from_forward = values[2 * pairs + 1 :] - values[:1]
-    return jnp.concatenate([between, from_forward]) if pairs else from_forward
+    """Differences of the probes along the axis of variants; `[R, B] -> [S, B]`, see `dafxvae.gradients.bridge.ends`."""
+    minuends, subtrahends = ends(len(values), num_probes)
+    return values[minuends] - values[subtrahends]
 
 
 def rendered(output: Array) -> Array:
-    """True where a render worked; a failed one is all NaN, so the first sample tells; `[..., T, C] -> [...]`."""
+    """True where a render (or both of a difference) worked; a failed one is all NaN, so the first sample tells.
+
+    `[..., T, C] -> [...]`.
+    """
     return jnp.isfinite(output[..., 0, 0])
 
 
@@ -218,11 +209,10 @@ def combine(weights: Array, changes: Array, worked: Array) -> Array:
     Args:
         weights: `[B, S, K]`.
         changes: `[S, B]` of the scalar that is differentiated.
-        worked: bool `[R, B]`, by variant.
+        worked: bool `[1 + S, B]`: the forward render, and both renders of each difference.
 
     Returns:
         `[B, K]`.
     """
-    lost = differences(jnp.where(worked, 0.0, jnp.nan), weights.shape[1])  # NaN where either render failed
-    changes = jnp.where(jnp.isfinite(lost) & worked[:1], changes, 0.0)
+    changes = jnp.where(worked[:1] & worked[1:], changes, 0.0)
     return jnp.sum(jnp.where(worked[0, :, None, None], weights, 0.0) * changes.T[..., None], axis=1)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae import build
-from dafxvae.build import Encoders
+from dafxvae import networks
 from dafxvae.models.controller import ControllerVAE, SettingsPrediction
 from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.models.vae import Posterior
+from dafxvae.networks import Encoders
 from dafxvae.runs.controllers import Controller
 
 ROWS = 512  # joint encodings at once
@@ -108,6 +108,6 @@ def g_functions(g: ControllerVAE, variables: Any) -> G:
 
 def h_settings(controller: Controller) -> Callable[[np.ndarray], np.ndarray]:
     """h: `[B, Z] -> unit_params [B, K]` of the controller's own effect."""
-    h = build.build_h(controller.config, len(controller.parameters))
+    h = networks.build_h(controller.config, len(controller.parameters))
     compiled = jax.jit(lambda z: h.apply({"params": controller.params}, z))
     return lambda z: in_rows(compiled, z)

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.build import Encoders, encoders_from
 from dafxvae.config import Config
 from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.networks import Encoders, encoders_from
 from dafxvae.runs.controllers import Controller
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.build import Encoders
 from dafxvae.data.fixed import write_json
 from dafxvae.errors import UserError
 from dafxvae.latent.activity import per_dimension
@@ -14,9 +13,10 @@ from dafxvae.latent.gather import Gathered
 from dafxvae.latent.networks import f_feature, g_functions
 from dafxvae.latent.prune import joint_columns, keep_used, prune_controller, prune_encoders
 from dafxvae.latent.sources import Source
+from dafxvae.networks import Encoders
 from dafxvae.runs.controllers import load_controller, save_controller
+from dafxvae.runs.encoder_store import save_encoders
 from dafxvae.types import PairBatch
-from dafxvae.weights import save_weights
 
 
 def outputs(encoders: Encoders, shown: PairBatch, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -55,7 +55,7 @@ def prune(source: Source, gathered: Gathered, studied: Studied, folder: Path, wi
     keep_f = keep_used(studied.f.recommendation.used if with_f else np.ones(source.encoders.f.latent_dim, bool),
                        studied.f.per_dimension.mean)  # fmt: skip
     encoders = prune_encoders(source.encoders, keep_g, keep_f, joint.mean(0, dtype=np.float64))
-    save_weights(folder / "encoders.safetensors", encoders.variables, encoders.metadata)
+    save_encoders(folder / "encoders.safetensors", encoders.variables, encoders.metadata)
     rate, shown = source.config.sample_rate, gathered.shown
     before, after = (outputs(each, shown, rate) for each in (source.encoders, encoders))
     columns = joint_columns(source.encoders.f, keep_f)

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dafxvae.build import Encoders, build_corpus
+from dafxvae.build import build_corpus
 from dafxvae.config import Config, base_config
 from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.errors import UserError
+from dafxvae.networks import Encoders
 from dafxvae.runs.controllers import Controller, load_controller
-from dafxvae.runs.encoders import load_encoders
+from dafxvae.runs.encoder_store import load_encoders
 
 
 class Source(NamedTuple):

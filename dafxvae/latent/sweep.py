@@ -11,7 +11,7 @@ from dafxvae.errors import UserError
 from dafxvae.latent import measures, probes
 from dafxvae.latent.gather import Gathered
 from dafxvae.latent.networks import G, g_functions
-from dafxvae.latent.retraining import MAX_PAIRS, encoded_pairs, train_g
+from dafxvae.latent.retraining import MAX_PAIRS, train_g, training_data
 from dafxvae.latent.sources import Source
 from dafxvae.rng import host_rng
 from dafxvae.weights import fingerprint
@@ -103,7 +103,7 @@ def sweep(
     if seeds < 1 or min(sizes, default=1) < 1:
         raise UserError(f"--seeds {seeds}, --sizes {list(sizes)}: give positive numbers")
     count = min(config.g.num_steps * config.g.batch_size, MAX_PAIRS)
-    pairs = encoded_pairs(source, folder, count, console)
+    pairs = training_data(source, folder, count)
     settings, mask = measures.settings_weights(gathered.test.task, gathered.parameters, names)
     key, scores, used = fingerprint(source.encoders.variables)[:8], {}, {}
     for size in sorted({*sizes, full}):

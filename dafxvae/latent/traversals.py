@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.build import Encoders
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import sound
 from dafxvae.latent.networks import f_decoder, f_frames, f_log_mel
+from dafxvae.networks import Encoders
 from dafxvae.pictures import frame_panels, spectrogram_panels
 
 VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)  # of the moved latent, in deviations of the prior

@@ -7,7 +7,7 @@ of the hidden frames' statistics, trained to tell what was done to the sound (as
 Snyder et al. 2018).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
 import jax
@@ -208,3 +208,10 @@ def statistics(frames: Array) -> Array:
     steps = jnp.abs(jnp.diff(frames, axis=1))
     step = steps.mean(1) if frames.shape[1] > 1 else jnp.zeros_like(deviation)
     return jnp.concatenate([frames.mean(1), deviation, step], axis=-1)
+
+
+def joint_encoding(f: SpectrogramVAE, f_variables: Any, dry: Array, reference: Array, sample_rate: int) -> Array:
+    """f on both recordings with the same weights, side by side; `[B, 2E]`."""
+    clips = jnp.concatenate([dry, reference])
+    encodings = cast(Array, f.apply(f_variables, clips, sample_rate, method=SpectrogramVAE.encode))
+    return jnp.concatenate(jnp.split(encodings, 2), axis=-1)

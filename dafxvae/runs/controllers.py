@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from ml_collections import ConfigDict
 
-from dafxvae import __version__, build
+from dafxvae import __version__, networks
 from dafxvae.config import Config
 from dafxvae.errors import UserError
-from dafxvae.runs.encoders import load_encoders
+from dafxvae.runs.encoder_store import load_encoders
 from dafxvae.weights import fingerprint, load_weights, save_weights
 
 BATCH = 16
@@ -21,7 +21,7 @@ class Controller(NamedTuple):
     effect: str  # short form of the effect that it drives
     parameters: tuple[str, ...]  # names of the axis K
     sample_rate: int
-    encoders: build.Encoders
+    encoders: networks.Encoders
     params: Any  # of h
     config: Config
 
@@ -35,8 +35,8 @@ class Controller(NamedTuple):
         Returns:
             float32 `[B, K]` in (0, 1).
         """
-        h = build.build_h(self.config, len(self.parameters))
-        predict = build.build_predict(self.encoders, h, self.sample_rate)
+        h = networks.build_h(self.config, len(self.parameters))
+        predict = networks.build_predict(self.encoders, h, self.sample_rate)
         parts = [
             np.asarray(predict(self.params, dry[start : start + BATCH], reference[start : start + BATCH]))
             for start in range(0, len(dry), BATCH)
@@ -45,7 +45,7 @@ class Controller(NamedTuple):
 
 
 def save_controller(
-    path: Path, params: Any, parameters: tuple[str, ...], encoders: build.Encoders, config: Config
+    path: Path, params: Any, parameters: tuple[str, ...], encoders: networks.Encoders, config: Config
 ) -> None:
     """Writes h with the fingerprint of the f and g that it was trained on.
 

@@ -8,34 +8,16 @@ import jax
 from rich.console import Console
 
 from dafxvae import build
-from dafxvae.build import Encoders
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus
 from dafxvae.errors import UserError
-from dafxvae.paths import data_dir
+from dafxvae.networks import Encoders
 from dafxvae.runs import showing
+from dafxvae.runs.encoder_store import SHIPPED, load_encoders, save_encoders, stored_encoders_path
 from dafxvae.runs.workdir import differences
 from dafxvae.training.clock import Clock
 from dafxvae.training.parallel import Devices
 from dafxvae.training.stage import Cadence, run_stage
-from dafxvae.weights import load_weights, save_weights
-
-
-def stored_encoders_path(name: str) -> Path:
-    """Where pretrained f and g of a name live; a path to a *.safetensors file stands for itself."""
-    return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"
-
-
-def load_encoders(path: Path) -> Encoders:
-    """f and g from their file.
-
-    Raises:
-        UserError: not there, damaged, or something else.
-    """
-    variables, metadata = load_weights(path)
-    if metadata.get("kind") != "encoders":
-        raise UserError(f"{path} holds {metadata.get('kind')!r}, not encoders: name a file of f and g")
-    return build.encoders_from(variables, metadata)
 
 
 def check_encoders(encoders: Encoders, config: Config, path: Path) -> None:
@@ -59,11 +41,13 @@ def ensure_encoders(
         console.print(f"f and g: using {stored}")
         encoders = load_encoders(stored)
         check_encoders(encoders, config, stored)
-        save_weights(path, encoders.variables, encoders.metadata)
+        save_encoders(path, encoders.variables, encoders.metadata)
     if not path.exists():
+        if config.pretrained == SHIPPED:
+            raise UserError(f'"{SHIPPED}" names the f and g of the package: give --config.pretrained another name')
         variables, metadata = pretrain(config, workdir, corpus, cadence, devices)
-        save_weights(stored, variables, metadata)
-        save_weights(path, variables, metadata)
+        save_encoders(stored, variables, metadata)
+        save_encoders(path, variables, metadata)
         console.print(f"f and g: stored at {stored}")
     return load_encoders(path)
 
@@ -79,7 +63,8 @@ def pretrain(
         state = run_stage(stage, workdir / "f", cadence, devices, Clock())
         f_variables = {"params": state.params["f"], "constants": jax.device_get(constants)}
         pairs = build.build_pairs(config, "g", corpus, bank, workdir)
-        stage, constants = build.build_controller_stage(config, pairs, bank, f_variables, check=bank.failures.check)
+        pairs = build.encode_stage_pairs(config, pairs, bank, f_variables, workdir / "pairs" / "g_encoded.npz")
+        stage, constants = build.build_controller_stage(config, pairs, bank)
         state = run_stage(stage, workdir / "g", cadence, devices, Clock())
         g_variables = {"params": state.params, "constants": jax.device_get(constants)}
         return {"f": f_variables, "g": g_variables}, build.describe_encoders(config, bank)

@@ -6,13 +6,14 @@ from typing import Any
 
 from rich.console import Console
 
-from dafxvae import build
+from dafxvae import build, networks
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus
 from dafxvae.data.fixed import write_json
 from dafxvae.evaluation import evaluate_controller, results_table, typical_pair, verdict
 from dafxvae.gradients.bridge import require_thread_pool
-from dafxvae.gradients.calibration import load_calibration, warnings_for
+from dafxvae.gradients.calibration import warnings_for
+from dafxvae.gradients.calibration_store import load_calibration
 from dafxvae.runs import showing
 from dafxvae.runs.controllers import load_controller, save_controller
 from dafxvae.runs.encoders import ensure_encoders
@@ -26,7 +27,7 @@ def train_controller(
     config: Config,
     workdir: Path,
     corpus: Corpus,
-    encoders: build.Encoders,
+    encoders: networks.Encoders,
     cadence: Cadence,
     devices: parallel.Devices,
     console: Console,

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dafxvae import build
+from dafxvae import networks
 from dafxvae.config import Config
 from dafxvae.effects.bank import EffectBank
 from dafxvae.models.encoder import EncoderOutput
@@ -21,7 +21,7 @@ from dafxvae.types import PairBatch
 
 def show_reconstructions(config: Config, batch: PairBatch, constants: dict) -> Show:
     """Stage f: log-mel frames of references beside their reconstructions."""
-    f = build.build_f(config.f)
+    f = networks.build_f(config.f)
     keys = jax.random.split(jax.random.key(config.seed), config.eval.num_media)
     clips = batch.reference[: config.eval.num_media]
 
@@ -54,10 +54,10 @@ def save_picture(
     save_png(path, spectrogram_panels({name: clip[0] for name, clip in clips.items()}, sample_rate))
 
 
-def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: build.Encoders) -> Show:
+def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: networks.Encoders) -> Show:
     """Stage h: input, reference, output and target to hear and see, and true beside predicted settings."""
     parameters = bank.hosts[0].parameters
-    predict: Callable = build.build_predict(encoders, build.build_h(config, bank.num_params), config.sample_rate)
+    predict: Callable = networks.build_predict(encoders, networks.build_h(config, bank.num_params), config.sample_rate)
     few = jax.tree.map(lambda leaf: leaf[: config.eval.num_media], batch)
 
     def show(state: TrainState, writer: Writer) -> None:

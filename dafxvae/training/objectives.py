@@ -17,26 +17,21 @@ from dafxvae.models.controller import (
     SettingsHead,
     SettingsPrediction,
 )
-from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE
+from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE, joint_encoding
 from dafxvae.models.vae import gaussian_nll, kl_per_dimension, sum_per_example
 from dafxvae.training import parallel
 from dafxvae.training.kl import make_kl_penalty
 from dafxvae.training.steps import Objective, ObjectiveOutput
-from dafxvae.types import PairBatch
+from dafxvae.types import EncodedBatch, PairBatch
 
 SETTINGS_DEVIATION = 0.25  # of the Gaussian that scores a setting in [0, 1]: about that of a uniform draw (.29)
 TEMPERATURE = 0.1  # of the contrast
 EffectLossFn = Callable[[Array, Array, Array, Array], EffectLoss]
 
 
-def joint_encoding(f: SpectrogramVAE, f_variables: Any, dry: Array, reference: Array, sample_rate: int) -> Array:
-    """f on both recordings with the same weights, side by side; `[B, 2E]`."""
-    clips = jnp.concatenate([dry, reference])
-    encodings = cast(Array, f.apply(f_variables, clips, sample_rate, method=SpectrogramVAE.encode))
-    return jnp.concatenate(jnp.split(encodings, 2), axis=-1)
-
-
-def settings_nll(prediction: SettingsPrediction, batch: PairBatch, membership: Array) -> tuple[Array, dict[str, Array]]:
+def settings_nll(
+    prediction: SettingsPrediction, batch: PairBatch | EncodedBatch, membership: Array
+) -> tuple[Array, dict[str, Array]]:
     """What a guess of effects and settings costs, in nats, `[B]`.
 
     Settings count for the effects that were applied, as Gaussians of a fixed deviation; presence is one Bernoulli
@@ -124,23 +119,20 @@ def make_encoder_objective(
     return objective
 
 
-def make_controller_objective(
-    f: SpectrogramVAE, g: ControllerVAE, membership: Array, config: Config, sample_rate: int
-) -> Objective:
-    """Stage g: the beta-ELBO of the standardised joint encoding and of the effects and settings read off the latent.
+def make_controller_objective(g: ControllerVAE, membership: Array, config: Config) -> Objective:
+    """Stage g, on encoded pairs: the beta-ELBO of the standardised joint encoding, and of effects and settings.
 
     What is decoded is the joint encoding, weighted by `joint_weight`, and what was done; all in nats per example, so
     that beta weighs them against the KL.
     """
     penalty = make_kl_penalty(config.kl, config.num_steps)
 
-    def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:
-        joint = joint_encoding(f, frozen["f"], batch.dry, batch.reference, sample_rate)
-        output = cast(ControllerOutput, g.apply({"params": params, **frozen["g"]}, joint, keys))
+    def objective(params: Any, frozen: Any, batch: EncodedBatch, keys: Array, step: Array) -> ObjectiveOutput:
+        output = cast(ControllerOutput, g.apply({"params": params, **frozen["g"]}, batch.joint, keys))
         nll, kl = gaussian_nll(output.joint, output.reconstruction), kl_per_dimension(output.posterior)
         settings, metrics = settings_nll(output.settings, batch, membership)
         metrics |= {
-            "nll_per_element": nll / joint.shape[-1],
+            "nll_per_element": nll / batch.joint.shape[-1],
             "kl_nats": sum_per_example(kl),
             "kl_per_dimension": kl,
         }

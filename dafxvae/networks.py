@@ -1,0 +1,74 @@
+"""f, g and h from a configuration or from what was stored of them, and the deterministic way through them."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import jax
+from jax import Array
+from ml_collections import ConfigDict
+
+from dafxvae.config import Config
+from dafxvae.models.controller import ControllerDecoder, ControllerVAE
+from dafxvae.models.encoder import SpectrogramVAE, joint_encoding
+
+ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz", "style_dim")
+
+
+class Encoders(NamedTuple):
+    """The frozen half: f and g with their variables, and what is known of their making."""
+
+    f: SpectrogramVAE
+    g: ControllerVAE
+    variables: dict[str, Any]  # {"f": ..., "g": ...}, numpy
+    metadata: dict[str, Any]
+
+
+def build_f(config: Config) -> SpectrogramVAE:
+    """f and its decoder, from a configuration's part `f`."""
+    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS})
+
+
+def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_units: int) -> ControllerVAE:
+    """g and its decoder for a bank of `num_units` single effects with `num_params` parameters together."""
+    joint_size = 2 * f.encoding_size
+    return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_units)
+
+
+def build_h(config: Config, num_params: int) -> ControllerDecoder:
+    """h for an effect of `num_params` parameters."""
+    return ControllerDecoder(tuple(config.h.widths), num_params)
+
+
+def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encoders:
+    """f and g as they were stored."""
+    f = build_f(ConfigDict(metadata["f"] | {"time_strides": tuple(metadata["f"]["time_strides"])}))
+    g = build_g(ConfigDict(metadata["g"]), f, len(metadata["parameters"]), len(metadata["bank"]))
+    return Encoders(f, g, variables, metadata)
+
+
+def build_latent(encoders: Encoders, sample_rate: int) -> Callable[[Any, Any], Array]:
+    """`(dry, reference [B, T, C]) -> g's latent [B, Z]`, jitted, deterministic: posterior means, never a sample.
+
+    One item at a time: a product of matrices rounds differently in batches of other sizes, and so the latent of an item
+    has the same bits alone and in any batch.
+    """
+
+    def one(clips: tuple[Array, Array]) -> Array:
+        dry, reference = (clip[None] for clip in clips)
+        joint = joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
+        return cast(Array, encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode))[0]
+
+    return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
+
+
+def build_predict(encoders: Encoders, h: ControllerDecoder, sample_rate: int) -> Callable[[Any, Any, Any], Array]:
+    """`(h's params, dry, reference [B, T, C]) -> unit_params [B, K]`, jitted, deterministic."""
+
+    latent = build_latent(encoders, sample_rate)
+
+    @jax.jit
+    def predict(params: Any, dry: Array, reference: Array) -> Array:
+        z = latent(dry, reference)
+        return jax.lax.map(lambda item: cast(Array, h.apply({"params": params}, item)), z)
+
+    return predict

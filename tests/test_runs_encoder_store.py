@@ -1,0 +1,65 @@
+import jax
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from dafxvae import build, networks
+from dafxvae.effects.bank import open_bank
+from dafxvae.errors import UserError
+from dafxvae.runs.encoder_store import SHIPPED, load_encoders, save_encoders, stored_encoders_path
+from dafxvae.weights import fingerprint, load_weights, save_weights
+
+CONFIG = tiny_config()
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Random f and g, and what is stored of their making."""
+    with open_bank(CONFIG.bank) as bank:
+        metadata = build.describe_encoders(CONFIG, bank)
+    encoders = networks.encoders_from({}, metadata)
+    key = jax.random.key(0)
+    clip = 0.1 * jax.random.normal(key, (1, 8192, 1))
+    f = jax.device_get(jax.jit(encoders.f.init, static_argnums=2)(key, clip, CONFIG.sample_rate, key[None]))
+    g = jax.device_get(jax.jit(encoders.g.init)(key, np.zeros((1, encoders.g.joint_size)), key[None]))
+    return {"f": f, "g": g}, metadata
+
+
+@pytest.fixture(scope="module")
+def path(made, tmp_path_factory):
+    path = tmp_path_factory.mktemp("encoders") / "e.safetensors"
+    save_encoders(path, *made)
+    return path
+
+
+def test_storing_again_what_was_loaded_changes_nothing(path, tmp_path):
+    encoders = load_encoders(path)
+    save_encoders(tmp_path / "again.safetensors", encoders.variables, encoders.metadata)
+    assert fingerprint(load_encoders(tmp_path / "again.safetensors").variables) == fingerprint(encoders.variables)
+
+
+def test_an_item_has_the_same_bits_alone_and_in_any_batch(path):
+    encoders = load_encoders(path)
+    dry, reference = (np.random.default_rng(1).standard_normal((2, 7, 8192, 1)) * 0.1).astype(np.float32)
+    latent = networks.build_latent(encoders, CONFIG.sample_rate)
+    together = np.asarray(latent(dry, reference))
+    for size in (1, 2, 3):
+        parts = [latent(dry[i : i + size], reference[i : i + size]) for i in range(0, 7, size)]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
+def test_weights_that_encode_otherwise_than_when_they_were_stored_are_refused(path, tmp_path):
+    variables, metadata = load_weights(path)
+    variables["g"]["params"]["encoder"]["Dense_0"]["bias"] += 0.5
+    other = tmp_path / "other.safetensors"
+    own = {key: value for key, value in metadata.items() if key not in ("format", "fingerprint")}
+    save_weights(other, variables, own)
+    with pytest.raises(UserError, match="check clip"):
+        load_encoders(other)
+
+
+def test_names_lead_to_the_package_the_data_folder_or_a_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("DAFXVAE_DATA", str(tmp_path))
+    assert stored_encoders_path("mine") == tmp_path / "pretrained" / "mine.safetensors"
+    assert str(stored_encoders_path("some/where.safetensors")) == "some/where.safetensors"
+    assert stored_encoders_path(SHIPPED).parent.name == "pretrained"
