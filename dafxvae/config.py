@@ -91,13 +91,13 @@ def _stages() -> dict[str, Any]:
         "f": {
             "latent_dim": 48,
             "style_dim": 96,
-            "width": 256,
+            "width": 320,
             "time_strides": (4, 1),
             "num_mels": 128,
             "window_sec": 2048 / 24000,
             "hop_sec": 512 / 24000,
             "high_hz": 11000.0,
-            "kl": _kl(beta=1.0),
+            "kl": _kl(beta=0.5),
             "settings_weight": 0.1,  # against the ELBO of a spectrogram cell; both in nats
             "contrast_weight": 0.1,
             "head_width": 256,
@@ -106,6 +106,7 @@ def _stages() -> dict[str, Any]:
             "learning_rate": 1e-3,
             "warmup_steps": 50,
             "clip_norm": 1.0,
+            "weight_decay": 0.05,
         },
         "g": {
             "latent_dim": 32,
@@ -119,6 +120,7 @@ def _stages() -> dict[str, Any]:
             "learning_rate": 1e-3,
             "warmup_steps": 50,
             "clip_norm": 1.0,
+            "weight_decay": 0.05,
         },
         "h": {
             "widths": (128, 128),
@@ -132,6 +134,7 @@ def _stages() -> dict[str, Any]:
             "learning_rate": 2e-3,
             "warmup_steps": 50,
             "clip_norm": 1.0,
+            "weight_decay": 0.0,
         },
     }
 
@@ -155,6 +158,7 @@ def _digits() -> dict[str, Any]:
         "learning_rate": 2e-3,
         "warmup_steps": 50,
         "clip_norm": 1.0,
+        "weight_decay": 0.0,
         "griffin_lim_iterations": 60,
         "num_samples": 8,  # from the prior
     }

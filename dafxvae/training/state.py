@@ -20,14 +20,15 @@ class TrainState(struct.PyTreeNode):
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:
-    """Adam with a clipped global norm and a linear warm-up, then a cosine to zero.
+    """AdamW with a clipped global norm and a linear warm-up, then a cosine to zero.
 
     Args:
-        config: a stage's part (`learning_rate`, `warmup_steps`, `num_steps`, `clip_norm`).
+        config: a stage's part (`learning_rate`, `warmup_steps`, `num_steps`, `clip_norm`, `weight_decay`).
     """
     warmup = min(config.warmup_steps, config.num_steps // 2)
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.num_steps)
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.adam(schedule))
+    adam = optax.adamw(schedule, weight_decay=config.weight_decay)
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
 
 def create_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
