@@ -142,7 +142,15 @@ def _calibrate(config: Config, pairs: Any, measure: Callable[[Any], Array]) -> t
 
 
 def _make_stage(
-    config: Config, name: str, pairs: Pairs, params: Any, frozen: Any, objective: Objective, **hooks: Any
+    config: Config,
+    name: str,
+    pairs: Pairs,
+    params: Any,
+    frozen: Any,
+    objective: Objective,
+    *,
+    valid_objective: Objective | None = None,
+    **hooks: Any,
 ) -> Stage:
     optimizer = make_optimizer(config[name])
 
@@ -154,7 +162,7 @@ def _make_stage(
         state=create_state(params, optimizer),
         frozen=frozen,
         train_step=make_train_step(objective, optimizer, config.seed, f"{name}/train"),
-        eval_step=make_eval_step(objective, config.seed, f"{name}/valid"),
+        eval_step=make_eval_step(valid_objective or objective, config.seed, f"{name}/valid"),
         batches=batches,
         valid=pairs.valid,
         num_steps=config[name].num_steps,
@@ -212,8 +220,11 @@ def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hoo
     mean, deviation = _calibrate(config, pairs.train, lambda batch: batch.joint)
     constants = {"joint_mean": mean, "joint_deviation": deviation}
     frozen = {"g": {"constants": constants}}
-    objective = objectives.make_controller_objective(g, jnp.asarray(bank.membership), config.g)
-    return _make_stage(config, "g", pairs, params, frozen, objective, **hooks), constants
+    membership = jnp.asarray(bank.membership)
+    noisy, clean = (
+        objectives.make_controller_objective(g, membership, config.g, noise) for noise in (config.g.input_noise, 0.0)
+    )
+    return _make_stage(config, "g", pairs, params, frozen, noisy, valid_objective=clean, **hooks), constants
 
 
 def build_decoder_stage(

@@ -114,6 +114,7 @@ def _stages() -> dict[str, Any]:
             "kl": _kl(beta=0.2),
             "joint_weight": 0.1,
             "settings_weight": 10.0,
+            "input_noise": 0.5,  # on the standardised encoding, in training
             "num_pairs": 16000,  # encoded once, and then seen again and again
             "num_steps": 4000,
             "batch_size": 64,

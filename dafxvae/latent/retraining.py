@@ -76,7 +76,10 @@ def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Pat
     init = jax.random.fold_in(jax.random.key(seed), stream_id("g/init"))
     params = g.init(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
     constants = source.encoders.variables["g"]["constants"]
-    objective = objectives.make_controller_objective(g, jnp.asarray(pairs.membership), sizes)
+    noisy, clean = (
+        objectives.make_controller_objective(g, jnp.asarray(pairs.membership), sizes, noise)
+        for noise in (sizes.input_noise, 0.0)
+    )
     optimizer = make_optimizer(sizes)
     size = min(sizes.batch_size, len(pairs.train.item), len(valid.item))
     starts = range(0, len(valid.item) - size + 1, size)
@@ -84,8 +87,8 @@ def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Pat
         name="g",
         state=create_state(params, optimizer),
         frozen={"g": {"constants": constants}},
-        train_step=make_train_step(objective, optimizer, seed, "g/train"),
-        eval_step=make_eval_step(objective, seed, "g/valid"),
+        train_step=make_train_step(noisy, optimizer, seed, "g/train"),
+        eval_step=make_eval_step(clean, seed, "g/valid"),
         batches=partial(iterate, EncodedPairs(pairs.train, size, seed)),
         valid=[jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in starts],
         num_steps=sizes.num_steps,

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -75,20 +76,35 @@ class ControllerVAE(nn.Module):
         """Fixed constants, measured once on encodings of f and stored with the weights."""
         return (joint - self.joint_mean.value[None]) / self.joint_deviation.value[None]
 
+    def posterior(self, data: Array) -> Posterior:
+        """Posterior of the standardised joint encoding; `[B, 2E] -> [B, Z]`."""
+        mean, log_variance = jnp.split(self.encoder(data), 2, axis=-1)
+        return Posterior(mean, jnp.clip(log_variance, -10.0, 5.0))
+
     def infer(self, joint: Array) -> Posterior:
         """Posterior of the raw joint encoding; `[B, 2E] -> [B, Z]`."""
-        mean, log_variance = jnp.split(self.encoder(self.standardise(joint)), 2, axis=-1)
-        return Posterior(mean, jnp.clip(log_variance, -10.0, 5.0))
+        return self.posterior(self.standardise(joint))
 
     def encode(self, joint: Array) -> Array:
         """g: the deterministic latent, the posterior mean; `[B, 2E] -> [B, Z]`."""
         return self.infer(joint).mean
 
-    def __call__(self, joint: Array, keys: Array) -> ControllerOutput:
-        """A training pass: everything is decoded from a sampled latent."""
-        posterior = self.infer(joint)
+    def __call__(self, joint: Array, keys: Array, input_noise: float = 0.0) -> ControllerOutput:
+        """A training pass: everything is decoded from a sampled latent.
+
+        Args:
+            joint: raw joint encodings `[B, 2E]`.
+            keys: typed PRNG keys `[B]`.
+            input_noise: deviation of Gaussian noise on what the encoder sees, in units of the standardised encoding;
+                the clean one is reconstructed (a denoising VAE, Im et al. 2017), so that an encoding that is seen often
+                is not learnt by heart.
+        """
+        data = self.standardise(joint)
+        noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
+        noise = jax.vmap(lambda key: jax.random.normal(key, data.shape[1:]))(noise_keys)
+        posterior = self.posterior(data + input_noise * noise)
         z = sample(posterior, keys)
-        return ControllerOutput(self.standardise(joint), self.decoder(z), posterior, self.settings_head(z))
+        return ControllerOutput(data, self.decoder(z), posterior, self.settings_head(z))
 
 
 class ControllerDecoder(nn.Module):

@@ -119,7 +119,9 @@ def make_encoder_objective(
     return objective
 
 
-def make_controller_objective(g: ControllerVAE, membership: Array, config: Config) -> Objective:
+def make_controller_objective(
+    g: ControllerVAE, membership: Array, config: Config, input_noise: float = 0.0
+) -> Objective:
     """Stage g, on encoded pairs: the beta-ELBO of the standardised joint encoding, and of effects and settings.
 
     What is decoded is the joint encoding, weighted by `joint_weight`, and what was done; all in nats per example, so
@@ -128,7 +130,7 @@ def make_controller_objective(g: ControllerVAE, membership: Array, config: Confi
     penalty = make_kl_penalty(config.kl, config.num_steps)
 
     def objective(params: Any, frozen: Any, batch: EncodedBatch, keys: Array, step: Array) -> ObjectiveOutput:
-        output = cast(ControllerOutput, g.apply({"params": params, **frozen["g"]}, batch.joint, keys))
+        output = cast(ControllerOutput, g.apply({"params": params, **frozen["g"]}, batch.joint, keys, input_noise))
         nll, kl = gaussian_nll(output.joint, output.reconstruction), kl_per_dimension(output.posterior)
         settings, metrics = settings_nll(output.settings, batch, membership)
         metrics |= {
