@@ -172,7 +172,7 @@ def base_config() -> ConfigDict:
             "seed": 0,
             "job": "controller",  # what is run: see dafxvae.runs.jobs
             "preset": "default",
-            "pretrained": "shipped",  # f and g: the package's, a name in the data folder, or a *.safetensors file
+            "pretrained": "default",  # f and g: the package's, a name in the data folder, or a *.safetensors file
             "effect": "Reverb",
             "sample_rate": 24000,
             "num_channels": 1,
