@@ -109,12 +109,12 @@ def _stages() -> dict[str, Any]:
             "weight_decay": 0.05,
         },
         "g": {
-            "latent_dim": 32,
+            "latent_dim": 64,
             "width": 512,
             "kl": _kl(beta=0.2),
             "joint_weight": 0.1,
             "settings_weight": 10.0,
-            "input_noise": 0.5,  # on the standardised encoding, in training
+            "input_noise": 0.2,  # on the standardised encoding, in training
             "num_pairs": 16000,  # encoded once, and then seen again and again
             "num_steps": 4000,
             "batch_size": 64,

@@ -11,6 +11,14 @@ from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 
 
+LIMIT = 5.0  # deviations; no Gaussian of a thousand draws goes beyond
+
+
+def soft_limit(x: Array) -> Array:
+    """The identity near zero, never beyond +-`LIMIT`: nothing that was never seen leads far from what was."""
+    return LIMIT * jnp.tanh(x / LIMIT)
+
+
 class SettingsPrediction(NamedTuple):
     """A guess of what was done to the reference, over the whole bank of effects."""
 
@@ -50,7 +58,8 @@ class ControllerVAE(nn.Module):
     """The beta-VAE over the joint encoding, whose encoder is g.
 
     Its decoder reconstructs the standardised joint encoding; a head reads the settings off the latent, so that what
-    matters for control is kept (the reconstruction alone spends the latent on what was played).
+    matters for control is kept (the reconstruction alone spends the latent on what was played). The head is linear: what
+    h will need stands in the latent as it is, and few examples are enough to find it.
 
     Attributes:
         latent_dim: Z.
@@ -69,17 +78,20 @@ class ControllerVAE(nn.Module):
         self.joint_mean = self.variable("constants", "joint_mean", jnp.zeros, (self.joint_size,))
         self.joint_deviation = self.variable("constants", "joint_deviation", jnp.ones, (self.joint_size,))
         self.encoder = MLP((self.width, self.width, 2 * self.latent_dim))
+        self.encoder_skip = nn.Dense(self.latent_dim, use_bias=False)  # a level in the encoding stays a level in z
         self.decoder = MLP((self.width, self.width, self.joint_size))
-        self.settings_head = SettingsHead((self.width,), self.num_params, self.num_units)
+        self.settings_head = SettingsHead((), self.num_params, self.num_units)
 
     def standardise(self, joint: Array) -> Array:
-        """Fixed constants, measured once on encodings of f and stored with the weights."""
-        return (joint - self.joint_mean.value[None]) / self.joint_deviation.value[None]
+        """By fixed constants, measured once on encodings of f and stored with the weights; outliers (the encodings of
+        near silence, say) are drawn in smoothly to `LIMIT` deviations."""
+        data = (joint - self.joint_mean.value[None]) / self.joint_deviation.value[None]
+        return soft_limit(data)
 
     def posterior(self, data: Array) -> Posterior:
         """Posterior of the standardised joint encoding; `[B, 2E] -> [B, Z]`."""
         mean, log_variance = jnp.split(self.encoder(data), 2, axis=-1)
-        return Posterior(mean, jnp.clip(log_variance, -10.0, 5.0))
+        return Posterior(soft_limit(mean + self.encoder_skip(data)), jnp.clip(log_variance, -10.0, 5.0))
 
     def infer(self, joint: Array) -> Posterior:
         """Posterior of the raw joint encoding; `[B, 2E] -> [B, Z]`."""
