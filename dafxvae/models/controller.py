@@ -10,7 +10,6 @@ from jax import Array
 from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 
-
 LIMIT = 5.0  # deviations; no Gaussian of a thousand draws goes beyond
 
 
