@@ -183,16 +183,15 @@ def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks:
     widths = {"same": (config.f.head_width,), "other": (config.f.head_width,), "alone": ()}
     heads = {name: SettingsHead(width, bank.num_params, bank.num_units) for name, width in widths.items()}
     init, audio = _init_key(config, "f"), jnp.asarray(pairs.valid[0].dry[:1])
-    variables = f.init(init, audio, config.sample_rate, init[None])
+    variables = jax.jit(f.init, static_argnums=2)(init, audio, config.sample_rate, init[None])
     log_mel = jax.jit(lambda clip: f.apply(variables, clip, config.sample_rate, method=SpectrogramVAE.log_mel))
     mean, deviation = _calibrate(config, pairs.train, lambda batch: log_mel(batch.reference))
     constants = {"mel_mean": mean, "mel_deviation": deviation}
     size = f.encoding_size
     params = {"f": variables["params"]}
     for name, head in heads.items():
-        params[name] = head.init(_init_key(config, name), jnp.zeros((1, size if name == "alone" else 2 * size)))[
-            "params"
-        ]
+        embedding = jnp.zeros((1, size if name == "alone" else 2 * size))
+        params[name] = jax.jit(head.init)(_init_key(config, name), embedding)["params"]
     params["style"] = jax.random.normal(_init_key(config, "style"), (size, STYLE_DIMS)) / size**0.5
     frozen = {"f": {"constants": constants}}
     membership = jnp.asarray(bank.membership)
@@ -216,7 +215,7 @@ def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hoo
     f = networks.build_f(config.f)
     g = networks.build_g(config.g, f, bank.num_params, bank.num_units)
     init = _init_key(config, "g")
-    params = g.init(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
+    params = jax.jit(g.init)(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
     mean, deviation = _calibrate(config, pairs.train, lambda batch: batch.joint)
     constants = {"joint_mean": mean, "joint_deviation": deviation}
     frozen = {"g": {"constants": constants}}
@@ -239,7 +238,7 @@ def build_decoder_stage(
     """Stage h over frozen f and g, through the one effect of `bank`."""
     host = bank.hosts[0]
     h = networks.build_h(config, bank.num_params)
-    params = h.init(_init_key(config, "h"), jnp.zeros((1, encoders.g.latent_dim)))["params"]
+    params = jax.jit(h.init)(_init_key(config, "h"), jnp.zeros((1, encoders.g.latent_dim)))["params"]
     audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
     render = clock.timed(partial(host.render_variants, sample_rate=config.sample_rate))
     log = CallbackLog()

@@ -10,7 +10,14 @@ from dafxvae import networks
 from dafxvae.latent.analysis import Studied
 from dafxvae.latent.measures import measure_f, measure_g
 from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
-from dafxvae.latent.prune import fold_inputs, joint_columns, keep_used, prune_controller, prune_encoders
+from dafxvae.latent.prune import (
+    fold_inputs,
+    joint_columns,
+    keep_used,
+    prune_controller,
+    prune_encoders,
+    prune_g_inputs,
+)
 from dafxvae.models.controller import ControllerVAE
 from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.runs.controllers import Controller
@@ -44,6 +51,8 @@ def encoders():
     f_params["decoder_input"] = kill_reader(f_params["decoder_input"], DEAD_F)
     dead = np.concatenate([encoding_blocks(f)[j] for j in DEAD_F])
     params["encoder"]["Dense_0"] = kill_reader(params["encoder"]["Dense_0"], dead)
+    params["encoder_skip"]["kernel"] = np.array(params["encoder_skip"]["kernel"])
+    params["encoder_skip"]["kernel"][dead] = 0.0
     for reader in (params["decoder"], params["settings_head"]["MLP_0"]):
         reader["Dense_0"] = kill_reader(reader["Dense_0"], DEAD_G)
     rng = np.random.default_rng(0)
@@ -155,3 +164,16 @@ def test_a_pruned_controller_agrees_with_the_whole_one(encoders, studied, clips,
 
 def test_something_always_stays():
     assert keep_used(np.zeros(3, bool), np.zeros(3)).rows.tolist() == [0]
+
+
+def test_a_joint_whose_idle_columns_stand_still_is_encoded_as_before(encoders):
+    rng = np.random.default_rng(5)
+    g, variables = encoders.g, encoders.variables["g"]
+    columns = np.arange(g.joint_size) % 3 != 0
+    still = rng.standard_normal(g.joint_size)
+    joint = np.where(columns, rng.standard_normal((4, g.joint_size)), still).astype(np.float32)
+    pruned = prune_g_inputs(variables, columns, still)
+    small = networks.build_g(CONFIG.g, encoders.f, 3, 2).clone(joint_size=int(columns.sum()))
+    before = g.apply(variables, joint, method="encode")
+    after = small.apply(pruned, joint[:, columns], method="encode")
+    np.testing.assert_allclose(after, before, atol=1e-5)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.config import Config
+from dafxvae.models.controller import soft_limit
 from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.networks import Encoders, encoders_from
 from dafxvae.runs.controllers import Controller
@@ -79,11 +80,19 @@ def prune_g_inputs(variables: dict[str, Any], columns: np.ndarray, joint_mean: n
     params, constants = variables["params"], variables["constants"]
     mean, deviation = (np.asarray(constants[name]) for name in ("joint_mean", "joint_deviation"))
     encoder, decoder = params["encoder"], params["decoder"]
-    last = _last(decoder)
-    encoder = encoder | {"Dense_0": fold_inputs(encoder["Dense_0"], columns, (joint_mean - mean) / deviation)}
-    decoder = decoder | {last: cut_outputs(decoder[last], columns)}
+    still = np.asarray(soft_limit((joint_mean - mean) / deviation))
+    first, last = "Dense_0", _last(encoder)
+    skip = fold_inputs(params["encoder_skip"] | {"bias": np.zeros(1)}, columns, still)
+    # The skip has no bias; its constant goes to the means that the encoder's last layer writes.
+    bias = np.array(encoder[last]["bias"])
+    bias[: len(skip["bias"])] += skip["bias"]
+    encoder = encoder | {
+        first: fold_inputs(encoder[first], columns, still),
+        last: encoder[last] | {"bias": bias},
+    }
+    decoder = decoder | {_last(decoder): cut_outputs(decoder[_last(decoder)], columns)}
     return {
-        "params": params | {"encoder": encoder, "decoder": decoder},
+        "params": params | {"encoder": encoder, "encoder_skip": {"kernel": skip["kernel"]}, "decoder": decoder},
         "constants": constants | {"joint_mean": mean[columns], "joint_deviation": deviation[columns]},
     }
 
@@ -99,6 +108,7 @@ def prune_g_latent(variables: dict[str, Any], keep: Keep) -> dict[str, Any]:
         "params": params
         | {
             "encoder": encoder | {last: cut_outputs(encoder[last], both)},
+            "encoder_skip": {"kernel": np.asarray(params["encoder_skip"]["kernel"])[:, keep.used]},
             "decoder": decoder | {"Dense_0": fold_inputs(decoder["Dense_0"], keep.used, keep.constant)},
             "settings_head": head | {"MLP_0": mlp | {"Dense_0": fold_inputs(mlp["Dense_0"], keep.used, keep.constant)}},
         }

@@ -74,7 +74,7 @@ def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Pat
     sizes.latent_dim = latent_dim
     g = source.encoders.g.clone(latent_dim=latent_dim)
     init = jax.random.fold_in(jax.random.key(seed), stream_id("g/init"))
-    params = g.init(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
+    params = jax.jit(g.init)(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
     constants = source.encoders.variables["g"]["constants"]
     noisy, clean = (
         objectives.make_controller_objective(g, jnp.asarray(pairs.membership), sizes, noise)

@@ -57,8 +57,8 @@ class ControllerVAE(nn.Module):
     """The beta-VAE over the joint encoding, whose encoder is g.
 
     Its decoder reconstructs the standardised joint encoding; a head reads the settings off the latent, so that what
-    matters for control is kept (the reconstruction alone spends the latent on what was played). The head is linear: what
-    h will need stands in the latent as it is, and few examples are enough to find it.
+    matters for control is kept (the reconstruction alone spends the latent on what was played). The head is linear:
+    what h will need stands in the latent as it is, and few examples are enough to find it.
 
     Attributes:
         latent_dim: Z.
