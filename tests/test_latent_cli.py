@@ -99,8 +99,8 @@ def test_report_with_retraining_writes_everything(run, workdir, folders):
 
 
 def test_prune_writes_a_model_that_loads_and_predicts(run, workdir):
-    code, text, _ = run("prune", workdir, "--pairs", 64)
-    assert code == 0
+    code, text, problem = run("prune", workdir, "--pairs", 64)
+    assert code == 0, problem
     assert "root mean square change" in text
     found = json.loads((workdir / "pruned" / "prune.json").read_text())
     controller = load_controller(

@@ -77,7 +77,7 @@ def wait_for(path, process):
 @pytest.mark.timeout(600)
 def test_killed_and_terminated_and_interrupted_it_goes_on_to_the_end(tmp_path):
     workdir = tmp_path / "run"
-    arguments = [f"--workdir={workdir}", *flags(f__num_steps=60, h__num_steps=60, checkpoint_every_steps=5)]
+    arguments = [f"--workdir={workdir}", *flags(f__num_steps=20, h__num_steps=30, checkpoint_every_steps=5)]
     arguments = [argument for argument in arguments if "every_steps=2" not in argument]
 
     process = start(tmp_path, *arguments, "--config.eval.every_steps=1000")

@@ -22,6 +22,7 @@ TINY = {
     "f.style_dim": 4,
     "f.width": 16,
     "f.num_mels": 32,
+    "f.time_strides": (4,),
     "f.head_width": 16,
     "g.latent_dim": 4,
     "g.num_pairs": 8,

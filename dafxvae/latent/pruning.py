@@ -15,7 +15,7 @@ from dafxvae.latent.prune import joint_columns, keep_used, prune_controller, pru
 from dafxvae.latent.sources import Source
 from dafxvae.networks import Encoders
 from dafxvae.runs.controllers import load_controller, save_controller
-from dafxvae.runs.encoder_store import save_encoders
+from dafxvae.runs.encoder_store import load_encoders, save_encoders
 from dafxvae.types import PairBatch
 
 
@@ -56,6 +56,7 @@ def prune(source: Source, gathered: Gathered, studied: Studied, folder: Path, wi
                        studied.f.per_dimension.mean)  # fmt: skip
     encoders = prune_encoders(source.encoders, keep_g, keep_f, joint.mean(0, dtype=np.float64))
     save_encoders(folder / "encoders.safetensors", encoders.variables, encoders.metadata)
+    encoders = load_encoders(folder / "encoders.safetensors")  # as they are stored: rounded
     rate, shown = source.config.sample_rate, gathered.shown
     before, after = (outputs(each, shown, rate) for each in (source.encoders, encoders))
     columns = joint_columns(source.encoders.f, keep_f)
