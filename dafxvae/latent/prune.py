@@ -7,6 +7,7 @@ idle dimensions standing still.
 
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from dafxvae.config import Config
@@ -80,7 +81,7 @@ def prune_g_inputs(variables: dict[str, Any], columns: np.ndarray, joint_mean: n
     params, constants = variables["params"], variables["constants"]
     mean, deviation = (np.asarray(constants[name]) for name in ("joint_mean", "joint_deviation"))
     encoder, decoder = params["encoder"], params["decoder"]
-    still = np.asarray(soft_limit((joint_mean - mean) / deviation))
+    still = np.asarray(soft_limit(jnp.asarray((joint_mean - mean) / deviation)))
     first, last = "Dense_0", _last(encoder)
     skip = fold_inputs(params["encoder_skip"] | {"bias": np.zeros(1)}, columns, still)
     # The skip has no bias; its constant goes to the means that the encoder's last layer writes.
