@@ -101,12 +101,12 @@ def _stages() -> dict[str, Any]:
             "settings_weight": 0.1,  # against the ELBO of a spectrogram cell; both in nats
             "contrast_weight": 0.1,
             "head_width": 256,
-            "num_steps": 1000,
+            "num_steps": 4000,
             "batch_size": 16,
             "learning_rate": 1e-3,
             "warmup_steps": 50,
             "clip_norm": 1.0,
-            "weight_decay": 0.05,
+            "weight_decay": 0.0,
         },
         "g": {
             "latent_dim": 64,
@@ -115,8 +115,8 @@ def _stages() -> dict[str, Any]:
             "joint_weight": 0.1,
             "settings_weight": 10.0,
             "input_noise": 0.2,  # on the standardised encoding, in training
-            "num_pairs": 16000,  # encoded once, and then seen again and again
-            "num_steps": 4000,
+            "num_pairs": 32000,  # encoded once, and then seen again and again
+            "num_steps": 1500,
             "batch_size": 64,
             "learning_rate": 1e-3,
             "warmup_steps": 50,
@@ -172,7 +172,7 @@ def base_config() -> ConfigDict:
             "seed": 0,
             "job": "controller",  # what is run: see dafxvae.runs.jobs
             "preset": "default",
-            "pretrained": "default",  # f and g: the package's, a name in the data folder, or a *.safetensors file
+            "pretrained": "shipped",  # f and g: the package's, a name in the data folder, or a *.safetensors file
             "effect": "Reverb",
             "sample_rate": 24000,
             "num_channels": 1,

@@ -1,0 +1,25 @@
+"""The f and g that come with the package: the very bytes, the base configuration's sizes, and what they tell apart."""
+
+import hashlib
+
+from dafxvae.config import base_config
+from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.runs.encoders import check_encoders
+
+SHA256 = "4336bccef33a7d9576829c006db0a78b3790ac5d1927bd29d04b872c370ffd6e"
+PATH = stored_encoders_path(SHIPPED)
+
+
+def test_the_bytes_are_those_of_the_model_card():
+    digest = hashlib.sha256(PATH.read_bytes()).hexdigest()
+    assert digest == SHA256
+    assert digest in (PATH.parent / "README.md").read_text()
+    assert PATH.stat().st_size <= 12e6
+
+
+def test_the_base_configuration_takes_them():
+    config = base_config()
+    assert config.pretrained == SHIPPED
+    encoders = load_encoders(PATH)  # tries them on the stored clip
+    check_encoders(encoders, config, PATH)
+    assert encoders.metadata["bank"] == list(config.bank)
