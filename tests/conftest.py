@@ -18,3 +18,10 @@ os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 import jax  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The long files go first, so that both workers end together.
+LONG = ("test_runs.py", "test_train_cli.py", "test_runs_digits.py", "test_latent_cli.py", "test_training_steps.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
