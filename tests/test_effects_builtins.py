@@ -1,6 +1,8 @@
 """Every built-in: complete table, pure renders, finite at every rate, stereo as two channels."""
 
 import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pedalboard
@@ -131,3 +133,23 @@ def test_latency_is_compensated():
     with open_host("BrickwallLimiter(lookahead_ms=10) | Gain(gain_db=0)", num_workers=1) as host:
         out = host.render(audio, host.parameters.default_unit[None], 24000)
     np.testing.assert_allclose(out, audio, atol=1e-6)
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_first_renders_of_an_mp3_codec_on_several_threads_do_not_crash(attempt):
+    """In processes of their own: LAME's tables are filled once a process."""
+    code = (
+        "import threading, numpy as np\n"
+        "from dafxvae.effects.spec import parse\n"
+        "from dafxvae.effects.units import make_builtin\n"
+        "unit, barrier = make_builtin(parse('MP3Compressor')[0]), threading.Barrier(4)\n"
+        "clip = 0.3 * np.random.default_rng(0).standard_normal((1, 65536)).astype(np.float32)\n"
+        "def render():\n"
+        "    barrier.wait()\n"
+        "    unit.instance(np.array([2.0]), 24000)(clip, 24000)\n"
+        "threads = [threading.Thread(target=render) for _ in range(4)]\n"
+        "[thread.start() for thread in threads]\n"
+        "[thread.join() for thread in threads]\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr

@@ -27,12 +27,15 @@ class Builtin:
         latency: it delays inside a stream (and Pedalboard compensates), so it is rendered in a call of its own.
         resource: the constructor argument that must be given as a fixed value (a file), or "".
         note: what a user should know.
+        warm_up: its library fills global tables in the first render of a process, and threads that do so at the same
+            time crash the process: one render is made before any other.
     """
 
     parameters: tuple[Parameter, ...]
     latency: bool = False
     resource: str = ""
     note: str = ""
+    warm_up: bool = False
 
 
 def _db(name: str, minimum: float, maximum: float, default: float) -> Parameter:
@@ -141,6 +144,7 @@ BUILTINS: dict[str, Builtin] = {
         (_share("vbr_quality", 0.0, 9.9, 2.0),),
         latency=True,
         note="only at the sample rates of MP3: 8, 11.025, 12, 16, 22.05, 24, 32, 44.1 and 48 kHz",
+        warm_up=True,  # LAME's decoder: 4 of 36 processes with four threads ended in a segmentation fault without
     ),
     # Down to -100 dB (always open) as is Pedalboard's default; ratio 1.5 (expander) .. 20 (gate).
     "NoiseGate": Builtin(

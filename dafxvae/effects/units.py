@@ -93,7 +93,9 @@ def make_builtin(spec: EffectSpec) -> BuiltinUnit:
         fixed[parameter.name] = to_argument(parameter, value)
     unit = BuiltinUnit(spec, parameters, tuple(fixed.items()))
     try:
-        unit.instance(np.array([parameter.default for parameter in parameters]), 44100)
+        instance = unit.instance(np.array([parameter.default for parameter in parameters]), 44100)
+        if builtin.warm_up:
+            instance(np.zeros((1, 4410), np.float32), 44100)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{spec}: Pedalboard refuses these values: {error}") from error
     return unit
