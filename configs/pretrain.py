@@ -1,7 +1,7 @@
 """Pretrains f and g on real corpora, the embedded one and a wide bank of effects and random chains; no controller.
 
 python -m dafxvae.data fetch train
-python -m dafxvae.data render --config configs/pretrain.py --stage f --num_pairs 20000 --out /big/disk/pairs
+python -m dafxvae.data render --config configs/pretrain.py --stage f --num_pairs 32000 --out /big/disk/pairs
 python -m dafxvae.train --config configs/pretrain.py --config.data.prerendered.f=/big/disk/pairs \
     --config.data.prerendered.g=/big/disk/pairs
 """

@@ -219,10 +219,7 @@ def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hoo
     mean, deviation = _calibrate(config, pairs.train, lambda batch: batch.joint)
     constants = {"joint_mean": mean, "joint_deviation": deviation}
     frozen = {"g": {"constants": constants}}
-    membership = jnp.asarray(bank.membership)
-    noisy, clean = (
-        objectives.make_controller_objective(g, membership, config.g, noise) for noise in (config.g.input_noise, 0.0)
-    )
+    noisy, clean = objectives.make_controller_objectives(g, jnp.asarray(bank.membership), config.g)
     return _make_stage(config, "g", pairs, params, frozen, noisy, valid_objective=clean, **hooks), constants
 
 

@@ -11,7 +11,7 @@ import pytest
 from dafxvae.effects.builtins import BUILTINS, NOT_EFFECTS
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.spec import EffectSpec
-from dafxvae.effects.units import make_builtin, process
+from dafxvae.effects.units import BuiltinUnit, make_builtin, process
 
 SAMPLE_RATES = (16000, 22050, 24000, 44100, 48000)
 IMPULSE = np.exp(-np.arange(2000) / 300).astype(np.float32) * np.random.default_rng(9).standard_normal(2000)
@@ -133,6 +133,14 @@ def test_latency_is_compensated():
     with open_host("BrickwallLimiter(lookahead_ms=10) | Gain(gain_db=0)", num_workers=1) as host:
         out = host.render(audio, host.parameters.default_unit[None], 24000)
     np.testing.assert_allclose(out, audio, atol=1e-6)
+
+
+def test_a_codec_with_global_tables_renders_once_while_it_is_opened(monkeypatch):
+    rendered = []
+    monkeypatch.setattr(BuiltinUnit, "instance", lambda self, *_: lambda audio, _: rendered.append(self.label))
+    for name in ("MP3Compressor", "Gain"):
+        make_builtin(EffectSpec(name))
+    assert rendered == ["MP3Compressor"]
 
 
 @pytest.mark.parametrize("attempt", range(3))

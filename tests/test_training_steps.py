@@ -1,4 +1,7 @@
+from contextlib import contextmanager
+
 import jax
+import jax.monitoring
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -76,6 +79,39 @@ def test_the_same_step_twice_gives_the_same_bits(stages, name):
     stage, batch = stages[name]
     (first, _), (second, _) = (run_steps(stage, batch, 1, num_steps=2) for _ in range(2))
     jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+@contextmanager
+def count_compilations(counts):
+    """Appends how many programs XLA was asked for."""
+    events = []
+
+    def listen(name, *_, **__):
+        events.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+        counts.append(events.count("/jax/core/compile/backend_compile_duration"))
+
+
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_a_step_is_compiled_once(num_devices):
+    """What a step returns lies as what it was given: the second step finds the first one's program."""
+    optimizer = optax.sgd(0.5)
+    devices = parallel.local_devices(num_devices)
+    step = parallel.compile_step(make_train_step(quadratic, optimizer, 0, "t"), devices)
+    state = parallel.replicate(create_state(jnp.zeros(2), optimizer), devices)
+    frozen = parallel.replicate(jnp.zeros(()), devices)
+    batch = parallel.shard(pairs_with([1.0, 1.0], np.ones((2, 2))), devices)
+    compiled = []
+    for _ in range(2):
+        with count_compilations(compiled):
+            state, _ = step(state, frozen, batch)
+    assert compiled[0] > 0
+    assert compiled[1] == 0
 
 
 def test_h_learns_one_batch_through_the_real_reverb(stages):

@@ -82,15 +82,13 @@ def prune_g_inputs(variables: dict[str, Any], columns: np.ndarray, joint_mean: n
     mean, deviation = (np.asarray(constants[name]) for name in ("joint_mean", "joint_deviation"))
     encoder, decoder = params["encoder"], params["decoder"]
     still = np.asarray(soft_limit(jnp.asarray((joint_mean - mean) / deviation)))
-    first, last = "Dense_0", _last(encoder)
+    last = _last(encoder)
     skip = fold_inputs(params["encoder_skip"] | {"bias": np.zeros(1)}, columns, still)
     # The skip has no bias; its constant goes to the means that the encoder's last layer writes.
     bias = np.array(encoder[last]["bias"])
     bias[: len(skip["bias"])] += skip["bias"]
-    encoder = encoder | {
-        first: fold_inputs(encoder[first], columns, still),
-        last: encoder[last] | {"bias": bias},
-    }
+    first = fold_inputs(encoder["Dense_0"], columns, still)
+    encoder = encoder | {"Dense_0": first, last: encoder[last] | {"bias": bias}}
     decoder = decoder | {_last(decoder): cut_outputs(decoder[_last(decoder)], columns)}
     return {
         "params": params | {"encoder": encoder, "encoder_skip": {"kernel": skip["kernel"]}, "decoder": decoder},

@@ -76,10 +76,7 @@ def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Pat
     init = jax.random.fold_in(jax.random.key(seed), stream_id("g/init"))
     params = jax.jit(g.init)(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
     constants = source.encoders.variables["g"]["constants"]
-    noisy, clean = (
-        objectives.make_controller_objective(g, jnp.asarray(pairs.membership), sizes, noise)
-        for noise in (sizes.input_noise, 0.0)
-    )
+    noisy, clean = objectives.make_controller_objectives(g, jnp.asarray(pairs.membership), sizes)
     optimizer = make_optimizer(sizes)
     size = min(sizes.batch_size, len(pairs.train.item), len(valid.item))
     starts = range(0, len(valid.item) - size + 1, size)

@@ -111,9 +111,11 @@ class ControllerVAE(nn.Module):
                 is not learnt by heart.
         """
         data = self.standardise(joint)
-        noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
-        noise = jax.vmap(lambda key: jax.random.normal(key, data.shape[1:]))(noise_keys)
-        posterior = self.posterior(data + input_noise * noise)
+        seen = data
+        if input_noise:
+            noise_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
+            seen = data + input_noise * jax.vmap(lambda key: jax.random.normal(key, data.shape[1:]))(noise_keys)
+        posterior = self.posterior(seen)
         z = sample(posterior, keys)
         return ControllerOutput(data, self.decoder(z), posterior, self.settings_head(z))
 

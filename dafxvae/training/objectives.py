@@ -119,9 +119,13 @@ def make_encoder_objective(
     return objective
 
 
-def make_controller_objective(
-    g: ControllerVAE, membership: Array, config: Config, input_noise: float = 0.0
-) -> Objective:
+def make_controller_objectives(g: ControllerVAE, membership: Array, config: Config) -> tuple[Objective, Objective]:
+    """Stage g in training, with noise on what the encoder sees, and in validation, without."""
+    noisy, clean = (_controller_objective(g, membership, config, noise) for noise in (config.input_noise, 0.0))
+    return noisy, clean
+
+
+def _controller_objective(g: ControllerVAE, membership: Array, config: Config, input_noise: float) -> Objective:
     """Stage g, on encoded pairs: the beta-ELBO of the standardised joint encoding, and of effects and settings.
 
     What is decoded is the joint encoding, weighted by `joint_weight`, and what was done; all in nats per example, so
