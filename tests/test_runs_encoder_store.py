@@ -58,6 +58,28 @@ def test_weights_that_encode_otherwise_than_when_they_were_stored_are_refused(pa
         load_encoders(other)
 
 
+def without_style(variables, metadata):
+    del metadata["f"]["style_dim"]
+
+
+def without_skip(variables, metadata):
+    del variables["g"]["params"]["encoder_skip"]
+
+
+def of_another_width(variables, metadata):
+    metadata["g"]["width"] += 1
+
+
+@pytest.mark.parametrize("age", [without_style, without_skip, of_another_width])
+def test_networks_of_an_older_version_are_refused_with_what_to_do(path, tmp_path, age):
+    variables, metadata = load_weights(path)
+    age(variables, metadata)
+    own = {key: value for key, value in metadata.items() if key not in ("format", "fingerprint")}
+    save_weights(tmp_path / "old.safetensors", variables, own)
+    with pytest.raises(UserError, match=r"old\.safetensors.*--config\.pretrained"):
+        load_encoders(tmp_path / "old.safetensors")
+
+
 def test_names_lead_to_the_package_the_data_folder_or_a_file(monkeypatch, tmp_path):
     monkeypatch.setenv("DAFXVAE_DATA", str(tmp_path))
     assert stored_encoders_path("mine") == tmp_path / "pretrained" / "mine.safetensors"

@@ -4,6 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import flax.errors
 import numpy as np
 
 from dafxvae import networks
@@ -61,15 +62,23 @@ def load_encoders(path: Path) -> Encoders:
     """f and g from their file, tried on the stored clip.
 
     Raises:
-        UserError: not there, damaged, something else, or they encode the clip otherwise than when they were stored.
+        UserError: not there, damaged, something else, of networks that this version does not build, or they encode the
+            clip otherwise than when they were stored.
     """
     variables, metadata = load_weights(path)
     if metadata.get("kind") != "encoders":
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not encoders: name a file of f and g")
     check = variables.pop("check", None)
-    encoders = networks.encoders_from(variables, metadata)
+    try:
+        encoders = networks.encoders_from(variables, metadata)
+        latent = latent_of(encoders, check_clip(metadata["sample_rate"]) if check is None else check["clip"])
+    except (KeyError, flax.errors.FlaxError) as error:
+        raise UserError(
+            f"{path} holds f and g of an older version, which this one cannot build ({error}): delete it, or give "
+            "--config.pretrained another name, and they are trained again"
+        ) from error
     if check is not None:
-        off = float(np.abs(latent_of(encoders, check["clip"]) - check["latent"]).max())
+        off = float(np.abs(latent - check["latent"]).max())
         if not off <= TOLERANCE:
             raise UserError(
                 f"{path}: f and g encode their check clip {off:.3g} away from what was stored (at most {TOLERANCE} is "
