@@ -1,6 +1,6 @@
 """Measures the second table of docs/gradients.md: what an estimator is worth when h is trained with it.
 
-    python benchmarks/estimator_training.py measure [--encoders default] [--json docs/gradients/training.json]
+    python benchmarks/estimator_training.py measure [--encoders shipped] [--json docs/gradients/training.json]
     python benchmarks/estimator_training.py measure --tiny --json /tmp/tiny.json    a minute: does it work at all
     python benchmarks/estimator_training.py show
 
@@ -225,7 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("measure", "show"))
     parser.add_argument("--json", type=Path, default=Path("docs/gradients/training.json"))
-    parser.add_argument("--encoders", default="default", help="name of stored f and g, or a path to *.safetensors")
+    parser.add_argument("--encoders", default="shipped", help="name of stored f and g, or a path to *.safetensors")
     parser.add_argument("--tiny", action="store_true", help="everything small")
     arguments = parser.parse_args()
     if arguments.command == "measure":

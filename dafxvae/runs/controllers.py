@@ -1,47 +1,69 @@
 """Stored controllers: h, and what it needs to be used again."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import jax
 import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae import __version__, networks
 from dafxvae.config import Config
 from dafxvae.errors import UserError
-from dafxvae.runs.encoder_store import load_encoders
+from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.weights import fingerprint, load_weights, save_weights
 
 BATCH = 16
 
 
-class Controller(NamedTuple):
+@dataclass(frozen=True)
+class Controller:
     """A trained h over its frozen f and g."""
 
     effect: str  # short form of the effect that it drives
     parameters: tuple[str, ...]  # names of the axis K
-    sample_rate: int
+    sample_rate: int  # Hz, at which it listens; the effect may be rendered at any other
     encoders: networks.Encoders
     params: Any  # of h
     config: Config
 
-    def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Settings that give each input the style of its reference; deterministic.
+    @property
+    def clip_samples(self) -> int:
+        """T of the clips that it was trained on; it listens best to clips of this length."""
+        return self.config.clip_samples
+
+    @cached_property
+    def _latent(self) -> Callable:
+        return networks.build_latent(self.encoders, self.sample_rate)
+
+    @cached_property
+    def _settings(self) -> Callable:
+        h = networks.build_h(self.config, len(self.parameters))
+        return jax.jit(lambda params, z: jax.lax.map(lambda item: h.apply({"params": params}, item), z))
+
+    def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """What g makes of each input and its reference; deterministic, the same bits alone and in any batch.
 
         Args:
             dry: float32 `[B, T, C]` at `sample_rate`.
             reference: float32 `[B, T, C]`, of the same shape.
 
         Returns:
-            float32 `[B, K]` in (0, 1).
+            float32 `[B, Z]`.
         """
-        h = networks.build_h(self.config, len(self.parameters))
-        predict = networks.build_predict(self.encoders, h, self.sample_rate)
-        parts = [
-            np.asarray(predict(self.params, dry[start : start + BATCH], reference[start : start + BATCH]))
-            for start in range(0, len(dry), BATCH)
-        ]
-        return np.concatenate(parts)
+        starts = range(0, len(dry), BATCH)
+        return np.concatenate([np.asarray(self._latent(dry[i : i + BATCH], reference[i : i + BATCH])) for i in starts])
+
+    def settings(self, z: np.ndarray) -> np.ndarray:
+        """Settings of latents, `[B, Z] -> [B, K]` in (0, 1)."""
+        return np.asarray(self._settings(self.params, z))
+
+    def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Settings that give each input the style of its reference: `settings(latent(dry, reference))`, `[B, K]`."""
+        return self.settings(self.latent(dry, reference))
 
 
 def save_controller(
@@ -68,8 +90,12 @@ def save_controller(
     save_weights(path, {"h": params}, metadata)
 
 
-def load_controller(path: Path, encoders_path: Path) -> Controller:
+def load_controller(path: Path, encoders_path: Path | None = None) -> Controller:
     """A controller and the f and g that belong to it.
+
+    Args:
+        path: `*.safetensors`.
+        encoders_path: of f and g; None for `encoders.safetensors` beside it, else those that come with the package.
 
     Raises:
         UserError: a file is missing, damaged or of another kind, or the controller was trained on another f and g.
@@ -77,6 +103,9 @@ def load_controller(path: Path, encoders_path: Path) -> Controller:
     variables, metadata = load_weights(path)
     if metadata.get("kind") != "controller":
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not a controller: name a stored h")
+    if encoders_path is None:
+        beside = path.parent / "encoders.safetensors"
+        encoders_path = beside if beside.exists() else stored_encoders_path(SHIPPED)
     encoders = load_encoders(encoders_path)
     if fingerprint(encoders.variables) != metadata["encoders"]:
         raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file beside it")
