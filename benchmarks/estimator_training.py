@@ -121,7 +121,7 @@ def train_h(
     h = networks.build_h(config, len(host.parameters))
     params = h.init(jax.random.key(seed), jnp.asarray(train.z[:1]))["params"]
     state = optimizer.init(params)
-    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
+    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes, config.sample_rate)
     render = partial(host.render_variants, sample_rate=config.sample_rate)
     effect_loss = make_effect_loss(render, audio_loss, estimator)
 

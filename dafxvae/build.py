@@ -252,7 +252,7 @@ def build_decoder_stage(
     """Stage h from `params` on, on latents of frozen f and g (`latent_stage_pairs`), through the effect of `bank`."""
     host = bank.hosts[0]
     h = networks.build_h(config, bank.num_params)
-    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
+    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes, config.sample_rate)
     render = clock.timed(partial(host.render_variants, sample_rate=config.sample_rate))
     log = CallbackLog()
     effect_loss = make_effect_loss(render, audio_loss, estimator, log=log)
