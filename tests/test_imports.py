@@ -34,6 +34,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.training": 4,
     "dafxvae.build": 5,
     "dafxvae.evaluation": 5,
+    "dafxvae.refinement": 5,
     "dafxvae.pictures": 4,
     "dafxvae.weights": 4,
     "dafxvae.runs": 6,
