@@ -130,8 +130,8 @@ def _stages() -> dict[str, Any]:
             "stft_sizes": (128, 512, 2048, 8192),
             "loss_weights": {"mrstft": 1.0, "l1": 1.0},
             "settings_weight": 0.5,  # of the squared error of the known settings, beside the audio loss
-            "num_pairs": 12288,  # encoded once; the settings are learnt from all of them
-            "num_audio_pairs": 2048,  # the first of them, kept with their audio: what the effect is heard on
+            "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
+            "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
             "warm_start": {  # the known settings alone: dafxvae.training.warm_start
                 "num_steps": 800,
                 "batch_size": 256,
@@ -140,7 +140,7 @@ def _stages() -> dict[str, Any]:
                 "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
                 "evaluations": 16,
             },
-            "num_steps": 1000,
+            "num_steps": 600,
             "batch_size": 8,
             "learning_rate": 1e-3,
             "warmup_steps": 50,

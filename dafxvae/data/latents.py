@@ -67,7 +67,6 @@ def encode_latents(
             if str(stored["key"]) == key:
                 small = [stored[name] for name in LatentPairs._fields[:3]]
                 return LatentPairs(*small, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in AUDIO))
-    path.unlink(missing_ok=True)
     small, kept, audio = [], 0, []
     with iterate(pairs, 0, 2) as batches, progress_bar("encoding pairs", num_pairs, progress) as advance:
         for batch in batches:
@@ -94,6 +93,7 @@ def _open_audio(folder: Path, count: int, clip_shape: tuple[int, ...]) -> list[n
     """Files of `count` clips for dry and target."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / "latents.npz").unlink(missing_ok=True)  # it would vouch for audio that is being overwritten
         return [
             np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, (count, *clip_shape)) for name in AUDIO
         ]
