@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.effects.pool import keep_pages
 from dafxvae.effects.pipe import receive, send, views
+from dafxvae.effects.pool import keep_pages
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
 from dafxvae.effects.vst3_plugin import LoadedPlugin, Vst3Unit, stream_arguments
 
