@@ -41,6 +41,13 @@ def jpeg_bytes(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def png_bytes(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
 def spectrogram_panels(
     clips: Mapping[str, np.ndarray], sample_rate: int, size: int = 1024, hop: int = 256
 ) -> np.ndarray:

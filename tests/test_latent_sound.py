@@ -12,6 +12,7 @@ from dafxvae.latent import sound
 from dafxvae.latent.page import Page
 from dafxvae.latent.projection import pca_2d
 from dafxvae.latent.traversals import Strip
+from dafxvae.page import wav_bytes
 
 RATE, SIZE, HOP = 24000, 1024, 256
 
@@ -41,11 +42,11 @@ def test_a_sound_from_its_spectrum_has_about_that_spectrum(noise):
 
 
 def test_wav_bytes_hold_what_was_given(noise):
-    with wave.open(io.BytesIO(sound.wav_bytes(noise, RATE))) as file:
+    with wave.open(io.BytesIO(wav_bytes(noise, RATE))) as file:
         assert (file.getframerate(), file.getnchannels(), file.getnframes()) == (RATE, 1, len(noise))
         samples = np.frombuffer(file.readframes(len(noise)), "<i2")
     np.testing.assert_allclose(samples / 32767.0, noise[:, 0], atol=1e-4)
-    loud = np.frombuffer(sound.wav_bytes(100 * noise, RATE)[44:], "<i2")
+    loud = np.frombuffer(wav_bytes(100 * noise, RATE)[44:], "<i2")
     assert np.abs(loud).max() == 32767
 
 

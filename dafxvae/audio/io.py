@@ -203,10 +203,17 @@ class AudioReader:
         self._file.close()
 
 
-def is_integer_format(path: str | os.PathLike[str], subtype: str | None = None) -> bool:
-    """Whether a file written by that name holds no values beyond +-1: everything but floats (lossy codecs clip too)."""
-    usual = _FORMATS.get(Path(path).suffix.lower(), ("", ""))[1]
-    return (subtype or usual) not in ("FLOAT", "DOUBLE")
+def encoding_of(path: str | os.PathLike[str], subtype: str | None = None) -> tuple[str, str]:
+    """libsndfile's names of the format and subtype in which a file of that name is written.
+
+    Raises:
+        UserError: unknown suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise UserError(f"cannot write {path}: no format for '{suffix}', use one of {', '.join(_FORMATS)}")
+    container, usual = _FORMATS[suffix]
+    return container, subtype or usual
 
 
 @contextlib.contextmanager
@@ -228,9 +235,7 @@ def audio_writer(
         UserError: unknown suffix, a rate or subtype that the format refuses, or the disk refuses.
     """
     target = Path(path).expanduser()
-    if target.suffix.lower() not in _FORMATS:
-        raise UserError(f"cannot write {target}: no format for '{target.suffix}', use one of {', '.join(_FORMATS)}")
-    container, usual = _FORMATS[target.suffix.lower()]
+    container, encoding = encoding_of(target, subtype)
     temporary = None
 
     def refused(error: Exception) -> UserError:
@@ -243,14 +248,7 @@ def audio_writer(
                 raise IsADirectoryError("it is a folder")
             handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=".part")
             os.close(handle)
-            file = soundfile.SoundFile(
-                temporary,
-                "w",
-                samplerate=sample_rate,
-                channels=num_channels,
-                format=container,
-                subtype=subtype or usual,
-            )
+            file = soundfile.SoundFile(temporary, "w", sample_rate, num_channels, encoding, format=container)
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
             raise refused(error) from error
 
@@ -290,10 +288,3 @@ def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: in
         raise UserError(f"cannot write {path}: audio must be [T, C], got shape {audio.shape}")
     with audio_writer(path, sample_rate, audio.shape[1], subtype) as write:
         write(audio)
-
-
-def encode_audio(audio: np.ndarray, sample_rate: int) -> bytes:
-    """A FLAC file in memory, 16 bit, of float `[T, C]`; clips at +-1."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, audio, sample_rate, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()

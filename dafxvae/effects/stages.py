@@ -1,8 +1,10 @@
 """Plugins played as a stream, each with Pedalboard's own `process(chunk, sample_rate, reset=False)`.
 
-The classes need numpy and Pedalboard alone, and nothing else of this package: the snippets that `dafxvae.transfer` writes
-contain their source, so that a snippet plays what was played here, to the bit.
+The classes need numpy and Pedalboard alone, and nothing else of this package: the snippets that `dafxvae.transfer`
+writes contain their source, so that a snippet plays what was played here, to the bit.
 """
+
+from typing import Any
 
 import numpy as np
 import pedalboard
@@ -11,8 +13,8 @@ import pedalboard
 class Segments:
     """A plugin that cannot go on where its last call ended, played in long segments that fade into each other.
 
-    PitchShift and GSMFullRateCompressor begin every call with silence or a jump. A segment begins with `LEAD` samples of
-    what came before, which are dropped; up to `LENGTH` samples the result is that of one call.
+    PitchShift and GSMFullRateCompressor begin every call with silence or a jump. A segment begins with `LEAD` samples
+    of what came before, which are dropped; up to `LENGTH` samples the result is that of one call.
     """
 
     LENGTH, LEAD, FADE = 1 << 22, 1 << 16, 1 << 12
@@ -50,14 +52,14 @@ class Segments:
 class Vst3:
     """A VST3 plugin with its settings, freshly loaded.
 
-    A plugin is told only of changes, and before the first one may hold inner values that differ from what its knobs show:
-    everything is set to something else once. Where asked for, silence lets its smoothers come to rest.
+    A plugin is told only of changes, and before the first one may hold inner values that differ from what its knobs
+    show: everything is set to something else once. Where asked for, silence lets its smoothers come to rest.
     """
 
     def __init__(self, path, name, raw_values, sample_rate, num_channels, takes, lead_samples):
         self.takes = takes  # channel counts; another one is duplicated and averaged, or split over two instances
         copies = 2 if num_channels == 2 and 2 not in takes else 1
-        self.plugins = [pedalboard.VST3Plugin(path, plugin_name=name) for _ in range(copies)]
+        self.plugins: list[Any] = [pedalboard.VST3Plugin(path, plugin_name=name) for _ in range(copies)]
         for plugin in self.plugins:
             for key in raw_values:
                 plugin.parameters[key].raw_value = (plugin.parameters[key].raw_value + 0.37) % 1.0

@@ -15,8 +15,8 @@ from dafxvae.effects.units import BuiltinUnit, RenderError
 from dafxvae.effects.vst3_plugin import Vst3Unit
 from dafxvae.errors import EffectError
 
-# A multiple of the 8192 samples in which Pedalboard plays, so that a stream has its blocks where one call has them; more
-# than any effect's latency, so that the first call already returns something and fixes the size of the blocks.
+# A multiple of the 8192 samples in which Pedalboard plays, so that a stream has its blocks where one call has them;
+# more than any effect's latency, so that the first call already returns something and fixes the size of the blocks.
 CHUNK = 1 << 18
 MAX_SILENT_CHUNKS = 256  # of zeros after the end of the input; an effect that then still owes samples never gives them
 
@@ -47,7 +47,7 @@ def _stage(unit: Unit, physical: np.ndarray, sample_rate: int, num_channels: int
 class ChainStream:
     """Fresh instances of a chain's effects with their settings, played once from beginning to end.
 
-    Built-ins play in this process, each VST3 plugin in a process of its own: one that crashes or hangs is an error here.
+    Built-ins play in this process, each VST3 plugin in a process of its own: a crash or hang there is an error here.
     """
 
     def __init__(

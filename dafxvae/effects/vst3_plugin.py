@@ -77,7 +77,7 @@ class RawSetting:
 
 def stream_arguments(unit: Vst3Unit, physical: np.ndarray, sample_rate: int, num_channels: int) -> tuple[Any, ...]:
     """What `dafxvae.effects.stages.Vst3` is constructed with."""
-    values = dict(unit.raw_values(physical, sample_rate))
+    values = {name: float(raw) for name, raw in unit.raw_values(physical, sample_rate)}
     lead_samples = int(PREROLL_SEC * sample_rate) if unit.method == "pre-roll" else 0
     return unit.path, unit.spec.plugin, values, sample_rate, num_channels, unit.channels, lead_samples
 

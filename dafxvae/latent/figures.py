@@ -1,23 +1,14 @@
-"""The report's pictures: matplotlib without a display or global state; each returns a figure for `png_bytes`."""
+"""The pictures of the report: matplotlib without a display or global state; each returns a figure."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 OURS, THEIRS, IDLE, ACCENT = "#1f5fa8", "#9aa5b1", "#d9dde2", "#c2410c"
 COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 MARKERS = "osv^D<>PX*hd"
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """The figure as a PNG file."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(buffer)
-    return buffer.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:

@@ -17,7 +17,7 @@ from dafxvae.latent.probes import Parts, Tasks
 from dafxvae.latent.projection import pca_2d, umap_2d
 from dafxvae.latent.sources import Source
 from dafxvae.latent.traversals import Strip
-from dafxvae.pictures import save_png
+from dafxvae.pictures import png_bytes, save_png
 
 NUM_TRAVERSED = 6
 NUM_PARAMETERS = 6  # whose projections are shown
@@ -69,13 +69,13 @@ def projections(z: Parts, gathered: Gathered, probes: dict[str, Any], seed: int)
             found[key + "_umap"] = umap
         for file, projection in found.items():
             figure = figures.effect_scatter(projection.points, effect, gathered.effects, projection.axes, name)
-            pictures[file] = figures.png_bytes(figure)
+            pictures[file] = png_bytes(figure)
         if umap is None and not notes:
             notes.append("UMAP is not installed, so only PCA is shown: `pip install umap-learn` adds it.")
     panels = parameter_panels(z.test, gathered, probes)
     if panels:
         title = "g's latent: each effect's examples, first two principal components"
-        pictures["projection_parameters"] = figures.png_bytes(figures.parameter_scatter(panels, title))
+        pictures["projection_parameters"] = png_bytes(figures.parameter_scatter(panels, title))
     return pictures, notes
 
 
@@ -135,11 +135,11 @@ def find(
     say("drawing")
     pictures = {}
     for name, title in (("f", "f, latent of frames"), ("g", "g, latent of pairs")):
-        pictures[f"dimensions_{name}"] = figures.png_bytes(figures.dimension_bars(data[name], title))
-        pictures[f"sizes_{name}"] = figures.png_bytes(figures.size_curves(data[name], title))
-    pictures["probes_effect"] = figures.png_bytes(figures.probe_bars(probes))
+        pictures[f"dimensions_{name}"] = png_bytes(figures.dimension_bars(data[name], title))
+        pictures[f"sizes_{name}"] = png_bytes(figures.size_curves(data[name], title))
+    pictures["probes_effect"] = png_bytes(figures.probe_bars(probes))
     for kind in ("linear", "forest"):
-        pictures[f"probes_settings_{kind}"] = figures.png_bytes(figures.settings_dots(probes, kind))
+        pictures[f"probes_settings_{kind}"] = png_bytes(figures.settings_dots(probes, kind))
     drawn, data["notes"] = projections(z, gathered, probes, seed)
     return Findings(data, pictures | drawn, strips_of(source, gathered, studied, effect))
 

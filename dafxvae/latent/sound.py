@@ -1,8 +1,5 @@
 """From mel spectra back to sound, for the ear alone: nothing here is measured."""
 
-import io
-import wave
-
 import numpy as np
 
 from dafxvae.audio import dsp
@@ -84,16 +81,3 @@ def from_log_mel(
         phase = np.exp(1j * np.angle(_stft(signal, size, hop)[: len(magnitude)]))
         signal = _istft(magnitude * phase, size, hop, length)
     return signal.astype(np.float32)[:, None]
-
-
-def wav_bytes(audio: np.ndarray, sample_rate: int) -> bytes:
-    """16-bit WAV of `[T, C]`; a peak above full scale is brought down to it."""
-    peak = float(np.abs(audio).max()) if audio.size else 0.0
-    samples = np.round(np.nan_to_num(audio) / max(peak, 1.0) * 32767.0).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(audio.shape[1])
-        file.setsampwidth(2)
-        file.setframerate(sample_rate)
-        file.writeframes(samples.tobytes())
-    return buffer.getvalue()

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.latent.figures import png_bytes, sweep_lines
+from dafxvae.latent.figures import sweep_lines
 from dafxvae.latent.page import Page
 from dafxvae.latent.report import Findings
-from dafxvae.pictures import jpeg_bytes
+from dafxvae.pictures import jpeg_bytes, png_bytes
 
 ACTIVE_BAR = 0.8  # of g's dimensions in use
 
