@@ -1,3 +1,21 @@
-"""Audio-effect style transfer through black-box effects: beta-VAE encoders f and g, SPSA-trained controllers h."""
+"""Audio-effect style transfer through black-box effects: beta-VAE encoders f and g, SPSA-trained controllers h.
+
+`load_controller(name)` gives what transfers recordings; see `dafxvae.transfer.api.StyleTransfer`.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dafxvae.transfer.api import StyleTransfer, Transfer, load_controller, open_effect
+
+__all__ = ["StyleTransfer", "Transfer", "__version__", "load_controller", "open_effect"]
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when first asked for: importing dafxvae must not import jax, before which command lines set variables.
+    if name in __all__:
+        return getattr(importlib.import_module("dafxvae.transfer.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

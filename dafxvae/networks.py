@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 from ml_collections import ConfigDict
 
@@ -56,6 +57,30 @@ def build_latent(encoders: Encoders, sample_rate: int) -> Callable[[Any, Any], A
     def one(clips: tuple[Array, Array]) -> Array:
         dry, reference = (clip[None] for clip in clips)
         joint = joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
+        return cast(Array, encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode))[0]
+
+    return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
+
+
+def build_encode(encoders: Encoders, sample_rate: int) -> Callable[[Any], Array]:
+    """f alone: `[B, T, C] -> encodings [B, E]`, jitted, an item at a time as in `build_latent`.
+
+    With `build_join` it takes W + V passes through f, which is nearly all of the work, to compare W recordings with V
+    others, where `build_latent` takes 2 W V; the latents are those of `build_latent` but for rounding.
+    """
+
+    def one(clip: Array) -> Array:
+        f, variables = encoders.f, encoders.variables["f"]
+        return cast(Array, f.apply(variables, clip[None], sample_rate, method=SpectrogramVAE.encode))[0]
+
+    return jax.jit(lambda clips: jax.lax.map(one, clips))
+
+
+def build_join(encoders: Encoders) -> Callable[[Any, Any], Array]:
+    """g alone: `(encodings of the inputs [B, E], of the references [B, E]) -> latents [B, Z]`, jitted."""
+
+    def one(pair: tuple[Array, Array]) -> Array:
+        joint = jnp.concatenate(pair)[None]
         return cast(Array, encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode))[0]
 
     return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))

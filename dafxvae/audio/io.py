@@ -3,9 +3,11 @@
 Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3, aiff, opus and more.
 """
 
+import contextlib
 import io
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -162,6 +164,114 @@ def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     return audio
 
 
+class AudioReader:
+    """An open file of which parts are read, at its own rate; use it in a `with` statement.
+
+    Raises:
+        UserError: the file is missing, empty, or in no known format.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = _existing(path)
+        self.name = str(self.path)
+        try:
+            self._file = soundfile.SoundFile(str(self.path))
+        except (soundfile.SoundFileError, OSError) as error:
+            raise UserError(f"cannot read {self.path}: {_reason(error)}") from error
+        self.sample_rate: int = self._file.samplerate  # Hz
+        self.num_channels: int = self._file.channels
+        self.frames: int = self._file.frames
+
+    def read(self, start: int, frames: int) -> np.ndarray:
+        """`frames` samples from `start` on, float32 `[T, C]`; fewer at the end of the file.
+
+        Raises:
+            UserError: the file is damaged there.
+        """
+        try:
+            if start != self._file.tell():
+                self._file.seek(min(start, self.frames))
+            return self._file.read(frames, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, OSError, ValueError) as error:
+            where = start / self.sample_rate
+            raise UserError(f"cannot read {self.path} at {where:.2f} s: {_reason(error)}") from error
+
+    def __enter__(self) -> "AudioReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def encoding_of(path: str | os.PathLike[str], subtype: str | None = None) -> tuple[str, str]:
+    """libsndfile's names of the format and subtype in which a file of that name is written.
+
+    Raises:
+        UserError: unknown suffix.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _FORMATS:
+        raise UserError(f"cannot write {path}: no format for '{suffix}', use one of {', '.join(_FORMATS)}")
+    container, usual = _FORMATS[suffix]
+    return container, subtype or usual
+
+
+@contextlib.contextmanager
+def audio_writer(
+    path: str | os.PathLike[str], sample_rate: int, num_channels: int, subtype: str | None = None
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Writes a file block by block, whole or not at all: a temporary file beside it, renamed when all went well.
+
+    Args:
+        path: see `write_audio`; folders are made.
+        sample_rate: Hz.
+        num_channels: C.
+        subtype: see `write_audio`.
+
+    Yields:
+        The function that appends a block, float `[T, C]` or int16.
+
+    Raises:
+        UserError: unknown suffix, a rate or subtype that the format refuses, or the disk refuses.
+    """
+    target = Path(path).expanduser()
+    container, encoding = encoding_of(target, subtype)
+    temporary = None
+
+    def refused(error: Exception) -> UserError:
+        return UserError(f"cannot write {target}: {_reason(error)}")
+
+    try:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                raise IsADirectoryError("it is a folder")
+            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=".part")
+            os.close(handle)
+            file = soundfile.SoundFile(temporary, "w", sample_rate, num_channels, encoding, format=container)
+        except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+            raise refused(error) from error
+
+        def write(block: np.ndarray) -> None:
+            try:
+                for first in range(0, len(block), _WRITE_BLOCK):
+                    file.write(block[first : first + _WRITE_BLOCK])
+            except (soundfile.SoundFileError, OSError, ValueError) as error:
+                raise refused(error) from error
+
+        with file:
+            yield write
+        try:
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, target)
+        except OSError as error:
+            raise refused(error) from error
+        temporary = None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
 def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str | None = None) -> None:
     """Writes a file whole or not at all (a temporary file beside it, then a rename); the suffix names the format.
 
@@ -174,27 +284,7 @@ def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: in
     Raises:
         UserError: unknown suffix, wrong shape, a rate that the format refuses, or the disk refuses.
     """
-    target = Path(path).expanduser()
-    if target.suffix.lower() not in _FORMATS:
-        raise UserError(f"cannot write {target}: no format for '{target.suffix}', use one of {', '.join(_FORMATS)}")
     if audio.ndim != 2:
-        raise UserError(f"cannot write {target}: audio must be [T, C], got shape {audio.shape}")
-    container, usual = _FORMATS[target.suffix.lower()]
-    temporary = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=".part")
-        os.close(handle)
-        with soundfile.SoundFile(
-            temporary, "w", samplerate=sample_rate, channels=audio.shape[1], format=container, subtype=subtype or usual
-        ) as file:
-            for first in range(0, audio.shape[0], _WRITE_BLOCK):
-                file.write(audio[first : first + _WRITE_BLOCK])
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-        temporary = None
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise UserError(f"cannot write {target}: {_reason(error)}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: audio must be [T, C], got shape {audio.shape}")
+    with audio_writer(path, sample_rate, audio.shape[1], subtype) as write:
+        write(audio)

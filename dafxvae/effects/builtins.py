@@ -29,6 +29,7 @@ class Builtin:
         note: what a user should know.
         warm_up: its library fills global tables in the first render of a process, and threads that do so at the same
             time crash the process: one render is made before any other.
+        segmented: it cannot go on where its last call ended, so that streams play it in long segments.
     """
 
     parameters: tuple[Parameter, ...]
@@ -36,6 +37,7 @@ class Builtin:
     resource: str = ""
     note: str = ""
     warm_up: bool = False
+    segmented: bool = False
 
 
 def _db(name: str, minimum: float, maximum: float, default: float) -> Parameter:
@@ -120,7 +122,10 @@ BUILTINS: dict[str, Builtin] = {
     ),
     "Distortion": Builtin((_db("drive_db", 0.0, 48.0, 25.0),), note="tanh(gain x)"),
     "GSMFullRateCompressor": Builtin(
-        (replace(QUALITY, default=10),), latency=True, note="a codec; only its resampler can be chosen"
+        (replace(QUALITY, default=10),),
+        latency=True,
+        segmented=True,
+        note="a codec; only its resampler can be chosen",
     ),
     "Gain": Builtin((_db("gain_db", -24.0, 24.0, 1.0),)),
     "HighShelfFilter": Builtin(_shelf(400.0, 16000.0)),
@@ -173,7 +178,9 @@ BUILTINS: dict[str, Builtin] = {
         )
     ),
     # Pedalboard: +-72; an octave each way is what players call for.
-    "PitchShift": Builtin((_share("semitones", -12.0, 12.0, 0.0),), latency=True, note="by far the slowest built-in"),
+    "PitchShift": Builtin(
+        (_share("semitones", -12.0, 12.0, 0.0),), latency=True, segmented=True, note="by far the slowest built-in"
+    ),
     # A decimator: 1 kHz (a toy) to 48 kHz (transparent).
     "Resample": Builtin(
         (_hz("target_sample_rate", 1000.0, 48000.0, 8000.0, limited=False), QUALITY),

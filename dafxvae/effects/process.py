@@ -3,7 +3,6 @@
 import contextlib
 import mmap
 import os
-import pickle
 import signal
 import struct
 import subprocess
@@ -18,10 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.effects.pipe import HEADER_BYTES, receive, send, views
 from dafxvae.effects.units import RenderError
 
-LENGTH = struct.Struct("<Q")
-HEADER_BYTES = 64  # the first int32: which unit of the chain is being rendered; then the input, then the output
 PAGE_BYTES = 1 << 20
 MAX_LOG_BYTES = 1 << 20
 WATCH_SEC = 0.1
@@ -130,6 +128,43 @@ class PluginProcess:
             at = struct.unpack_from("<i", memory, 0)[0]
             raise RenderError(f"{units[min(at, len(units) - 1)].label} {error}") from None
         return rendered
+
+    def open_stream(self, unit: Any, physical: np.ndarray, sample_rate: int, num_channels: int) -> None:
+        """Loads a plugin afresh for one stream, in place of the last one.
+
+        Args:
+            unit: the plugin.
+            physical: its settings `[K]`.
+            sample_rate: Hz.
+            num_channels: of the audio.
+
+        Raises:
+            RenderError: it cannot be loaded, crashes or hangs.
+        """
+        message = ("open_stream", unit, physical, sample_rate, num_channels)
+        self._ask(message, self.limits.load_sec + self.limits.trial_sec, "opening a stream")
+
+    def feed(self, chunk: np.ndarray, sample_rate: int) -> np.ndarray:
+        """The next chunk of a stream, float32 `[T, C]`; as many samples as the plugin has ready, a new array.
+
+        Raises:
+            RenderError: it failed; the stream is then lost.
+        """
+        self._ensure_started()
+        memory = self._sized(HEADER_BYTES + 2 * chunk.nbytes)
+        source, played = views(memory, (len(chunk), chunk.shape[1]))
+        source[:] = chunk
+        limit = self.limits.render_sec + self.limits.render_ratio * len(chunk) / sample_rate
+        count = self._ask(("feed", source.shape, sample_rate, len(memory)), limit, "rendering")
+        return played[:count].copy()
+
+    def stream_state(self) -> bytes:
+        """The state of the stream's plugin, as `raw_state` of Pedalboard's VST3Plugin takes it.
+
+        Raises:
+            RenderError: it crashes or hangs.
+        """
+        return self._ask(("stream_state",), self.limits.load_sec, "reading its state")
 
     def _ask(self, message: Any, limit_sec: float, doing: str) -> Any:
         self._ensure_started()
@@ -240,33 +275,6 @@ class PluginProcess:
         """Ends the child, and for good."""
         self._closed = True
         self._forget()
-
-
-def views(memory: mmap.mmap, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Input and output of a render in the shared memory, float32 `[T, C]` each."""
-    count = shape[0] * shape[1]
-    source = np.frombuffer(memory, np.float32, count, HEADER_BYTES).reshape(shape)
-    rendered = np.frombuffer(memory, np.float32, count, HEADER_BYTES + 4 * count).reshape(shape)
-    return source, rendered
-
-
-def send(stream: Any, message: Any) -> None:
-    """Writes one message, its length first."""
-    data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    stream.write(LENGTH.pack(len(data)) + data)
-    stream.flush()
-
-
-def receive(stream: Any) -> Any:
-    """Reads one message.
-
-    Raises:
-        EOFError: the other side is gone.
-    """
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        raise EOFError
-    return pickle.loads(stream.read(LENGTH.unpack(head)[0]))
 
 
 def _watch(child: subprocess.Popen[bytes], deadline: Deadline) -> None:

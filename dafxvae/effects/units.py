@@ -44,13 +44,17 @@ class BuiltinUnit:
 
     def instance(self, physical: np.ndarray, sample_rate: int) -> Any:
         """A fresh Pedalboard plugin with the settings `physical` `[K]`."""
+        return self._class(**self.arguments(physical, sample_rate))
+
+    def arguments(self, physical: np.ndarray, sample_rate: int) -> dict[str, Any]:
+        """What the constructor of the Pedalboard plugin is given for the settings `physical` `[K]`."""
         values = dict(zip(self.parameters.names, physical.tolist(), strict=True))
         for parameter in self._discrete:
             values[parameter.name] = to_argument(parameter, values[parameter.name])
         values.update(self.fixed)
         for name in self._limited:
             values[name] = min(values[name], NYQUIST_SHARE * sample_rate)
-        return self._class(**values)
+        return values
 
     @cached_property
     def _class(self) -> Any:

@@ -75,6 +75,13 @@ class RawSetting:
         return self.name, self.convert.to_raw(wanted)
 
 
+def stream_arguments(unit: Vst3Unit, physical: np.ndarray, sample_rate: int, num_channels: int) -> tuple[Any, ...]:
+    """What `dafxvae.effects.stages.Vst3` is constructed with."""
+    values = {name: float(raw) for name, raw in unit.raw_values(physical, sample_rate)}
+    lead_samples = int(PREROLL_SEC * sample_rate) if unit.method == "pre-roll" else 0
+    return unit.path, unit.spec.plugin, values, sample_rate, num_channels, unit.channels, lead_samples
+
+
 class LoadedPlugin:
     """One loaded plugin of a worker process."""
 

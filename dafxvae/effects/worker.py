@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.effects.pipe import receive, send, views
 from dafxvae.effects.pool import keep_pages
-from dafxvae.effects.process import receive, send, views
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
-from dafxvae.effects.vst3_plugin import LoadedPlugin, Vst3Unit
+from dafxvae.effects.vst3_plugin import LoadedPlugin, Vst3Unit, stream_arguments
 
 PR_SET_PDEATHSIG = 1
 
@@ -31,6 +31,7 @@ class Worker:
         self.memory = mmap.mmap(self.file.fileno(), 0)
         self.units: dict[int, Any] = {}
         self.plugins: dict[tuple[str, str | None], LoadedPlugin] = {}
+        self.stream: Any = None  # dafxvae.effects.stages.Vst3
 
     def answer(self, message: Any) -> Any:
         """Does what the parent asks; see `PluginProcess`."""
@@ -67,11 +68,36 @@ class Worker:
         if isinstance(unit, Vst3Unit):
             self.plugin(unit.path, unit.spec.plugin)
 
+    def open_stream(self, unit: Vst3Unit, physical: np.ndarray, sample_rate: int, num_channels: int) -> None:
+        from dafxvae.effects.stages import Vst3
+
+        try:
+            self.stream = Vst3(*stream_arguments(unit, physical, sample_rate, num_channels))
+        except (ImportError, RuntimeError, ValueError, TypeError) as error:
+            raise RenderError(f"cannot be played as a stream: {type(error).__name__}: {error}") from error
+
+    def feed(self, shape: tuple[int, int], sample_rate: int, size: int) -> int:
+        self.follow(size)
+        chunk, out = views(self.memory, shape)
+        try:
+            played = self.stream.process(chunk, sample_rate)
+        except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+            raise RenderError(f"threw {type(error).__name__}: {error}") from error
+        out[: len(played)] = played
+        return len(played)
+
+    def stream_state(self) -> bytes:
+        return bytes(self.stream.plugins[0].raw_state)
+
+    def follow(self, size: int) -> None:
+        """Maps the shared memory anew where the parent has made it larger."""
+        if len(self.memory) != size:
+            self.memory = mmap.mmap(self.file.fileno(), size)
+
     def render(
         self, keys: list[int], settings: list[np.ndarray], shape: tuple[int, int], sample_rate: int, size: int
     ) -> None:
-        if len(self.memory) != size:
-            self.memory = mmap.mmap(self.file.fileno(), size)
+        self.follow(size)
         audio, out = views(self.memory, shape)
         i = 0
         while i < len(keys):

@@ -17,6 +17,7 @@ from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_p
 from dafxvae.weights import fingerprint, load_weights, save_weights
 
 BATCH = 16
+JOIN_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Controller:
         return networks.build_latent(self.encoders, self.sample_rate)
 
     @cached_property
+    def _encode(self) -> Callable:
+        return networks.build_encode(self.encoders, self.sample_rate)
+
+    @cached_property
+    def _join(self) -> Callable:
+        return networks.build_join(self.encoders)
+
+    @cached_property
     def _settings(self) -> Callable:
         h = networks.build_h(self.config, len(self.parameters))
         return jax.jit(lambda params, z: jax.lax.map(lambda item: h.apply({"params": params}, item), z))
@@ -56,6 +65,19 @@ class Controller:
         """
         starts = range(0, len(dry), BATCH)
         return np.concatenate([np.asarray(self._latent(dry[i : i + BATCH], reference[i : i + BATCH])) for i in starts])
+
+    def encode(self, clips: np.ndarray) -> np.ndarray:
+        """What f makes of recordings, each once: float32 `[B, T, C]` at `sample_rate` to `[B, E]`; see `join`."""
+        return np.concatenate([np.asarray(self._encode(clips[i : i + 1])) for i in range(len(clips))])
+
+    def join(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """g's latents of encodings that f has made, `[B, E]` each to `[B, Z]`: `latent` but for rounding."""
+        missing = -len(dry) % JOIN_BATCH  # filled up, so that one compilation serves every number of pairs
+        padded = (np.concatenate([side, np.zeros((missing, side.shape[1]), np.float32)]) for side in (dry, reference))
+        dry_padded, reference_padded = padded
+        starts = range(0, len(dry_padded), JOIN_BATCH)
+        parts = [self._join(dry_padded[i : i + JOIN_BATCH], reference_padded[i : i + JOIN_BATCH]) for i in starts]
+        return np.concatenate([np.asarray(part) for part in parts])[: len(dry)]
 
     def settings(self, z: np.ndarray) -> np.ndarray:
         """Settings of latents, `[B, Z] -> [B, K]` in (0, 1)."""

@@ -1,0 +1,318 @@
+"""Style transfer from Python: `dafxvae.load_controller("reverb").transfer(audio, reference, sample_rate)`."""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from dafxvae.audio.io import resample
+from dafxvae.effects.factory import ChainHost, Effect, open_host
+from dafxvae.effects.process import Limits
+from dafxvae.errors import UserError
+from dafxvae.networks import Encoders
+from dafxvae.runs.controller_store import open_controller
+from dafxvae.runs.controllers import Controller
+from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.transfer import matching, rendering, sources, windows
+from dafxvae.transfer.snippet import snippet
+
+COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller says what it was trained on
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a transfer is asked for.
+
+    Attributes:
+        amount: 0 leaves the style alone, 1 is the reference's, up to 1.5.
+        locks: parameter name to value in physical units (or a choice's label), held as it is.
+        match_level: "on": the output gets the integrated loudness of the reference; "off": that of the input; "none":
+            what the chain gives.
+        refine: renders that a search for better settings may cost; 0 for none.
+        max_tail_sec: how long a reverb may ring on after the input's end.
+    """
+
+    amount: float = 1.0
+    locks: Mapping[str, Any] = field(default_factory=dict)
+    match_level: str = "on"
+    refine: int = 0
+    max_tail_sec: float = 10.0
+
+    def __post_init__(self) -> None:
+        matching.check_amount(self.amount)
+        if self.match_level not in rendering.LEVELS:
+            raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
+        if self.refine < 0:
+            raise UserError(f"refine {self.refine}: give a number of renders, 0 for none")
+        if not 0.0 <= self.max_tail_sec <= 60.0:
+            raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to 60 seconds")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A transfer before it is written or handed over."""
+
+    match: matching.Match
+    rendered: rendering.Rendered
+    level: rendering.Level
+    source_scan: sources.Scan
+    reference_scans: list[sources.Scan]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The result of `StyleTransfer.transfer`."""
+
+    audio: np.ndarray  # float32 [T, C] (or [T], as the input was), the tail included
+    sample_rate: int  # Hz, of the input
+    settings: dict[str, Any]  # parameter name to value in physical units, or label
+    unit_params: np.ndarray  # float32 [K] in [0, 1], the same settings
+    gain_db: float  # of the level, after the effect
+    snippet: str  # a script of pedalboard and soundfile that gives the same samples
+    predicted: dict[str, Any] | None  # what the controller said, before locks and refinement
+    refined: dict[str, Any] | None  # distances before and after the search, renders
+    notes: tuple[str, ...]  # what a user should know: clipped input, level above full scale
+
+
+class StyleTransfer:
+    """Gives recordings the style of references, through one effect or chain.
+
+    Holds plugin processes where the chain has VST3 plugins: close it, or use it in a `with` statement.
+    """
+
+    def __init__(
+        self,
+        effect: Effect,
+        encoders: Encoders,
+        controller: Controller | None = None,
+        *,
+        limits: Limits | None = None,
+        refiner: matching.Refiner | None = None,
+    ) -> None:
+        """Opens the effect.
+
+        Args:
+            effect: short or structured form, see `dafxvae.effects.spec`.
+            encoders: f and g.
+            controller: trained for this effect; None where settings are searched for alone.
+            limits: how long a plugin may take.
+            refiner: the search behind `refine`; None for `dafxvae.refinement`.
+
+        Raises:
+            UserError: the effect cannot be opened, or has other parameters than the controller was trained for.
+        """
+        self.encoders, self.controller = encoders, controller
+        self._limits, self._refiner = limits, refiner
+        self.host: ChainHost = open_host(
+            effect, num_workers=None if refiner or controller is None else 1, limits=limits
+        )
+        names = self.host.parameters.names
+        if controller is not None and names != controller.parameters:
+            self.host.close()
+            raise UserError(
+                f"the controller was trained for {controller.parameters} of {controller.effect}, which now has {names}: "
+                "install the plugin's version of that time, or train it again"
+            )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, at which is listened; recordings of any rate are rendered at their own."""
+        return self.controller.sample_rate if self.controller is not None else self.encoders.metadata["sample_rate"]
+
+    @property
+    def window_samples(self) -> int:
+        """T of the windows that are listened to."""
+        return self.controller.clip_samples if self.controller is not None else COLD_WINDOW
+
+    def run(
+        self,
+        source: sources.Source,
+        references: Sequence[sources.Source],
+        options: Options,
+        *,
+        is_integer: bool = False,
+        folder: Path | None = None,
+        say: Callable[[str], None] = lambda _: None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Outcome:
+        """Every step for one recording, with flat memory: scans, windows, settings, render, level.
+
+        Args:
+            source: the input.
+            references: at least one.
+            options: what is asked for.
+            is_integer: the output will be written in a format that clips at full scale.
+            folder: for the temporary file of the render.
+            say: told what is being done.
+            progress: told the number of rendered samples, as they come.
+
+        Raises:
+            UserError: bad input.
+            EffectError: the effect failed.
+        """
+        if not references:
+            raise UserError("no reference: give at least one recording whose style is wanted")
+        for one in (source, *references):
+            sources.check_header(one)
+        matching.locked_values(self.host.parameters, options.locks)  # before anything that takes time
+        say("reading")
+        scan, *scans = [sources.scan(one) for one in (source, *references)]
+        notes = [
+            f"{one.name} is clipped: its distortion is listened to as part of its sound"
+            for one, found in zip((source, *references), (scan, *scans), strict=True)
+            if found.is_clipped
+        ]
+        say("listening")
+        shape = self.window_samples, self.sample_rate
+        heard = [windows.windows(one, found, *shape) for one, found in zip(references, scans, strict=True)]
+        match = matching.match(
+            self.host,
+            self.encoders,
+            self.controller,
+            windows.windows(source, scan, *shape),
+            heard,
+            lambda: self._excerpt(source, scan),
+            self.sample_rate,
+            options.amount,
+            options.locks,
+            options.refine,
+            self._refiner,
+        )
+        say("rendering")
+        rendered = self.play(source, match.unit_params, options.max_tail_sec, folder, progress)
+        level = rendering.level(options.match_level, scan, scans, rendered.scan, is_integer=is_integer)
+        return Outcome(match, rendered, level, scan, scans, (*notes, *level.notes))
+
+    def play(
+        self,
+        source: sources.Source,
+        unit_params: np.ndarray,
+        max_tail_sec: float,
+        folder: Path | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> rendering.Rendered:
+        """A recording through the chain with given settings `[K]`; see `dafxvae.transfer.rendering.render`."""
+        return rendering.render(source, self.host.chain, unit_params, max_tail_sec, folder, progress)
+
+    def _excerpt(self, source: sources.Source, scan: sources.Scan) -> np.ndarray:
+        start, count = windows.excerpt(source, scan)
+        return resample(windows.mono(source.read(start, count)), source.sample_rate, self.sample_rate)
+
+    def transfer(
+        self,
+        audio: np.ndarray,
+        reference: np.ndarray | Sequence[np.ndarray],
+        sample_rate: int,
+        *,
+        amount: float = 1.0,
+        locks: Mapping[str, Any] | None = None,
+        match_level: str = "on",
+        refine: int = 0,
+        max_tail_sec: float = 10.0,
+        reference_rate: int | None = None,
+    ) -> Transfer:
+        """Gives a recording the style of a reference.
+
+        Args:
+            audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
+            reference: one such array, or several whose style is averaged.
+            sample_rate: Hz, any.
+            amount, locks, match_level, refine, max_tail_sec: see `Options`.
+            reference_rate: Hz of the references; None for `sample_rate`.
+
+        Returns:
+            The output, and the settings that made it.
+
+        Raises:
+            UserError: audio that cannot be used, or an option out of range.
+            EffectError: the effect failed.
+        """
+        options = Options(amount, locks or {}, match_level, refine, max_tail_sec)
+        source = sources.ArraySource(audio, sample_rate, "the input")
+        several = [reference] if isinstance(reference, np.ndarray) else list(reference)
+        named = [
+            sources.ArraySource(
+                one, reference_rate or sample_rate, "the reference" if len(several) == 1 else f"reference {i}"
+            )
+            for i, one in enumerate(several)
+        ]
+        outcome = self.run(source, named, options)
+        with contextlib.closing(outcome.rendered) as rendered:
+            output = np.concatenate(list(rendered.chunks(outcome.level.factor)))
+        end = source.frames + round(max_tail_sec * sample_rate)
+        script = snippet(
+            self.host.chain,
+            outcome.match.unit_params,
+            sample_rate,
+            source.num_channels,
+            factor=outcome.level.factor,
+            frames=rendered.frames,
+            end=end,
+        )
+        return Transfer(
+            output[:, 0] if np.ndim(audio) == 1 else output,
+            sample_rate,
+            self.host.parameters.describe(outcome.match.unit_params),
+            outcome.match.unit_params,
+            outcome.level.gain_db,
+            script,
+            outcome.match.predicted,
+            outcome.match.refined,
+            outcome.notes,
+        )
+
+    def transfer_batch(
+        self,
+        audios: Sequence[np.ndarray],
+        references: Sequence[np.ndarray | Sequence[np.ndarray]],
+        sample_rate: int,
+        **options: Any,
+    ) -> list[Transfer]:
+        """`transfer` of several recordings, each with its own reference; the options hold for all.
+
+        Raises:
+            UserError: there are not as many references as recordings; and see `transfer`.
+        """
+        if len(audios) != len(references):
+            raise UserError(f"{len(audios)} recordings and {len(references)} references: give one reference for each")
+        return [self.transfer(*pair, sample_rate, **options) for pair in zip(audios, references, strict=True)]
+
+    def close(self) -> None:
+        """Ends the plugin processes."""
+        self.host.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def load_controller(name: str | Path) -> StyleTransfer:
+    """A trained controller, ready to transfer.
+
+    Args:
+        name: of a stored controller (`python -m dafxvae.controllers list`), the folder of a run, or a `*.safetensors`
+            file.
+
+    Raises:
+        UserError: there is none; with the nearest names.
+    """
+    controller = open_controller(name)
+    return StyleTransfer(controller.effect, controller.encoders, controller)
+
+
+def open_effect(effect: Effect) -> StyleTransfer:
+    """An effect without a controller, whose settings `refine` searches for from nothing, with the package's f and g.
+
+    Raises:
+        UserError: there is no such effect.
+    """
+    return StyleTransfer(effect, load_encoders(stored_encoders_path(SHIPPED)))

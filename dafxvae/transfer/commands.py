@@ -1,0 +1,119 @@
+"""The command `python -m dafxvae.transfer INPUT REFERENCE ...`: files to files."""
+
+from argparse import Namespace
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from rich.console import Console
+
+from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
+from dafxvae.errors import UserError
+from dafxvae.transfer import record, report, windows
+from dafxvae.transfer.api import Options, Outcome, StyleTransfer, load_controller, open_effect
+from dafxvae.transfer.files import check_output, is_integer, progress_bar, warn
+from dafxvae.transfer.matching import parse_locks
+from dafxvae.transfer.snippet import snippet
+
+
+def open_transfer(controller: str | None, effect: str | None, num_refinements: int) -> StyleTransfer:
+    """What the command line names.
+
+    Raises:
+        UserError: neither or both of a controller and an effect, or an effect without a search.
+    """
+    if controller is not None and effect is not None:
+        raise UserError("--controller brings its own effect: leave --effect out, or --controller")
+    if controller is not None:
+        return load_controller(controller)
+    if effect is None:
+        raise UserError("give --controller NAME (`python -m dafxvae.controllers list`), or --effect EFFECT --refine N")
+    if not num_refinements:
+        raise UserError("--effect has no controller: say by how many renders its settings are searched, --refine 200")
+    return open_effect(effect)
+
+
+def run(arguments: Namespace, console: Console) -> None:
+    """Transfers one file.
+
+    Args:
+        arguments: of `dafxvae.transfer.__main__`.
+        console: for progress, the table and notes.
+
+    Raises:
+        UserError: bad input.
+        EffectError: the effect failed.
+    """
+    source_path, *reference_paths = [Path(path).expanduser() for path in arguments.files]
+    output = arguments.output.expanduser()
+    options = Options(
+        arguments.amount, parse_locks(arguments.lock), arguments.match_level, arguments.refine, arguments.max_tail
+    )
+    check_output(output, [source_path, *reference_paths])
+    encoding_of(output, arguments.subtype)
+    with ExitStack() as stack:
+        source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
+        transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, arguments.refine))
+        with (
+            audio_writer(output, source.sample_rate, source.num_channels, arguments.subtype) as write,
+            progress_bar(console, source.frames + round(options.max_tail_sec * source.sample_rate)) as (say, advance),
+        ):
+            outcome = transfer.run(
+                source,
+                references,
+                options,
+                is_integer=is_integer(output, arguments.subtype),
+                folder=output.parent,
+                say=say,
+                progress=advance,
+            )
+            stack.enter_context(closing(outcome.rendered))
+            for block in outcome.rendered.chunks(outcome.level.factor):
+                write(block)
+        write_beside(arguments, output, transfer, source, references, options, outcome, console)
+
+
+def write_beside(
+    arguments: Namespace,
+    output: Path,
+    transfer: StyleTransfer,
+    source: AudioReader,
+    references: list[AudioReader],
+    options: Options,
+    outcome: Outcome,
+    console: Console,
+) -> None:
+    """Settings, script, plugin states, and what else was asked for."""
+    paths = record.Paths.beside(output)
+    chain = transfer.host.chain
+    document = record.document(
+        chain, outcome, options, arguments.controller, source.path, [one.path for one in references], output
+    )
+    record.write_document(paths.settings, document)
+    script = snippet(
+        chain,
+        outcome.match.unit_params,
+        source.sample_rate,
+        source.num_channels,
+        factor=outcome.level.factor,
+        frames=outcome.rendered.frames,
+        end=source.frames + round(options.max_tail_sec * source.sample_rate),
+        encoding=encoding_of(output, arguments.subtype),
+        source=str(source.path.resolve()),
+        target=str(output.resolve()),
+    )
+    record.write_whole(paths.script, script)
+    for name, (_, state) in zip(document["plugin_states"], outcome.rendered.states, strict=True):
+        record.write_whole(output.with_name(name), state)
+    if arguments.picture or arguments.page:
+        with AudioReader(output) as written:
+            image = report.picture({"input": source, "reference": references[0], "output": written})
+            if arguments.picture:
+                record.write_whole(paths.picture, image)
+            if arguments.page:
+                start, _ = windows.excerpt(source, outcome.source_scan, report.LISTEN_SEC)
+                heard, _ = windows.excerpt(references[0], outcome.reference_scans[0], report.LISTEN_SEC)
+                recordings = {"input": (source, start), "reference": (references[0], heard), "output": (written, start)}
+                record.write_whole(paths.page, report.page(document, recordings, image))
+    console.print(report.settings_table(document))
+    warn(console, outcome.notes)
+    console.print(f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False)

@@ -1,0 +1,114 @@
+"""Files in and out: what may be read and written, and stored settings applied to other files. Free of jax."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
+from dafxvae.effects.factory import open_host
+from dafxvae.errors import UserError
+from dafxvae.transfer import rendering, sources
+from dafxvae.transfer.record import read_document
+
+FLOATS = ("FLOAT", "DOUBLE")
+
+
+def is_integer(output: Path, subtype: str | None) -> bool:
+    """Whether the file will hold nothing beyond full scale: all but floats (lossy codecs clip when they are played)."""
+    return encoding_of(output, subtype)[1] not in FLOATS
+
+
+def check_output(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuses to overwrite what is read.
+
+    Raises:
+        UserError: `output` is one of `inputs`.
+    """
+    for path in inputs:
+        if output.resolve() == path.expanduser().resolve() or (
+            output.exists() and path.expanduser().exists() and output.samefile(path.expanduser())
+        ):
+            raise UserError(f"{output} is also read: give -o another name")
+
+
+def warn(console: Console, notes: Sequence[str]) -> None:
+    """Prints what a user should know."""
+    for note in notes:
+        console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
+
+
+@contextmanager
+def progress_bar(console: Console, total: int) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
+    """A bar of `total` samples; yields the functions that say what is done, and that move it on."""
+    columns = (TextColumn("{task.description:10}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda words: bar.update(task, description=words), lambda samples: bar.advance(task, samples)
+
+
+def stem_outputs(stems: Sequence[Path], output: Path) -> list[Path]:
+    """Where the stems go: a file for one, a folder for several.
+
+    Raises:
+        UserError: several stems and a file, or two stems of one name.
+    """
+    if output.is_dir() or not output.suffix:
+        outputs = [output / stem.name for stem in stems]
+    elif len(stems) == 1:
+        outputs = [output]
+    else:
+        raise UserError(f"{len(stems)} files cannot become one {output}: give -o a folder")
+    if len(set(outputs)) < len(outputs):
+        raise UserError(f"two of the files have the same name and would both be written to {output}: rename one")
+    return outputs
+
+
+def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype: str | None, console: Console) -> None:
+    """Plays files through stored settings, with the stored gain.
+
+    Args:
+        settings: `OUT.settings.json`.
+        stems: files.
+        output: a file for one, a folder for several.
+        subtype: of the samples; None for the format's usual one.
+        console: for progress and notes.
+
+    Raises:
+        UserError: bad input.
+        EffectError: the effect failed.
+    """
+    stored = read_document(settings)
+    outputs = stem_outputs(stems, output)
+    for path in outputs:
+        check_output(path, [settings, *stems])
+        encoding_of(path, subtype)
+    with open_host(stored.effect, num_workers=1) as host:
+        if len(host.parameters) != len(stored.unit_params):
+            raise UserError(
+                f"{settings} holds {len(stored.unit_params)} settings, {host.name} has {len(host.parameters)} "
+                "parameters: install the version of the plugin that it was made with"
+            )
+        for stem, target in zip(stems, outputs, strict=True):
+            with AudioReader(stem) as source:
+                sources.check_channels(source)
+                tail = round(stored.max_tail_sec * source.sample_rate)
+                with (
+                    audio_writer(target, source.sample_rate, source.num_channels, subtype) as write,
+                    progress_bar(console, source.frames + tail) as (say, advance),
+                ):
+                    say(stem.name[:40])
+                    played = rendering.render(
+                        source, host.chain, stored.unit_params, stored.max_tail_sec, target.parent, advance
+                    )
+                    with closing(played):
+                        notes: list[str] = []
+                        level = rendering.limit(
+                            float(stored.factor), played.scan.peak, notes, is_integer=is_integer(target, subtype)
+                        )
+                        for block in played.chunks(level.factor):
+                            write(block)
+            warn(console, [f"{target}: {note}" for note in level.notes])
+            console.print(f"{target}", markup=False, highlight=False)

@@ -1,0 +1,159 @@
+"""What is written beside the output: the settings as JSON, which `--apply` reads back, the script, plugin states."""
+
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from dafxvae import __version__
+from dafxvae.effects.chain import Chain
+from dafxvae.effects.parameters import ParameterSpace
+from dafxvae.errors import UserError
+
+if TYPE_CHECKING:  # they import jax, which applying stored settings does without
+    from dafxvae.transfer.api import Options, Outcome
+
+FORMAT = 1
+KIND = "dafxvae transfer"
+HASHED_BYTES = 1 << 20  # of the beginning of a file: tells files apart, and an hour of audio is not read again
+
+
+class Paths(NamedTuple):
+    """The files beside an output."""
+
+    settings: Path
+    script: Path
+    picture: Path
+    page: Path
+
+    @classmethod
+    def beside(cls, output: Path) -> "Paths":
+        return cls(*(output.with_name(output.name + suffix) for suffix in (".settings.json", ".py", ".png", ".html")))
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def identity(path: Path) -> dict[str, Any]:
+    """Name and size of a file, and the SHA-256 of its first MiB."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(HASHED_BYTES)).hexdigest()
+    return {"file": str(path), "bytes": path.stat().st_size, "sha256_of_first_mib": digest}
+
+
+def with_units(space: ParameterSpace, unit_params: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Name to value and unit."""
+    values = space.describe(unit_params)
+    return {parameter.name: {"value": values[parameter.name], "unit": parameter.unit} for parameter in space}
+
+
+def state_name(output: Path, index: int, label: str) -> str:
+    """File name of a plugin's state."""
+    return f"{output.name}.{index}.{re.sub(r'[^A-Za-z0-9_-]+', '_', label)}.vst3state"
+
+
+def document(
+    chain: Chain,
+    outcome: "Outcome",
+    options: "Options",
+    controller: str | None,
+    source: Path,
+    references: Sequence[Path],
+    output: Path,
+) -> dict[str, Any]:
+    """The settings and how they came about, as plain data."""
+    match, level = outcome.match, outcome.level
+    return {
+        "kind": KIND,
+        "format": FORMAT,
+        "effect": chain.name,
+        "settings": with_units(chain.parameters, match.unit_params),
+        "gain_db": level.gain_db,
+        "match_level": options.match_level,
+        "amount": options.amount,
+        "predicted": match.predicted,
+        "locked": match.locked,
+        "refined": match.refined,
+        "controller": controller,
+        "input": identity(source),
+        "references": [identity(path) for path in references],
+        "output": {
+            "file": str(output),
+            "samples": outcome.rendered.frames,
+            "sample_rate": outcome.rendered.sample_rate,
+        },
+        "plugin_states": [state_name(output, i, label) for i, (label, _) in enumerate(outcome.rendered.states)],
+        "notes": list(outcome.notes),
+        "versions": {
+            "dafxvae": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("pedalboard", "numpy")},
+        },
+        "exact": {  # what --apply needs to the bit
+            "unit_params": [float(value) for value in match.unit_params],
+            "factor": float(level.factor),
+            "max_tail_sec": options.max_tail_sec,
+        },
+    }
+
+
+class Stored(NamedTuple):
+    """What `--apply` takes from a settings file."""
+
+    effect: str
+    settings: dict[str, dict[str, Any]]
+    unit_params: np.ndarray
+    factor: np.float32
+    max_tail_sec: float
+
+
+def write_document(path: Path, content: dict[str, Any]) -> None:
+    """Writes the settings file."""
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_document(path: Path) -> Stored:
+    """Reads a settings file.
+
+    Raises:
+        UserError: missing, no JSON, or not one that dafxvae wrote.
+    """
+    try:
+        content = json.loads(path.expanduser().read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the settings {path}: {error.strerror or error}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not JSON ({error}): give an OUT.settings.json of a transfer") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND or content.get("format") != FORMAT:
+        raise UserError(f"{path} is not the settings file of a transfer: give an OUT.settings.json that dafxvae wrote")
+    try:
+        exact = content["exact"]
+        return Stored(
+            content["effect"],
+            content["settings"],
+            np.array(exact["unit_params"], np.float32),
+            np.float32(exact["factor"]),
+            float(exact["max_tail_sec"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} lacks {error}: it was edited by hand or cut off; transfer again") from error

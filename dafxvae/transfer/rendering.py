@@ -1,0 +1,146 @@
+"""The render of a whole recording: through the chain once, its level and its tail looked at, then level and file."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from dafxvae.audio.loudness import LoudnessMeter
+from dafxvae.effects.chain import Chain
+from dafxvae.effects.streaming import CHUNK, ChainStream
+from dafxvae.errors import UserError
+from dafxvae.transfer.sources import Scan, Source, chunks, played_loudness
+
+TAIL_DB = -60.0  # below the output's own peak a tail has ended
+TAIL_FLOOR_DB = -90.0  # and below this everything has
+HEADROOM = 0.9999  # of full scale, where an integer format must not clip
+LEVELS = ("on", "off", "none")
+
+
+@dataclass
+class Rendered:
+    """The output before its final gain, float32 in a temporary file that vanishes with it."""
+
+    file: IO[bytes]
+    sample_rate: int
+    num_channels: int
+    frames: int  # the tail included, to where it has faded
+    scan: Scan
+    states: list[tuple[str, bytes]]  # of VST3 plugins: label, raw_state
+
+    def read(self, start: int, frames: int) -> np.ndarray:
+        """As `Source.read`."""
+        self.file.seek(4 * self.num_channels * start)
+        count = max(0, min(frames, self.frames - start)) * self.num_channels
+        return np.frombuffer(self.file.read(4 * count), np.float32).reshape(-1, self.num_channels)
+
+    def chunks(self, factor: np.float32) -> Iterator[np.ndarray]:
+        """The output with its gain, in chunks `[T, C]`."""
+        for start in range(0, self.frames, CHUNK):
+            yield self.read(start, CHUNK) * factor
+
+    def close(self) -> None:
+        """Frees the temporary file."""
+        self.file.close()
+
+
+def render(
+    source: Source,
+    chain: Chain,
+    unit_params: np.ndarray,
+    max_tail_sec: float,
+    folder: Path | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Rendered:
+    """Plays a recording through a chain.
+
+    Args:
+        source: mono or stereo.
+        chain: the effects.
+        unit_params: `[K]`.
+        max_tail_sec: how long the output may go on after the input's end; it ends where it has fallen by 60 dB.
+        folder: for the temporary file, of the output's size; None for the system's.
+        progress: told the number of samples, as they come.
+
+    Raises:
+        UserError: the recording is damaged, or the disk is full.
+        EffectError: the chain failed.
+    """
+    rate, channels = source.sample_rate, source.num_channels
+    end = source.frames + round(max_tail_sec * rate)
+    meter, peak = LoudnessMeter(rate, channels), 0.0
+    file = tempfile.TemporaryFile(dir=folder, prefix=".dafxvae-")  # noqa: SIM115  it is the result
+    try:
+        with ChainStream(chain, unit_params, rate, channels, end) as stream:
+            for block in stream.play(chunks(source)):
+                meter.feed(block)
+                peak = max(peak, float(np.abs(block).max()))
+                file.write(np.ascontiguousarray(block, np.float32).tobytes())
+                progress(len(block))
+            states = stream.states()
+        output = Rendered(file, rate, channels, end, Scan(peak, meter.blocks, channels, np.zeros(0), 0), states)
+        tail = np.abs(output.read(source.frames, end - source.frames)).max(axis=1, initial=0.0)
+        audible = np.flatnonzero(tail > max(peak * 10.0 ** (TAIL_DB / 20.0), 10.0 ** (TAIL_FLOOR_DB / 20.0)))
+        output.frames = source.frames + (int(audible[-1]) + 1 if len(audible) else 0)
+    except OSError as error:
+        file.close()
+        raise UserError(f"cannot write the temporary file of the render: {error}; make room on the disk") from error
+    except BaseException:
+        file.close()
+        raise
+    return output
+
+
+@dataclass(frozen=True)
+class Level:
+    """The final gain and what is to be said of it."""
+
+    factor: np.float32
+    notes: tuple[str, ...] = ()
+
+    @property
+    def gain_db(self) -> float:
+        return float(20.0 * np.log10(self.factor))
+
+
+def level(match_level: str, source: Scan, references: list[Scan], output: Scan, *, is_integer: bool) -> Level:
+    """The gain that gives the output the loudness that was asked for, without clipping where the format would.
+
+    Args:
+        match_level: "on" for the loudness of the references, "off" for that of the input, "none" for no gain.
+        source, references, output: scans.
+        is_integer: the file can hold nothing beyond full scale.
+
+    Raises:
+        UserError: another `match_level`.
+    """
+    if match_level not in LEVELS:
+        raise UserError(f"match_level {match_level!r}: give one of {', '.join(LEVELS)}")
+    factor, notes = 1.0, []
+    if match_level != "none":
+        wanted = played_loudness(references) if match_level == "on" else source.loudness
+        whose = "the reference" if match_level == "on" else "the input"
+        if np.isfinite(wanted) and np.isfinite(output.loudness):
+            factor = 10.0 ** ((wanted - output.loudness) / 20.0)
+        else:
+            which = whose if not np.isfinite(wanted) else "the output"
+            notes.append(f"{which} has no loudness (below -70 LUFS or shorter than .4 s): the level is left alone")
+    return limit(factor, output.peak, notes, is_integer=is_integer)
+
+
+def limit(factor: float, peak: float, notes: list[str], *, is_integer: bool) -> Level:
+    """A gain that does not clip an integer format, and a word on what lies above full scale."""
+    over = peak * factor
+    if over > 1.0:
+        over_db = 20.0 * np.log10(over)
+        if is_integer:
+            factor = HEADROOM / peak
+            notes.append(f"the peak would be {over_db:+.1f} dBFS, which the file cannot hold: {over_db:.1f} dB quieter")
+        else:
+            notes.append(
+                f"the peak is {over_db:+.1f} dBFS: above full scale, which a float file holds; turn it down to play"
+            )
+    return Level(np.float32(factor), tuple(notes))

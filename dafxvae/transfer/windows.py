@@ -1,0 +1,84 @@
+"""What of a recording is listened to: windows of the controller's length, spread over its active parts."""
+
+import numpy as np
+
+from dafxvae.audio.io import resample, to_channels
+from dafxvae.audio.loudness import HOP_SEC
+from dafxvae.transfer.sources import Scan, Source
+
+MAX_WINDOWS = 24
+SILENCE_DB = -60.0  # quieter windows are not listened to
+RANGE_DB = 40.0  # nor those so far below the loudest
+EXCERPT_SEC = 6.0
+ONE_SIDED = 0.01  # of the channels' power: a mean below it cancels
+
+
+def window_starts(levels_db: np.ndarray, length_sec: float, window_sec: float) -> list[float]:
+    """Where to listen, in seconds.
+
+    Args:
+        levels_db: `[H]` of a `Scan`.
+        length_sec: of the recording.
+        window_sec: of a window.
+
+    Returns:
+        At most `MAX_WINDOWS` beginnings, in order, spread evenly over the windows that are not silent; one at 0 for a
+        recording that is no longer than a window. At least one.
+    """
+    last = length_sec - window_sec
+    if last <= 0:
+        return [0.0]
+    count = max(2, int(np.ceil(length_sec / window_sec)))
+    starts = np.linspace(0.0, last, count)  # they touch or overlap by less than a window in all
+    powers = np.concatenate([[0.0], np.cumsum(10.0 ** (levels_db / 10.0))])
+    edges = np.arange(len(powers)) * HOP_SEC
+    energy = np.interp(starts + window_sec, edges, powers) - np.interp(starts, edges, powers)
+    level = 10.0 * np.log10(np.maximum(energy * HOP_SEC / window_sec, 1e-12))
+    active = np.flatnonzero((level >= SILENCE_DB) & (level >= level.max() - RANGE_DB))
+    if not len(active):
+        active = np.array([int(np.argmax(level))])  # a quiet recording is listened to where it is loudest
+    chosen = np.unique(np.round(np.linspace(0, len(active) - 1, min(MAX_WINDOWS, len(active)))).astype(int))
+    return [float(starts[i]) for i in active[chosen]]
+
+
+def mono(audio: np.ndarray) -> np.ndarray:
+    """The channels' mean `[T, 1]`; the first channel where they cancel."""
+    mixed = to_channels(audio, 1)
+    if float(np.square(mixed).mean()) < ONE_SIDED * float(np.square(audio).mean()):
+        return np.ascontiguousarray(audio[:, :1])
+    return mixed
+
+
+def read_window(source: Source, start_sec: float, num_samples: int, sample_rate: int) -> np.ndarray:
+    """One window, float32 `[num_samples, 1]` at `sample_rate`; a recording that is shorter is repeated to fill it."""
+    frames = int(np.ceil(num_samples * source.sample_rate / sample_rate)) + 1
+    start = max(0, min(round(start_sec * source.sample_rate), source.frames - frames))
+    audio = resample(mono(source.read(start, frames)), source.sample_rate, sample_rate)
+    return np.resize(audio, (num_samples, 1)).astype(np.float32)  # numpy's resize repeats
+
+
+def windows(source: Source, scan: Scan, num_samples: int, sample_rate: int) -> np.ndarray:
+    """All windows of a recording.
+
+    Args:
+        source: the recording.
+        scan: of it.
+        num_samples: T of a window.
+        sample_rate: Hz, of the windows.
+
+    Returns:
+        float32 `[W, T, 1]`, W at most `MAX_WINDOWS`.
+    """
+    starts = window_starts(scan.levels_db, source.frames / source.sample_rate, num_samples / sample_rate)
+    return np.stack([read_window(source, start, num_samples, sample_rate) for start in starts])
+
+
+def excerpt(source: Source, scan: Scan, seconds: float = EXCERPT_SEC) -> tuple[int, int]:
+    """The most active part of a recording: (first sample, number of samples), at its own rate."""
+    count = min(source.frames, round(seconds * source.sample_rate))
+    hops = max(1, round(count / source.sample_rate / HOP_SEC))
+    if len(scan.levels_db) <= hops:
+        return 0, count
+    energy = np.convolve(10.0 ** (scan.levels_db / 10.0), np.ones(hops), mode="valid")
+    start = round(int(np.argmax(energy)) * HOP_SEC * source.sample_rate)
+    return min(start, source.frames - count), count
