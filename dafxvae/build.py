@@ -229,7 +229,11 @@ def latent_stage_pairs(
     config: Config, pairs: Pairs, bank: EffectBank, encoders: networks.Encoders, folder: Path
 ) -> Pairs:
     """The pairs of stage h as latents of f and g, computed once; the training pairs are stored in `folder`."""
-    latent = networks.build_latent(encoders, config.sample_rate)
+    built = networks.build_latent(encoders, config.sample_rate)
+
+    def latent(dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        return np.asarray(built(dry, reference))
+
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
     recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables)}
     counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
@@ -242,8 +246,8 @@ def warm_start(config: Config, pairs: Pairs, bank: EffectBank) -> WarmStart:
     h = networks.build_h(config, bank.num_params)
     params = jax.jit(h.init)(_init_key(config, "h"), jnp.asarray(pairs.valid[0].z[:1]))["params"]
     valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
-    known = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
-    return fit_settings(h, params, *known, config.h.warm_start, _init_key(config, "h/warm_start"))
+    train, valid = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
+    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"))
 
 
 def build_decoder_stage(

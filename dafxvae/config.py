@@ -220,7 +220,7 @@ def controller_config(effect: str, estimator: dict[str, Any], **changes: Any) ->
     """
     config = base_config()
     config.effect = effect
-    config.estimator.update(estimator)
+    changes |= {f"estimator__{key}": value for key, value in estimator.items()}
     config.update_from_flattened_dict({key.replace("__", "."): value for key, value in changes.items()})
     return config
 

@@ -140,12 +140,12 @@ def _parse_one(text: str, whole: str) -> EffectSpec:
     for item in _split(rest[1:-1], ",", whole) if rest[1:-1].strip() else []:
         name, equals, value = item.partition("=")
         found = _parse_value(value.strip())
-        if equals and isinstance(found, tuple):
-            ranges.append((name.strip(), found))
-        elif equals:
-            fixed.append((name.strip(), found))
-        else:
+        if not equals:
             control.append(name.strip())
+        elif isinstance(found, tuple):
+            ranges.append((name.strip(), found))
+        else:
+            fixed.append((name.strip(), found))
     name, _, plugin = head.partition("::")
     chosen = () if control == ["-"] else tuple(control) or None
     return _checked(EffectSpec(name.strip(), plugin.strip() or None, chosen, tuple(fixed), tuple(ranges)), whole)
@@ -186,7 +186,7 @@ def _split(text: str, separator: str, whole: str) -> list[str]:
     return parts
 
 
-def _parse_value(text: str) -> Value | Range:
+def _parse_value(text: str) -> str | float | bool | Range:
     if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
         return text[1:-1]
     if text.lower() in ("true", "false"):

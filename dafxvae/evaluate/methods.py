@@ -82,8 +82,8 @@ def choose_settings(tools: Tools, pairs: PairBatch, seed: int, num_searched: int
     settings[CONTROLLER] = tools.listener.settings(pairs.dry, pairs.reference)
     num_failed = 0
     if num_searched:
-        few = [values[:num_searched] for values in (pairs.dry, pairs.reference, settings[CONTROLLER])]
-        found = search(tools.controller, tools.host, *few, seed)
+        dry, reference, start = (values[:num_searched] for values in (pairs.dry, pairs.reference, settings[CONTROLLER]))
+        found = search(tools.controller, tools.host, dry, reference, start, seed)
         settings |= found.settings
         num_failed = found.num_failed
     settings[TRUE] = pairs.unit_params

@@ -56,7 +56,7 @@ def match_equaliser(audio: np.ndarray, reference: np.ndarray, sample_rate: int) 
     _, theirs = smooth_spectrum(reference, sample_rate)
     gain_db = 10.0 * np.log10((theirs + POWER_FLOOR) / (ours + POWER_FLOOR))
     gain = 10.0 ** (np.clip(gain_db, -MAX_GAIN_DB, MAX_GAIN_DB) / 20.0)
-    taps = signal.firwin2(NUM_TAPS, hz, gain, fs=sample_rate)
+    taps = np.asarray(signal.firwin2(NUM_TAPS, hz, gain, fs=sample_rate))
     return signal.fftconvolve(audio, taps[:, None], mode="same", axes=0).astype(np.float32)
 
 

@@ -106,9 +106,9 @@ def compose(results: dict[str, Any]) -> str:
     """`styles.md`."""
     parts = [
         f"# Five styles, each to each: {results['controller']}",
-        f"`{results['effect']}`, {results['num_pairs']} pairs for each cell, clips of {results['clip_samples']} samples "
-        f"at {results['sample_rate']} Hz, reference from {MODE}, seed {results['seed']}, dafxvae {results['version']}. "
-        "Each entry: doing nothing → the controller, means over pairs; 0 is the target.",
+        f"`{results['effect']}`, {results['num_pairs']} pairs for each cell, clips of {results['clip_samples']} "
+        f"samples at {results['sample_rate']} Hz, reference from {MODE}, seed {results['seed']}, dafxvae "
+        f"{results['version']}. Each entry: doing nothing → the controller, means over pairs; 0 is the target.",
         tables.markdown_table(("style", "chain"), [[name, f"`{chain}`"] for name, chain in results["styles"].items()]),
     ]
     for corpus in results["corpora"]:
@@ -132,7 +132,7 @@ def compose(results: dict[str, Any]) -> str:
 
 def _as_json(scores: Scores) -> dict[str, Any]:
     return {
-        method: {metric: np.where(np.isfinite(v), v.astype(object), None).tolist() for metric, v in by.items()}
+        method: {metric: [float(x) if np.isfinite(x) else None for x in v] for metric, v in by.items()}
         for method, by in scores.items()
     }
 

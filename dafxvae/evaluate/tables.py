@@ -51,9 +51,16 @@ def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[l
         nothing, ours = (metric_of(cell, name, metric) for name in (NOTHING, CONTROLLER))
         digits = METRICS[metric].digits
         rows.append(
-            [cell["controller"], cell["effect"], cell["corpus"], cell["mode"], cell["input"], str(ours.get("count", 0))]
-            + [interval(nothing, digits), f"**{interval(ours, digits)}**", interval(ours.get("ratio"), 2)]
-            + [share(ours.get("improved")), str(cell["seed"]), cell["version"]]
+            [
+                *(cell[key] for key in ("controller", "effect", "corpus", "mode", "input")),
+                str(ours.get("count", 0)),
+                interval(nothing, digits),
+                f"**{interval(ours, digits)}**",
+                interval(ours.get("ratio"), 2),
+                share(ours.get("improved")),
+                str(cell["seed"]),
+                cell["version"],
+            ]
         )
     return rows
 

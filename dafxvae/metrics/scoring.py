@@ -51,7 +51,7 @@ def score_outputs(
     Raises:
         UserError: pyloudnorm, or pesq where it is asked for, is not installed.
     """
-    good = np.isfinite(outputs).all(axis=(1, 2))
+    good = np.asarray(np.isfinite(outputs).all(axis=(1, 2)))
     clips = np.where(good[:, None, None], outputs, np.float32(0.0))
     found = spectral_scores(clips, target, sample_rate) | level_scores(clips, target, sample_rate)
     if pesq:

@@ -115,7 +115,7 @@ class StyleTransfer:
         if controller is not None and names != controller.parameters:
             self.host.close()
             raise UserError(
-                f"the controller was trained for {controller.parameters} of {controller.effect}, which now has {names}: "
+                f"the controller was trained for {controller.parameters} of {controller.effect}, which has {names}: "
                 "install the plugin's version of that time, or train it again"
             )
 

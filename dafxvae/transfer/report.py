@@ -1,5 +1,6 @@
 """What is shown of a transfer: a table for the terminal, a picture, a page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ def picture(recordings: dict[str, Source]) -> bytes:
     return png_bytes(figure)
 
 
-def page(document: dict[str, Any], recordings: dict[str, tuple[Source, int]], image: bytes) -> str:
+def page(document: dict[str, Any], recordings: Mapping[str, tuple[Source, int]], image: bytes) -> str:
     """One HTML file: players, settings, picture; nothing is fetched from anywhere.
 
     Args:
