@@ -16,7 +16,8 @@ from dafxvae.effects.vst3_plugin import stream_arguments
 
 TEMPLATE = '''"""{effect}
 
-Plays SOURCE through these settings into TARGET, as dafxvae {version} did: the same samples. Needs pedalboard and soundfile.
+Plays SOURCE through these settings into TARGET, as dafxvae {version} did: the same samples.
+Needs pedalboard and soundfile.
     python {script} [SOURCE TARGET]
 """
 
