@@ -140,9 +140,9 @@ def _stages() -> dict[str, Any]:
                 "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
                 "evaluations": 16,
             },
-            "num_steps": 600,
+            "num_steps": 300,
             "batch_size": 8,
-            "learning_rate": 1e-3,
+            "learning_rate": 5e-4,
             "warmup_steps": 50,
             "clip_norm": 1.0,
             "weight_decay": 0.0,

@@ -76,9 +76,7 @@ def package(name: str) -> str:
 def nodes(path: Path) -> list[ast.AST]:
     tree = ast.parse(path.read_text())
     if path == ROOT / "dafxvae" / "__init__.py":  # names for type checkers what it looks up when it is asked for
-        tree.body = [
-            node for node in tree.body if not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
-        ]
+        tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
     return list(ast.walk(tree))
 
 

@@ -26,7 +26,8 @@ def stored_controllers() -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in (shipped_folder(), user_folder()):
         if folder.is_dir():
-            found |= {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+            # A name has no dot in it: NAME.encoders.safetensors is the f and g of NAME.
+            found |= {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if "." not in path.stem}
     return dict(sorted(found.items()))
 
 

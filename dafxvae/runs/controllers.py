@@ -112,12 +112,21 @@ def save_controller(
     save_weights(path, {"h": params}, metadata)
 
 
+def encoders_beside(path: Path) -> Path:
+    """Where the f and g of a stored controller are: `NAME.encoders.safetensors` or `encoders.safetensors` beside it,
+    else those that come with the package."""
+    for beside in (path.with_suffix(".encoders.safetensors"), path.parent / "encoders.safetensors"):
+        if beside.exists():
+            return beside
+    return stored_encoders_path(SHIPPED)
+
+
 def load_controller(path: Path, encoders_path: Path | None = None) -> Controller:
     """A controller and the f and g that belong to it.
 
     Args:
         path: `*.safetensors`.
-        encoders_path: of f and g; None for `encoders.safetensors` beside it, else those that come with the package.
+        encoders_path: of f and g; None for those of `encoders_beside`.
 
     Raises:
         UserError: a file is missing, damaged or of another kind, or the controller was trained on another f and g.
@@ -126,8 +135,7 @@ def load_controller(path: Path, encoders_path: Path | None = None) -> Controller
     if metadata.get("kind") != "controller":
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not a controller: name a stored h")
     if encoders_path is None:
-        beside = path.parent / "encoders.safetensors"
-        encoders_path = beside if beside.exists() else stored_encoders_path(SHIPPED)
+        encoders_path = encoders_beside(path)
     encoders = load_encoders(encoders_path)
     if fingerprint(encoders.variables) != metadata["encoders"]:
         raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file beside it")

@@ -107,16 +107,14 @@ class StyleTransfer:
             UserError: the effect cannot be opened, or has other parameters than the controller was trained for.
         """
         self.encoders, self.controller = encoders, controller
-        self._limits, self._refiner = limits, refiner
-        self.host: ChainHost = open_host(
-            effect, num_workers=None if refiner or controller is None else 1, limits=limits
-        )
+        self._refiner = refiner
+        self.host: ChainHost = open_host(effect, limits=limits)
         names = self.host.parameters.names
         if controller is not None and names != controller.parameters:
             self.host.close()
             raise UserError(
-                f"the controller was trained for {controller.parameters} of {controller.effect}, which has {names}: "
-                "install the plugin's version of that time, or train it again"
+                f"the controller was trained for {controller.parameters} of {controller.effect}, which now has "
+                f"{names}: install the plugin's version of that time, or train it again"
             )
 
     @property
@@ -197,7 +195,7 @@ class StyleTransfer:
         progress: Callable[[int], None] = lambda _: None,
     ) -> rendering.Rendered:
         """A recording through the chain with given settings `[K]`; see `dafxvae.transfer.rendering.render`."""
-        return rendering.render(source, self.host.chain, unit_params, max_tail_sec, folder, progress)
+        return rendering.render(source, self.host, unit_params, max_tail_sec, folder, progress)
 
     def _excerpt(self, source: sources.Source, scan: sources.Scan) -> np.ndarray:
         start, count = windows.excerpt(source, scan)
@@ -235,12 +233,9 @@ class StyleTransfer:
         options = Options(amount, locks or {}, match_level, refine, max_tail_sec)
         source = sources.ArraySource(audio, sample_rate, "the input")
         several = [reference] if isinstance(reference, np.ndarray) else list(reference)
-        named = [
-            sources.ArraySource(
-                one, reference_rate or sample_rate, "the reference" if len(several) == 1 else f"reference {i}"
-            )
-            for i, one in enumerate(several)
-        ]
+        names = ["the reference"] if len(several) == 1 else [f"reference {i}" for i in range(len(several))]
+        rate = reference_rate or sample_rate
+        named = [sources.ArraySource(one, rate, name) for one, name in zip(several, names, strict=True)]
         outcome = self.run(source, named, options)
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))

@@ -105,8 +105,10 @@ def write_beside(
     for name, (_, state) in zip(document["plugin_states"], outcome.rendered.states, strict=True):
         record.write_whole(output.with_name(name), state)
     if arguments.picture or arguments.page:
+        from dafxvae.transfer.drawing import picture  # matplotlib takes a second to import
+
         with AudioReader(output) as written:
-            image = report.picture({"input": source, "reference": references[0], "output": written})
+            image = picture({"input": source, "reference": references[0], "output": written})
             if arguments.picture:
                 record.write_whole(paths.picture, image)
             if arguments.page:

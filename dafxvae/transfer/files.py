@@ -101,7 +101,7 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
                 ):
                     say(stem.name[:40])
                     played = rendering.render(
-                        source, host.chain, stored.unit_params, stored.max_tail_sec, target.parent, advance
+                        source, host, stored.unit_params, stored.max_tail_sec, target.parent, advance
                     )
                     with closing(played):
                         notes: list[str] = []

@@ -41,9 +41,7 @@ def check_amount(amount: float) -> float:
         UserError: it is not within `AMOUNTS`.
     """
     if not AMOUNTS[0] <= amount <= AMOUNTS[1]:
-        raise UserError(
-            f"amount {amount:g}: give {AMOUNTS[0]:g} (leave it alone) to {AMOUNTS[1]:g}; 1 is the reference"
-        )
+        raise UserError(f"amount {amount:g}: give {AMOUNTS[0]:g} (leave alone) to {AMOUNTS[1]:g}; 1 is the reference")
     return float(amount)
 
 

@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 from dafxvae.audio.loudness import LoudnessMeter
-from dafxvae.effects.chain import Chain
+from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.streaming import CHUNK, ChainStream
 from dafxvae.errors import UserError
 from dafxvae.transfer.sources import Scan, Source, chunks, played_loudness
@@ -49,7 +49,7 @@ class Rendered:
 
 def render(
     source: Source,
-    chain: Chain,
+    host: ChainHost,
     unit_params: np.ndarray,
     max_tail_sec: float,
     folder: Path | None = None,
@@ -59,7 +59,7 @@ def render(
 
     Args:
         source: mono or stereo.
-        chain: the effects.
+        host: the effect; its limits of time hold for plugins.
         unit_params: `[K]`.
         max_tail_sec: how long the output may go on after the input's end; it ends where it has fallen by 60 dB.
         folder: for the temporary file, of the output's size; None for the system's.
@@ -74,7 +74,7 @@ def render(
     meter, peak = LoudnessMeter(rate, channels), 0.0
     file = tempfile.TemporaryFile(dir=folder, prefix=".dafxvae-")  # noqa: SIM115  it is the result
     try:
-        with ChainStream(chain, unit_params, rate, channels, end) as stream:
+        with ChainStream(host.chain, unit_params, rate, channels, end, host.pool.limits) as stream:
             for block in stream.play(chunks(source)):
                 meter.feed(block)
                 peak = max(peak, float(np.abs(block).max()))
@@ -140,7 +140,5 @@ def limit(factor: float, peak: float, notes: list[str], *, is_integer: bool) -> 
             factor = HEADROOM / peak
             notes.append(f"the peak would be {over_db:+.1f} dBFS, which the file cannot hold: {over_db:.1f} dB quieter")
         else:
-            notes.append(
-                f"the peak is {over_db:+.1f} dBFS: above full scale, which a float file holds; turn it down to play"
-            )
+            notes.append(f"the peak is {over_db:+.1f} dBFS: a float file holds it; turn it down to play it")
     return Level(np.float32(factor), tuple(notes))

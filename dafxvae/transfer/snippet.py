@@ -18,7 +18,6 @@ TEMPLATE = '''"""{effect}
 
 Plays SOURCE through these settings into TARGET, as dafxvae {version} did: the same samples.
 Needs pedalboard and soundfile.
-
     python {script} [SOURCE TARGET]
 """
 
