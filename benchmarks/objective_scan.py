@@ -1,7 +1,7 @@
 """Measures docs/objectives.md: where downhill leads for each loss, each effect and each parameter.
 
     python benchmarks/objective_scan.py measure [--encoders shipped] [--json docs/objectives/scan.json]
-    python benchmarks/objective_scan.py measure --tiny --json /tmp/scan.json    two minutes: does it work at all
+    python benchmarks/objective_scan.py measure --tiny --json /tmp/scan.json    half a minute: does it work at all
     python benchmarks/objective_scan.py show
 
 One parameter moves over a grid, the others stay at the truth. The effect's output is compared with the *target* (the
