@@ -221,7 +221,12 @@ def controller_config(effect: str, estimator: dict[str, Any], **changes: Any) ->
     config = base_config()
     config.effect = effect
     changes |= {f"estimator__{key}": value for key, value in estimator.items()}
-    config.update_from_flattened_dict({key.replace("__", "."): value for key, value in changes.items()})
+    for key, value in changes.items():
+        if isinstance(value, dict):  # replaced whole, not merged
+            part, _, name = key.rpartition("__")
+            config[part][name] = ConfigDict(value)
+        else:
+            config.update_from_flattened_dict({key.replace("__", "."): value})
     return config
 
 
