@@ -140,7 +140,7 @@ def _stages() -> dict[str, Any]:
                 "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
                 "evaluations": 16,
             },
-            "num_steps": 300,
+            "num_steps": 200,
             "batch_size": 8,
             "learning_rate": 5e-4,
             "warmup_steps": 50,

@@ -6,6 +6,7 @@ search that starts from a controller's answer is held near it.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import cma
@@ -25,7 +26,7 @@ SPREAD = 0.1  # first deviation of the search about a controller's answer, in un
 COLD_SPREAD = 0.3
 TRUST = 1.0  # weight of the mean squared step away from the controller's answer, in units of the distance
 FAILED = 1e6  # distance of settings that could not be rendered
-RENDERS_AT_ONCE = 16
+RENDERS_AT_ONCE = 4  # filled up with silence: few, so that little is described in vain
 
 
 class Refined(NamedTuple):
@@ -53,26 +54,32 @@ def make_style_distance(encoders: Encoders, references: np.ndarray, sample_rate:
     Returns:
         `audio [B, T', C] -> [B]`; NaN where the audio is not finite.
     """
-    f, variables = encoders.f, encoders.variables
-    deviation = jnp.split(jnp.asarray(variables["g"]["constants"]["joint_deviation"]), 2)[1]
+    deviation = jnp.split(jnp.asarray(encoders.variables["g"]["constants"]["joint_deviation"]), 2)[1]
 
-    def describe(clip: Array) -> tuple[Array, ...]:
-        audio = clip[None]
-        encoding = cast(Array, f.apply(variables["f"], audio, sample_rate, method=SpectrogramVAE.encode))
-        return *features.mel_statistics(audio.mean(2, keepdims=True), sample_rate), encoding / deviation[None]
+    def describe(audio: np.ndarray) -> list[np.ndarray]:
+        found = _describe(encoders.f, sample_rate, encoders.variables["f"], deviation, jnp.asarray(audio))
+        return [np.asarray(part) for part in found]
 
-    @jax.jit
-    def described(clips: Array) -> tuple[Array, ...]:
-        return jax.lax.map(describe, clips)
-
-    wanted = [np.asarray(part).mean(0, keepdims=True) for part in described(jnp.asarray(references))]
+    wanted = [part.mean(0, keepdims=True) for part in describe(references)]
 
     def distance(audio: np.ndarray) -> np.ndarray:
-        found = described(jnp.asarray(audio))
-        parts = [np.abs(np.asarray(a) - b).mean(axis=tuple(range(1, b.ndim))) for a, b in zip(found, wanted)]
+        parts = [np.abs(a - b).mean(axis=tuple(range(1, b.ndim))) for a, b in zip(describe(audio), wanted, strict=True)]
         return np.sum(parts, axis=0)
 
     return distance
+
+
+@partial(jax.jit, static_argnums=(0, 1))  # compiled once for all references
+def _describe(f: SpectrogramVAE, sample_rate: int, variables: Any, deviation: Array, clips: Array) -> tuple[Array, ...]:
+    """Means and deviations of log-mel bands, and the standardised encoding, of each clip."""
+
+    def one(clip: Array) -> tuple[Array, ...]:
+        audio = clip[None]
+        encoding = cast(Array, f.apply(variables, audio, sample_rate, method=SpectrogramVAE.encode))
+        statistics = features.mel_statistics(audio.mean(2, keepdims=True), sample_rate)
+        return *(part[0] for part in statistics), encoding[0] / deviation
+
+    return jax.lax.map(one, clips)
 
 
 def refine(

@@ -19,7 +19,6 @@ from dafxvae.evaluate.learned import Learned, fit_forest, fit_neighbour, stored_
 from dafxvae.evaluate.methods import Tools, open_tools
 from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name
 from dafxvae.evaluate.running import read_cell, run_cell, store_sounds
-from dafxvae.evaluate.search import load_refinement
 from dafxvae.evaluate.summary import summarise
 from dafxvae.metrics.speech import is_pesq_installed
 from dafxvae.runs.controller_store import find_controller, stored_controllers
@@ -69,8 +68,6 @@ def check_libraries(plan: Plan) -> None:
     optional.load("pyloudnorm", "pyloudnorm", "evaluation")
     if plan.baseline_pairs:
         optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
-    if plan.search_pairs:
-        load_refinement()
 
 
 def make_jobs(arguments: Namespace, plan: Plan) -> list[Job]:

@@ -1,12 +1,11 @@
 """Methods that render many settings for each pair: refinement of the controller's answer, and a search from nothing."""
 
-import importlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from dafxvae.effects.host import EffectHost
-from dafxvae.errors import UserError
+from dafxvae.refinement import make_style_distance, refine
 from dafxvae.runs.controllers import Controller
 
 NUM_RENDERS = 64
@@ -25,22 +24,6 @@ class Found(NamedTuple):
     num_failed: int  # renders
 
 
-def load_refinement() -> Any:
-    """`dafxvae.refinement`.
-
-    Raises:
-        UserError: this version has none.
-    """
-    try:
-        return importlib.import_module("dafxvae.refinement")
-    except ModuleNotFoundError as error:
-        if error.name != "dafxvae.refinement":
-            raise
-        raise UserError(
-            "this version of dafxvae cannot search (no dafxvae.refinement): give --search-pairs 0"
-        ) from error
-
-
 def search(
     controller: Controller, host: EffectHost, dry: np.ndarray, reference: np.ndarray, start: np.ndarray, seed: int
 ) -> Found:
@@ -52,18 +35,14 @@ def search(
         dry, reference: float32 `[B, T, C]`.
         start: the controller's settings `[B, K]`.
         seed: of the searches.
-
-    Raises:
-        UserError: this version has no `dafxvae.refinement`.
     """
-    refinement = load_refinement()
     rate, num_failed = controller.sample_rate, 0
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SEARCHES}
     for clip, example, own in zip(dry, reference, start):
-        distance = refinement.make_style_distance(controller.encoders, example[None], rate)
+        distance = make_style_distance(controller.encoders, example[None], rate)
         for name, (warm, num_renders) in SEARCHES.items():
             begin = own if warm else None
-            refined = refinement.refine(host, distance, clip, rate, begin, num_renders, seed=seed)
+            refined = refine(host, distance, clip, rate, begin, num_renders, seed=seed)
             rows[name].append(np.asarray(refined.unit_params, np.float32))
             num_failed += int(refined.num_failed)
     return Found({name: np.stack(values) for name, values in rows.items()}, num_failed)
