@@ -30,7 +30,7 @@ def search(
     """Every search on every pair, by the distance of styles that needs no target.
 
     Args:
-        controller: whose encoders judge the style.
+        controller: whose answers are refined.
         host: of its effect.
         dry, reference: float32 `[B, T, C]`.
         start: the controller's settings `[B, K]`.
@@ -39,7 +39,7 @@ def search(
     rate, num_failed = controller.sample_rate, 0
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SEARCHES}
     for clip, example, own in zip(dry, reference, start):
-        distance = make_style_distance(controller.encoders, example[None], rate)
+        distance = make_style_distance(example[None], rate)
         for name, (warm, num_renders) in SEARCHES.items():
             begin = own if warm else None
             refined = refine(host, distance, clip, rate, begin, num_renders, seed=seed)
