@@ -10,4 +10,11 @@ from dafxvae.config import SMOOTH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("Compressor | Gain", SMOOTH)
+    return controller_config(
+        "Compressor | Gain",
+        SMOOTH,
+        h__num_pairs=12288,
+        h__num_audio_pairs=2048,
+        h__num_steps=1000,
+        h__learning_rate=1e-3,
+    )

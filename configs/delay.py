@@ -1,9 +1,6 @@
 """A controller for an echo: delay time, feedback, mix.
 
 python -m dafxvae.train --config configs/delay.py
-
-Beside MRSTFT, whose minimum is "dry" while the time or rate is wrong, the mel spectrum smoothed over a second, whose
-minimum is not (docs/objectives.md).
 """
 
 from ml_collections import ConfigDict
@@ -13,4 +10,4 @@ from dafxvae.config import ROUGH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("Delay", ROUGH, h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0})
+    return controller_config("Delay", ROUGH, h__num_steps=300)

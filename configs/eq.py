@@ -15,4 +15,4 @@ EFFECT = (
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config(EFFECT, SMOOTH)
+    return controller_config(EFFECT, SMOOTH, h__num_steps=600, h__learning_rate=1e-3)

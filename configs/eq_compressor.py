@@ -16,4 +16,4 @@ EFFECT = (
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config(EFFECT, SMOOTH)
+    return controller_config(EFFECT, SMOOTH, h__num_steps=300)
