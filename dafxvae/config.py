@@ -218,7 +218,7 @@ def controller_config(effect: str, estimator: dict[str, Any], **changes: Any) ->
         estimator: `SMOOTH` or `ROUGH`.
         changes: further keys, `__` for the dot.
     """
-    config = base_config()
+    config: Config = base_config()
     config.effect = effect
     changes |= {f"estimator__{key}": value for key, value in estimator.items()}
     for key, value in changes.items():

@@ -46,7 +46,7 @@ class ArraySource:
         audio = np.asarray(audio)
         if audio.ndim not in (1, 2) or not np.issubdtype(audio.dtype, np.floating):
             raise UserError(f"{name} is {audio.dtype} of shape {audio.shape}: give floats [T] or [T, C] in [-1, 1]")
-        self.audio = np.ascontiguousarray(audio.reshape(len(audio), -1), np.float32)
+        self.audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, np.float32)
         self.name, self.sample_rate = name, sample_rate
         self.frames, self.num_channels = self.audio.shape
 
