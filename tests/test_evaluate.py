@@ -1,23 +1,25 @@
-"""An evaluation from recordings to tables: small, with the real encoders, effects and metrics."""
+"""An evaluation from recordings to tables: small, with real effects and metrics, and encoders that know nothing."""
 
+import importlib.util
 import json
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from rich.console import Console
+from tiny import tiny_config
 
-from dafxvae import networks
+from dafxvae import build, networks, refinement
 from dafxvae.audio.io import write_audio
-from dafxvae.config import base_config, resolve_preset
 from dafxvae.effects.factory import open_host
-from dafxvae.errors import UserError
-from dafxvae.evaluate import commands, rules, styles
+from dafxvae.errors import UserError, run_cli
+from dafxvae.evaluate import __main__ as cli
+from dafxvae.evaluate import commands, learned, methods, rules, search, styles, tables
 from dafxvae.evaluate.__main__ import parse
 from dafxvae.metrics.levels import loudness_lufs
 from dafxvae.runs.controllers import save_controller
-from dafxvae.runs.encoder_store import load_encoders, stored_encoders_path
+from dafxvae.runs.encoder_store import load_encoders
+from dafxvae.weights import save_weights
 
 RATE = 24000
 QUIET = Console(quiet=True)
@@ -39,11 +41,24 @@ def folders(tmp_path_factory):
     for i in range(2):
         (root / "songs").mkdir(exist_ok=True)
         write_audio(root / "songs" / f"{i}.wav", music(i, 12), RATE)
-    config = resolve_preset(base_config())
-    config.effect = "Gain"
-    h = networks.build_h(config, 1)
-    params = h.init(jax.random.key(0), np.zeros((1, config.g.latent_dim)))["params"]
-    encoders = load_encoders(stored_encoders_path("shipped"))
+    (root / "short").mkdir()
+    write_audio(root / "short" / "a.wav", music(2, 1), RATE)
+    (root / "talk").mkdir()
+    for i in range(2):
+        write_audio(root / "talk" / f"{i}.wav", music(3 + i, 3), RATE)
+    (root / "talk" / "corpus.json").write_text('{"kind": "speech"}')
+    config = tiny_config(bank=("Gain",), chains__count=0, effect="Gain")
+    config.data.folder = str(root / "songs")  # what the learned baselines are fitted on
+    key, clip = jax.random.key(0), np.zeros((1, config.clip_samples, 1), np.float32)
+    with build.build_pretraining_bank(config) as bank:
+        metadata = build.describe_encoders(config, bank)
+        f = networks.build_f(config.f)
+        g = networks.build_g(config.g, f, bank.num_params, bank.num_units)
+    f_variables = jax.jit(f.init, static_argnums=2)(key, clip, RATE, key[None])
+    g_variables = jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None])
+    save_weights(root / "encoders.safetensors", {"f": f_variables, "g": g_variables}, metadata)
+    params = networks.build_h(config, 1).init(key, np.zeros((1, config.g.latent_dim)))["params"]
+    encoders = load_encoders(root / "encoders.safetensors")
     save_controller(root / "gain.safetensors", params, ("gain_db",), encoders, config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAFXVAE_CACHE", str(root / "cache"))
@@ -53,7 +68,7 @@ def folders(tmp_path_factory):
 
 def words(root, output, **changes):
     options = {
-        "controllers": root / "gain.safetensors", "corpus": root / "songs", "pairs": 3, "clip-sec": 1.0,
+        "controllers": root / "gain.safetensors", "corpus": root / "songs", "pairs": 3, "clip-sec": 0.5,
         "modes": "other_section", "search-pairs": 0, "baseline-pairs": 0, "workers": 1, "output": output,
     } | {key.replace("_", "-"): value for key, value in changes.items()}  # fmt: skip
     return [f"--{key}={value}" for key, value in options.items()]
@@ -119,12 +134,21 @@ def test_folders_are_merged_into_one_table(finished, folders, capsys):
         ({"corpus": "no_such_thing"}, "no corpus or folder is called"),
         ({"clip_sec": 0.1}, "at least 0.5"),
         ({"modes": "sideways"}, "choose from other_file"),
-        ({"clip_sec": 20.0}, "s"),
+        ({"clip_sec": 20.0}, "0 of 2 recordings have 40.[0-9]+ s .the longest has 12.00 s., 1 needed"),
+        ({"clip_sec": 5.0, "corpus": "SHORT", "modes": "other_file"}, "0 of 1 recordings have .* 2 needed"),
+        ({"search_pairs": -1}, "--search-pairs -1"),
+        ({"baseline_pairs": 3}, "at least 16, or 0"),
+        ({"inputs": "wet"}, "choose from dry, styled"),
+        ({"controllers": ","}, "give 'all'"),
+        ({"controllers": "all"}, "no controllers are stored"),
     ],
 )
-def test_bad_input_says_what_to_change(folders, changes, message):
+def test_bad_input_says_what_to_change(folders, changes, message, monkeypatch):
+    changes = {key: folders / "short" if value == "SHORT" else value for key, value in changes.items()}
+    monkeypatch.setattr(commands, "stored_controllers", dict)
     with pytest.raises(UserError, match=message):
         evaluate(folders, folders / "bad", **changes)
+    assert not (folders / "bad").exists()
 
 
 def test_a_folder_of_another_evaluation_is_refused(finished, folders):
@@ -147,14 +171,93 @@ def test_the_rules_match_loudness_and_spectrum():
     np.testing.assert_allclose(loudness_lufs(matched[1], RATE), loudness_lufs(dry, RATE), atol=0.5)
 
 
+def test_every_method_on_every_input(folders, monkeypatch):
+    monkeypatch.setattr(learned, "NUM_TREES", 4)
+    asked = []
+
+    def refine(host, distance, audio, rate, start, num_renders, *, seed):
+        asked.append((start is None, num_renders))
+        assert audio.shape == (12 * 1024, 1)
+        assert distance(audio[None]).shape == (1,)
+        return refinement.Refined(np.asarray([0.5]), 0.0, 0.0, num_renders, num_failed=1)
+
+    monkeypatch.setattr(search, "refine", refine)
+    pesq = 1 if importlib.util.find_spec("pesq") else 0
+    corpus = folders / "talk"
+    results = evaluate(
+        folders, folders / "all", corpus=corpus, inputs="dry,styled", modes="other_file",
+        baseline_pairs=16, search_pairs=2, pesq_pairs=1,
+    )  # fmt: skip
+    assert [cell["input"] for cell in results["cells"]] == ["dry", "styled"]
+    assert asked == 4 * [(False, 64), (True, 64), (True, 1024)]
+    for cell in results["cells"]:
+        assert list(cell["methods"]) == list(methods.METHODS)
+        assert cell["num_search_failures"] == 6
+        for name in search.SEARCHES:
+            assert cell["methods"][name]["num_pairs"] == cell["methods"][name]["metrics"]["MRSTFT"]["count"] == 2
+        truth = cell["methods"]["true settings"]
+        assert {m: row["mean"] for m, row in truth["metrics"].items() if m not in ("PESQ", "MSD")} == dict.fromkeys(
+            ("MRSTFT", "SCE", "CFE", "RMS", "LUFS"), 0.0
+        )
+        assert truth["metrics"]["MSD"] == {"count": 0, "undefined": 3}  # clips of half a second are too short for it
+        assert truth["settings"]["parameters"]["gain_db"] == {"error": 0.0, "correlation": pytest.approx(1.0)}
+        assert cell["num_pesq"] == pesq
+    text = (folders / "all" / "results.md").read_text()
+    assert "6 renders failed in the searches" in text
+    assert "3 undefined" in text
+    assert ("PESQ: the first 1 pairs" if pesq else "PESQ was not measured") in text
+
+
+def test_more_cells_join_a_folder_and_none_is_lost(folders):
+    folder = folders / "joined"
+    evaluate(folders, folder)
+    results = evaluate(folders, folder, modes="same_clip")
+    assert [cell["mode"] for cell in results["cells"]] == ["other_section", "same_clip"]
+    assert len(tables.merge([folder, folder])["cells"]) == 2
+
+
+def test_folders_that_do_not_agree_are_not_merged(finished, folders):
+    other = folders / "seed1"
+    evaluate(folders, other, seed=1)
+    with pytest.raises(UserError, match="different results"):
+        tables.merge([finished[0], other])
+    with pytest.raises(UserError, match="no results"):
+        tables.merge([folders / "nowhere"])
+
+
+def test_bad_input_ends_with_code_2(folders, monkeypatch, capsys):
+    (folders / "file").write_text("not a folder")
+    for arguments in (words(folders, folders / "file" / "out"), words(folders, folders / "x", workers=-1)):
+        monkeypatch.setattr("sys.argv", ["evaluate", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            run_cli(cli.main)
+        assert ended.value.code == 2
+    shown = capsys.readouterr().err
+    assert "cannot make the folder" in shown
+    assert "--workers -1" in shown
+
+
+def test_a_damaged_chunk_is_named(folders):
+    folder = folders / "damaged"
+    evaluate(folders, folder)
+    (chunk,) = folder.rglob("parts/**/*.json")
+    chunk.write_text("{")
+    with pytest.raises(UserError, match=r"000000.json cannot be read .* delete it"):
+        evaluate(folders, folder)
+
+
 def test_five_styles_each_to_each(folders):
     output = folders / "styles"
     arguments = ["styles", f"--controller={folders / 'gain.safetensors'}", f"--corpus={folders / 'songs'}"]
-    arguments += ["--pairs=1", "--clip-sec=1.0", "--workers=1", f"--output={output}"]
+    arguments += ["--pairs=2", "--clip-sec=0.5", "--workers=1", f"--output={output}"]
     styles.run(parse(arguments), QUIET, QUIET)
-    written = {path.name for path in Path(output).iterdir()}
-    assert any(name.endswith(".md") for name in written)
-    assert any(name.endswith(".json") for name in written)
-    text = next(output.glob("*.md")).read_text()
-    for style in ("broadcast", "telephone", "neutral", "bright", "warm"):
-        assert style in text
+    results = json.loads((output / "styles-gain" / "styles.json").read_text())
+    names = list(results["styles"])
+    assert names == ["broadcast", "telephone", "neutral", "bright", "warm"]
+    nothing = np.asarray(results["corpora"][0]["scores"]["do nothing"]["MRSTFT"])
+    assert nothing.shape == (5, 5, 2)
+    np.testing.assert_array_equal(nothing.mean(2) == 0.0, np.eye(5, dtype=bool))
+    np.testing.assert_allclose(nothing, nothing.swapaxes(0, 1), rtol=1e-4)
+    text = (output / "styles-gain" / "styles.md").read_text()
+    assert text.count(".000 → ") >= 5
+    assert text.count("| **telephone** |") == 3

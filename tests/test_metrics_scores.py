@@ -66,16 +66,16 @@ def test_the_centroid_is_that_of_librosa_and_leaves_silent_frames_out():
     assert spectral.spectral_scores(padded[None], plain, RATE)["SCE"][0] < 0.05 * found
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("count", "channels"), [(1, 1), (2, 2), (7, 1)])
 def test_equal_sounds_score_zero_to_the_bit_beside_any_others(count, channels):
     target = noise(channels=channels)
-    outputs = np.stack([noise(channels=channels) for _ in range(count - 1)] + [target])
-    found = scoring.score_outputs(outputs, target, RATE)
-    assert {name: values[-1] for name, values in found.items()} == dict.fromkeys(found, 0.0)
-    assert set(found) == set(metrics.METRICS) - {"PESQ"}
-    if count > 1:
-        assert min(values[0] for values in found.values()) > 0.0
+    others = [noise(channels=channels) for _ in range(count - 1)]
+    for place in range(count):  # a product of matrices may round by the row that it is in
+        outputs = np.stack([*others[:place], target, *others[place:]])
+        found = scoring.score_outputs(outputs, target, RATE)
+        assert {name: values[place] for name, values in found.items()} == dict.fromkeys(found, 0.0)
+        assert set(found) == set(metrics.METRICS) - {"PESQ"}
+        assert all((values > 0.0).sum() == count - 1 for values in found.values())
 
 
 def test_a_known_gain_is_the_known_difference():

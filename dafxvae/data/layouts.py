@@ -67,12 +67,12 @@ def _fetched(root: Path, paths: list[Path], manifests: list[Path]) -> Layout:
     files, rest, names = [], list(paths), []
     for manifest in manifests:
         content = json.loads(manifest.read_text(encoding="utf-8"))
-        names.append(content["name"])
+        names.append(content.get("name", manifest.parent.name))
         inside = [path for path in rest if path.is_relative_to(manifest.parent)]
         rest = [path for path in rest if not path.is_relative_to(manifest.parent)]
         for path in inside:
             name = path.relative_to(manifest.parent).as_posix()
-            files.append(File(path, content["groups"].get(name, name), "", content["licence"]))
+            files.append(File(path, content.get("groups", {}).get(name, name), "", content.get("licence", "")))
     files += _any_folder(root, rest) if rest else []
     return Layout("+".join(sorted(names)) if len(names) == 1 else root.name, sorted(files), [])
 

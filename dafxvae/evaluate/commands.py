@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,19 +111,23 @@ def fit_baselines(
     return Learned(fit_neighbour(examples), fit_forest(examples, plan.seed))
 
 
+def _describe(progress: Progress, task: Any, text: str) -> None:
+    progress.update(task, description=text)
+
+
 def run_job(folder: Path, plan: Plan, job: Job, num_workers: int | None, progress: Progress, task: Any) -> list[Any]:
     """The cells of one controller; those of `results.json`."""
     found = []
     with ExitStack() as stack:
         tools = open_tools(job.controller, num_workers, plan.seed, stack)
-        missing = any(read_cell(folder, plan, cell) is None for cell, _, _ in job.cells)
-        if missing:
-            tools.learned = fit_baselines(
-                folder, plan, job, tools, lambda text: progress.update(task, description=text)
-            )
+        if any(read_cell(folder, plan, cell) is None for cell, _, _ in job.cells):
+            describe = partial(_describe, progress, task)
+            tools.learned = fit_baselines(folder, plan, job, tools, describe)
         for cell, corpus, place in job.cells:
             progress.update(task, description=str(cell))
-            run_cell(folder, plan, cell, corpus, tools, place.is_speech, lambda n: progress.advance(task, n))
+            seconds = run_cell(folder, plan, cell, corpus, tools, place.is_speech, partial(progress.advance, task))
+            if seconds:
+                progress.console.print(f"{cell}: {seconds:.0f} s", markup=False, highlight=False)
             joined = read_cell(folder, plan, cell)
             assert joined is not None
             summary = summarise(plan, cell, joined, tools) | {"is_speech": place.is_speech}
@@ -133,12 +138,14 @@ def run_job(folder: Path, plan: Plan, job: Job, num_workers: int | None, progres
 
 
 def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]]) -> None:
-    """`results.json`, `results.md` and `report.html`.
+    """`results.json`, `results.md` and `report.html`; cells of earlier commands in the same folder stay.
 
     Raises:
-        UserError: they cannot be written.
+        UserError: they cannot be written, or those there cannot be read.
     """
-    results = {"format": FORMAT, "settings": plan.identity, "cells": cells}
+    earlier = tables.read_results(folder)["cells"] if (folder / "results.json").exists() else []
+    joined = {tuple(cell[key] for key in tables.KEY): cell for cell in (*earlier, *cells)}
+    results = {"format": FORMAT, "settings": plan.identity, "cells": [joined[key] for key in sorted(joined)]}
     write_json(folder / "results.json", results)
     try:
         (folder / "results.md").write_text(tables.compose(results), encoding="utf-8")

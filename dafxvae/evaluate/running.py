@@ -32,7 +32,7 @@ def make_maker(plan: Plan, cell: Cell, corpus: Corpus, tools: Tools, cache: PcmC
     return PairMaker(cutter, tools.bank, seed=plan.seed, stream="evaluate", mode=cell.mode, options=options)
 
 
-def _rows(values: np.ndarray) -> list[Any]:
+def numbers(values: np.ndarray) -> list[float | None]:
     """Numbers as JSON: None for nan."""
     return [None if np.isnan(value) else float(value) for value in values]
 
@@ -50,7 +50,7 @@ def score_pairs(
         for metric, values in score_outputs(stacked, pairs.target[b], sample_rate, pesq=b < num_pesq).items():
             for name, value in zip(names, values):
                 scores[name][metric][b] = value
-    return {name: {metric: _rows(values) for metric, values in by.items()} for name, by in scores.items()}
+    return {name: {metric: numbers(values) for metric, values in by.items()} for name, by in scores.items()}
 
 
 def run_chunk(plan: Plan, tools: Tools, maker: PairMaker, items: np.ndarray, is_speech: bool) -> dict[str, Any]:
@@ -95,13 +95,15 @@ def run_cell(
     Returns:
         Seconds that the missing chunks took.
     """
-    maker, started = make_maker(plan, cell, corpus, tools), time.monotonic()
+    maker, seconds = make_maker(plan, cell, corpus, tools), 0.0
     for first, path in chunk_paths(folder, cell, plan).items():
         items = np.arange(first, min(first + CHUNK, plan.num_pairs), dtype=np.int64)
         if not path.exists():
+            started = time.monotonic()
             write_json(path, run_chunk(plan, tools, maker, items, is_speech))
+            seconds += time.monotonic() - started
         advance(len(items))
-    return time.monotonic() - started
+    return seconds
 
 
 def read_cell(folder: Path, plan: Plan, cell: Cell) -> dict[str, Any] | None:

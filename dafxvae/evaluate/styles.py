@@ -19,6 +19,7 @@ from dafxvae.evaluate import tables
 from dafxvae.evaluate.corpora import find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
 from dafxvae.evaluate.plan import Plan, file_name
+from dafxvae.evaluate.running import numbers
 from dafxvae.metrics import METRICS, score_outputs
 from dafxvae.rng import host_rng
 from dafxvae.runs.controller_store import find_controller
@@ -132,8 +133,8 @@ def compose(results: dict[str, Any]) -> str:
 
 def _as_json(scores: Scores) -> dict[str, Any]:
     return {
-        method: {metric: [float(x) if np.isfinite(x) else None for x in v] for metric, v in by.items()}
-        for method, by in scores.items()
+        name: {metric: [list(map(numbers, row)) for row in v] for metric, v in by.items()}
+        for name, by in scores.items()
     }
 
 
@@ -178,5 +179,8 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     }  # fmt: skip
     write_json(place / "styles.json", results)
     text = compose(results)
-    (place / "styles.md").write_text(text, encoding="utf-8")
+    try:
+        (place / "styles.md").write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write to {place}: {error.strerror}") from error
     console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)

@@ -113,5 +113,5 @@ def summarise(plan: Plan, cell: Cell, joined: dict[str, Any], tools: Tools) -> d
         "median_item": median_item(joined),
         "methods": {name: _method(name, joined, names) for name in order},
         "searches": [name for name in SEARCHES if name in order],
-        "pairs": joined,
+        "pairs": {key: value for key, value in joined.items() if key != "settings"},  # those lie in the parts
     }

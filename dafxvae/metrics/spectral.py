@@ -1,6 +1,7 @@
 """Distances between spectra: MRSTFT, MSD and SCE, on the device. See docs/evaluation.md for sources and differences."""
 
 from functools import lru_cache, partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,14 +56,24 @@ def slaney_filterbank(sample_rate: int, size: int, num_mels: int) -> np.ndarray:
     return (np.maximum(0.0, np.minimum(rising, falling)) * area).astype(np.float32)
 
 
-def _centroid_hz(signals: Array, sample_rate: int) -> Array:
-    """Mean over the sounding frames of the spectral centroid; `[M, C, T] -> [M]`, nan where no frame sounds."""
-    magnitude = jnp.sqrt(dsp.power_spectrogram(signals, CENTROID_SIZE, CENTROID_HOP))
+class _Spectra(NamedTuple):
+    """What is compared of one clip."""
+
+    magnitudes: list[Array]  # [C, N, F] of each resolution
+    mel: Array  # [C, N, F]; nan where the clip is too short
+    centroid_hz: Array  # []
+
+
+def _centroid_hz(signal: Array, sample_rate: int) -> Array:
+    """Mean over the sounding frames of the spectral centroid; `[C, T] -> []`, nan where no frame sounds."""
+    if signal.shape[1] <= CENTROID_SIZE // 2:
+        return jnp.asarray(jnp.nan)
+    magnitude = jnp.sqrt(dsp.power_spectrogram(signal, CENTROID_SIZE, CENTROID_HOP))
     bins_hz = jnp.arange(CENTROID_SIZE // 2 + 1) * (sample_rate / CENTROID_SIZE)
-    total = magnitude.sum(-1)  # [M, C, N]
+    total = magnitude.sum(-1)  # [C, N]
     sounding = total > 0.0
     centroid = (magnitude @ bins_hz) / jnp.where(sounding, total, 1.0)
-    return jnp.where(sounding, centroid, 0.0).sum((1, 2)) / sounding.sum((1, 2))
+    return jnp.where(sounding, centroid, 0.0).sum() / sounding.sum()
 
 
 def _log_linear(x: Array) -> Array:
@@ -74,18 +85,19 @@ def _log_linear(x: Array) -> Array:
 
 @partial(jax.jit, static_argnums=2)
 def _distances(clips: Array, filters: Array, sample_rate: int) -> tuple[Array, Array, Array]:
-    signals = jnp.swapaxes(clips, 1, 2)  # [M + 1, C, T], the target last
+    """MRSTFT, MSD and SCE of `[M + 1, T, C]` against the last one; `[M]` each."""
     sizes = fitting_sizes(clips.shape[1])
-    resolutions = [_log_linear(dsp.magnitude_spectrogram(signals, size, size // 2)) for size in sizes]
-    undefined = jnp.full(len(clips) - 1, jnp.nan)
-    mel = undefined
-    if clips.shape[1] > MEL_SIZE // 2:
-        mel = _log_linear(dsp.magnitude_spectrogram(signals, MEL_SIZE, MEL_SIZE) @ filters)
-    centroid = undefined
-    if clips.shape[1] > CENTROID_SIZE // 2:
-        values = _centroid_hz(signals, sample_rate)
-        centroid = jnp.abs(values[:-1] - values[-1])
-    return sum(resolutions, jnp.zeros(len(clips) - 1)) / len(sizes), mel, centroid
+
+    def describe(signal: Array) -> _Spectra:  # of a clip alone: products of matrices round by the row that they are in
+        mel = jnp.asarray(jnp.nan)
+        if signal.shape[1] > MEL_SIZE // 2:
+            mel = dsp.magnitude_spectrogram(signal, MEL_SIZE, MEL_SIZE) @ filters
+        magnitudes = [dsp.magnitude_spectrogram(signal, size, size // 2) for size in sizes]
+        return _Spectra(magnitudes, mel, _centroid_hz(signal, sample_rate))
+
+    found = jax.lax.map(describe, jnp.swapaxes(clips, 1, 2))
+    resolutions = jnp.stack([_log_linear(magnitude) for magnitude in found.magnitudes])
+    return resolutions.mean(0), _log_linear(found.mel), jnp.abs(found.centroid_hz[:-1] - found.centroid_hz[-1])
 
 
 def spectral_scores(outputs: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
