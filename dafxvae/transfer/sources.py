@@ -46,7 +46,7 @@ class ArraySource:
         audio = np.asarray(audio)
         if audio.ndim not in (1, 2) or not np.issubdtype(audio.dtype, np.floating):
             raise UserError(f"{name} is {audio.dtype} of shape {audio.shape}: give floats [T] or [T, C] in [-1, 1]")
-        self.audio = np.ascontiguousarray(audio.reshape(len(audio), -1), np.float32)
+        self.audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, np.float32)
         self.name, self.sample_rate = name, sample_rate
         self.frames, self.num_channels = self.audio.shape
 
@@ -150,4 +150,4 @@ def scan(source: Source) -> Scan:
     if peak < 10.0 ** (SILENCE_DB / 20.0):
         raise UserError(f"{source.name} is silent (peak {peak:.3g}): there is nothing to listen to; give another file")
     levels = 10.0 * np.log10(np.concatenate(powers) + 10.0 ** (SILENCE_DB / 10.0))
-    return Scan(peak, meter.blocks, source.num_channels, levels, flat_tops)
+    return Scan(peak, meter.blocks(), source.num_channels, levels, flat_tops)

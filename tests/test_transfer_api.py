@@ -1,0 +1,177 @@
+"""`load_controller(...).transfer(...)`."""
+
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from transfer_toys import CONFIG, RATE, music, save_toy
+
+import dafxvae
+from dafxvae.errors import UserError
+from dafxvae.runs.controllers import load_controller
+from dafxvae.transfer import matching
+from dafxvae.transfer.api import StyleTransfer
+from dafxvae.transfer.sources import ArraySource, scan
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return save_toy(tmp_path_factory.mktemp("toy"), "Compressor | Reverb")
+
+
+@pytest.fixture(scope="module")
+def style(path):
+    with dafxvae.load_controller(path) as transfer:
+        yield transfer
+
+
+def loudness(audio):
+    return scan(ArraySource(audio, RATE, "x")).loudness
+
+
+def clips(count, seed):
+    return music(count * CONFIG.clip_samples / 24000, 24000, 1, seed).reshape(count, -1, 1)
+
+
+def test_importing_the_package_imports_no_jax():
+    code = "import dafxvae, sys; assert 'jax' not in sys.modules; dafxvae.load_controller; assert 'jax' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="nonsense"):
+        dafxvae.nonsense  # noqa: B018
+
+
+def test_encodings_joined_are_the_latent(path):
+    controller = load_controller(path)
+    dry, reference = clips(3, 1), clips(3, 2)
+    joined = controller.join(controller.encode(dry), controller.encode(reference))
+    np.testing.assert_allclose(joined, controller.latent(dry, reference), atol=1e-4)
+
+
+def test_latents_are_averaged_over_all_pairs_of_windows(path):
+    controller = load_controller(path)
+    dry, first, second = clips(2, 1), clips(3, 2), clips(1, 3)
+    pairs = [controller.latent(np.repeat(dry, len(r), 0), np.tile(r, (len(dry), 1, 1))) for r in (first, second)]
+    z = np.mean([latents.mean(axis=0) for latents in pairs], axis=0)
+    expected = controller.settings(z[None])[0]
+    np.testing.assert_allclose(matching.predict(controller, dry, [first, second], 1.0), expected, atol=1e-3)
+
+
+def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
+    controller = load_controller(path)
+    dry, reference = clips(2, 1), clips(2, 5)
+    neutral = controller.settings(controller.latent(dry, dry).mean(axis=0)[None])[0]
+    none = matching.predict(controller, dry, [reference], 0.0)
+    half, full = (matching.predict(controller, dry, [reference], amount) for amount in (0.5, 1.0))
+    np.testing.assert_allclose(none, neutral, atol=1e-3)
+    assert np.abs(full - none).max() > 0.01
+    assert not np.allclose(half, full)
+
+
+def test_the_output_has_the_loudness_that_was_asked_for(style):
+    audio, reference = music(seed=1, level=0.05), music(seed=2, level=0.4)
+    for mode, wanted in (("on", loudness(reference)), ("off", loudness(audio))):
+        result = style.transfer(audio, reference, RATE, match_level=mode)
+        assert loudness(result.audio) == pytest.approx(wanted, abs=0.1)
+    assert style.transfer(audio, reference, RATE, match_level="none").gain_db == 0.0
+
+
+def test_the_output_is_the_render_and_goes_on_after_the_input(style):
+    audio = music()
+    result = style.transfer(audio, music(seed=4), RATE, match_level="none", locks={"Reverb.room_size": 0.9})
+    padded = np.concatenate([audio, np.zeros((len(result.audio) - len(audio), 2), np.float32)])
+    rendered = style.host.render(padded[None], result.unit_params[None], RATE)[0]
+    np.testing.assert_array_equal(result.audio, rendered)
+    assert len(result.audio) > len(audio) + 0.3 * RATE
+    assert result.settings["Reverb.room_size"] == pytest.approx(0.9)
+    assert result.predicted["Reverb.room_size"] != pytest.approx(0.9, abs=1e-4)
+
+
+def test_equal_calls_give_equal_bits_and_batches_change_nothing(style):
+    pair = music(seed=1), music(seed=2)
+    first = style.transfer(*pair, RATE)
+    batch = style.transfer_batch([music(seed=3), pair[0]], [music(seed=1), pair[1]], RATE)
+    np.testing.assert_array_equal(first.audio, batch[1].audio)
+    assert first.settings == batch[1].settings
+    with pytest.raises(UserError, match="2 recordings and 1 references"):
+        style.transfer_batch([pair[0]] * 2, [pair[1]], RATE)
+
+
+def test_one_channel_comes_back_as_it_was_given(style):
+    flat = music(channels=1)[:, 0]
+    assert style.transfer(flat, music(), RATE).audio.ndim == 1
+    assert style.transfer(flat[:, None], [music(), music(seed=3)], RATE).audio.shape[1] == 1
+
+
+def test_references_may_have_another_rate(style):
+    assert style.transfer(music(), music(rate=22050), RATE, reference_rate=22050).sample_rate == RATE
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"amount": 1.6}, r"amount 1\.6: give 0 .* to 1\.5"),
+        ({"amount": float("nan")}, "amount nan"),
+        ({"locks": {"room_size": 0.4}}, r"did you mean Reverb\.room_size"),
+        ({"locks": {"Reverb.room_size": 4}}, "give 0 to 1"),
+        ({"match_level": "loud"}, "give one of on, off, none"),
+        ({"refine": -1}, "refine -1"),
+        ({"max_tail_sec": 1e9}, "60 seconds"),
+    ],
+)
+def test_options_out_of_range(style, options, message):
+    with pytest.raises(UserError, match=message):
+        style.transfer(music(), music(), RATE, **options)
+
+
+class FakeRefiner:
+    """Stands for `dafxvae.refinement`: finds settings that are half of where it began, and remembers its arguments."""
+
+    def make_style_distance(self, encoders, references, sample_rate):
+        self.references = references
+        return lambda audio: np.zeros(len(audio))
+
+    def refine(self, host, distance, audio, sample_rate, start, num_renders, *, free, fixed, seed=0, spread=None):
+        self.seen = SimpleNamespace(audio=audio, start=start, free=free, fixed=fixed, num_renders=num_renders)
+        found = 0.5 * (start if start is not None else np.ones(len(host.parameters)))
+        return SimpleNamespace(
+            unit_params=found, distance=float(distance(audio[None])[0]), start_distance=1.0, num_renders=7, num_failed=0
+        )
+
+
+def test_refinement_starts_from_the_prediction_and_leaves_locks_alone(path):
+    controller, refiner = load_controller(path), FakeRefiner()
+    audio = music(9.0)
+    with StyleTransfer(controller.effect, controller.encoders, controller, refiner=refiner) as style:
+        plain = style.transfer(audio, music(), RATE)
+        locked = style.transfer(audio, music(), RATE, refine=50, locks={"Reverb.room_size": 0.9})
+    k = controller.parameters.index("Reverb.room_size")
+    seen = refiner.seen
+    assert seen.num_renders == 50
+    assert seen.audio.shape == (6 * 24000, 1)
+    assert seen.free.sum() == len(seen.free) - 1
+    assert not seen.free[k]
+    assert seen.start[k] == seen.fixed[k] == pytest.approx(0.9)
+    np.testing.assert_array_equal(seen.start[seen.free], plain.unit_params[seen.free])
+    assert refiner.references.shape[1:] == (CONFIG.clip_samples, 1)
+    np.testing.assert_allclose(locked.unit_params[seen.free], 0.5 * plain.unit_params[seen.free], atol=1e-6)
+    assert locked.unit_params[k] == pytest.approx(0.9)
+    assert locked.refined == {"distance": 0.0, "start_distance": 1.0, "num_renders": 7, "num_failed": 0}
+
+
+def test_a_cold_start_needs_a_search(path):
+    controller, refiner = load_controller(path), FakeRefiner()
+    with StyleTransfer("Gain", controller.encoders, refiner=refiner) as style:
+        result = style.transfer(music(), music(), RATE, refine=20)
+        assert result.settings == {"gain_db": pytest.approx(0.0, abs=1e-5)}
+        assert result.predicted is None
+        assert refiner.seen.start is None
+        with pytest.raises(UserError, match="--refine 200"):
+            style.transfer(music(), music(), RATE)
+
+
+def test_a_controller_of_other_parameters_is_refused(path):
+    controller = load_controller(path)
+    with pytest.raises(UserError, match="trained for"):
+        StyleTransfer("Reverb", controller.encoders, controller)

@@ -1,0 +1,49 @@
+"""A controller with small random f, g and h, and recordings to transfer."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tiny import tiny_config
+
+from dafxvae import build, networks
+from dafxvae.effects.bank import open_bank
+from dafxvae.effects.factory import open_host
+from dafxvae.runs.controllers import save_controller
+from dafxvae.runs.encoder_store import load_encoders, save_encoders
+
+CONFIG = tiny_config()
+RATE = 44100
+
+
+def save_toy(folder, effect="Reverb", name="toy"):
+    """Writes NAME.safetensors and encoders.safetensors; returns the former's path."""
+    encoders_path = folder / "encoders.safetensors"
+    if not encoders_path.exists():
+        with open_bank(CONFIG.bank) as bank:
+            metadata = build.describe_encoders(CONFIG, bank)
+        encoders = networks.encoders_from({}, metadata)
+        key = jax.random.key(0)
+        clip = 0.1 * jax.random.normal(key, (1, 8192, 1))
+        f = jax.device_get(jax.jit(encoders.f.init, static_argnums=2)(key, clip, CONFIG.sample_rate, key[None]))
+        g = jax.device_get(jax.jit(encoders.g.init)(key, np.zeros((1, encoders.g.joint_size)), key[None]))
+        save_encoders(encoders_path, {"f": f, "g": g}, metadata)
+    encoders = load_encoders(encoders_path)
+    config = tiny_config(effect=effect)
+    with open_host(effect, num_workers=1) as host:
+        names = host.parameters.names
+    h = networks.build_h(config, len(names))
+    params = jax.device_get(jax.jit(h.init)(jax.random.key(0), jnp.zeros((1, config.g.latent_dim))))["params"]
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda leaf: (2.0 * rng.standard_normal(leaf.shape)).astype(np.float32), params)
+    path = folder / f"{name}.safetensors"
+    save_controller(path, params, names, encoders, config)
+    return path
+
+
+def music(seconds=3.0, rate=RATE, channels=2, seed=0, level=0.3):
+    """Plucks and soft noise, float32 `[T, C]`."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(round(seconds * rate)) / rate
+    pluck = np.sin(2 * np.pi * (200 + 40 * seed) * time) * np.exp(-5 * (time % 0.4))
+    sound = level * (pluck[:, None] + 0.1 * rng.standard_normal((len(time), channels)))
+    return sound.astype(np.float32)
