@@ -13,6 +13,7 @@ from dafxvae.transfer.api import Options, Outcome, StyleTransfer, load_controlle
 from dafxvae.transfer.files import check_output, is_integer, progress_bar, warn
 from dafxvae.transfer.matching import parse_locks
 from dafxvae.transfer.snippet import snippet
+from dafxvae.transfer.sources import check_header
 
 
 def open_transfer(controller: str | None, effect: str | None, num_refinements: int) -> StyleTransfer:
@@ -52,6 +53,8 @@ def run(arguments: Namespace, console: Console) -> None:
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
+        for one in (source, *references):
+            check_header(one)  # before the seconds that opening a controller takes
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, arguments.refine))
         with (
             audio_writer(output, source.sample_rate, source.num_channels, arguments.subtype) as write,

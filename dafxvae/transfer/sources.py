@@ -150,4 +150,4 @@ def scan(source: Source) -> Scan:
     if peak < 10.0 ** (SILENCE_DB / 20.0):
         raise UserError(f"{source.name} is silent (peak {peak:.3g}): there is nothing to listen to; give another file")
     levels = 10.0 * np.log10(np.concatenate(powers) + 10.0 ** (SILENCE_DB / 10.0))
-    return Scan(peak, meter.blocks, source.num_channels, levels, flat_tops)
+    return Scan(peak, meter.blocks(), source.num_channels, levels, flat_tops)
