@@ -1,4 +1,4 @@
-"""Time and memory of a style transfer, as one JSON object: `python benchmarks/transfer.py [--controller NAME] [--hour]`.
+"""Time and memory of a transfer, as one JSON object: `python benchmarks/transfer.py [--controller NAME] [--hour]`.
 
 Without --controller h is random, over the f and g of the package. The first cold start compiles; the second finds what
 was compiled. Warm: the second call in a process, scan, windows, render and level included.
