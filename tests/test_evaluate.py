@@ -150,7 +150,7 @@ def test_the_rules_match_loudness_and_spectrum():
 def test_five_styles_each_to_each(folders):
     output = folders / "styles"
     arguments = ["styles", f"--controller={folders / 'gain.safetensors'}", f"--corpus={folders / 'songs'}"]
-    arguments += ["--pairs=1", "--clip-sec=1.0", "--workers=1", f"--output={output}"]
+    arguments += ["--pairs=2", "--clip-sec=1.0", "--workers=1", f"--output={output}"]
     styles.run(parse(arguments), QUIET, QUIET)
     written = {path.name for path in Path(output).iterdir()}
     assert any(name.endswith(".md") for name in written)
