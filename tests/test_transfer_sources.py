@@ -52,10 +52,13 @@ def test_clipped_audio_is_noticed():
     ],
 )
 def test_what_cannot_be_used_is_refused(audio, message):
-    with pytest.raises(UserError, match=message):
+    def use():
         recording = source(audio)
         check_header(recording)
         scan(recording)
+
+    with pytest.raises(UserError, match=message):
+        use()
 
 
 def test_nan_is_refused_with_its_place():

@@ -159,7 +159,8 @@ class StyleTransfer:
             sources.check_header(one)
         matching.locked_values(self.host.parameters, options.locks)  # before anything that takes time
         say("reading")
-        scan, *scans = [sources.scan(one) for one in (source, *references)]
+        scan = sources.scan(source, with_loudness=options.match_level == "off")
+        scans = [sources.scan(one, with_loudness=options.match_level == "on") for one in references]
         notes = [
             f"{one.name} is clipped: its distortion is listened to as part of its sound"
             for one, found in zip((source, *references), (scan, *scans), strict=True)
