@@ -74,7 +74,8 @@ def measured(command: list[str], environment: dict[str, str]) -> dict[str, float
 def warm(controller: str, source: Path, reference: Path) -> dict[str, float]:
     """Seconds of the second transfer in a process, and how many times faster than the audio plays."""
     from dafxvae.audio.io import AudioReader
-    from dafxvae.transfer.api import Options, load_controller
+    from dafxvae.transfer.api import load_controller
+    from dafxvae.transfer.results import Options
 
     with AudioReader(source) as audio, AudioReader(reference) as style, load_controller(controller) as transfer:
         transfer.run(audio, [style], Options()).rendered.close()

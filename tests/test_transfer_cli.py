@@ -27,6 +27,11 @@ def controller(toys):
     return save_toy(toys, "BrickwallLimiter | Reverb")
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")  # no message is broken inside a path
+
+
 @pytest.fixture
 def files(tmp_path):
     soundfile.write(tmp_path / "in.wav", music(seed=1), RATE, "PCM_16")
