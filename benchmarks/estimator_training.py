@@ -121,7 +121,7 @@ def train_h(
     h = networks.build_h(config, len(host.parameters))
     params = h.init(jax.random.key(seed), jnp.asarray(train.z[:1]))["params"]
     state = optimizer.init(params)
-    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
+    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes, config.sample_rate)
     render = partial(host.render_variants, sample_rate=config.sample_rate)
     effect_loss = make_effect_loss(render, audio_loss, estimator)
 
@@ -187,7 +187,7 @@ def measure(path: Path, encoders_name: str, setup: Setup) -> None:
 
 
 def table(found: dict[str, Any]) -> str:
-    """Markdown: mean and deviation over the seeds."""
+    """Markdown: mean and deviation over the seeds; of the seconds the median, because machines are shared."""
     lines = ["| estimator | start | half of the renders | all renders | seconds |", "|---|---|---|---|---|"]
     for name, runs in found.items():
         curves = list(runs.values())
@@ -195,7 +195,7 @@ def table(found: dict[str, Any]) -> str:
         seconds = np.array([curve[-1]["seconds"] for curve in curves])
         middle = POINTS // 2
         cells = [f"{losses[:, i].mean():.3f} ± {losses[:, i].std(ddof=1):.3f}" for i in (0, middle, -1)]
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {seconds.mean():.0f} |")
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {np.median(seconds):.0f} |")
     return "\n".join(lines)
 
 
@@ -211,7 +211,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
         curves = list(runs.values())
         losses = np.array([[point["loss"] for point in curve] for curve in curves])
         for axis, key in zip(axes, ("renders", "seconds")):
-            at = np.array([[point[key] for point in curve] for curve in curves]).mean(0)
+            at = np.median([[point[key] for point in curve] for curve in curves], axis=0)
             axis.errorbar(at, losses.mean(0), losses.std(0, ddof=1), capsize=2, label=name)
             axis.set_xlabel(key)
             axis.grid(alpha=0.3)

@@ -14,6 +14,7 @@ from dafxvae import __version__, networks
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus, open_corpus
 from dafxvae.data.encoded import EncodedPairs, encode_batch, encode_pairs
+from dafxvae.data.latents import HeardPairs, encode_latents, latent_batch
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs import Pairs as RenderedPairs
 from dafxvae.data.prerendered import open_prerendered
@@ -31,6 +32,7 @@ from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Stage
 from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import Objective, make_eval_step, make_train_step
+from dafxvae.training.warm_start import Known, WarmStart, fit_settings
 from dafxvae.training.writer import open_writer
 from dafxvae.types import PairBatch
 from dafxvae.weights import fingerprint
@@ -42,8 +44,8 @@ STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
 class Pairs(NamedTuple):
     """Training pairs without end, and the fixed ones."""
 
-    train: Any  # dataset; element i is the batch of step i
-    valid: list[Any]  # of PairBatch; of EncodedBatch for g
+    train: Any  # dataset; element i is the batch of step i (for h, first, all its `LatentPairs`)
+    valid: list[Any]  # of PairBatch; of EncodedBatch for g, of LatentBatch for h
     test: PairBatch | None
 
 
@@ -223,20 +225,38 @@ def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hoo
     return _make_stage(config, "g", pairs, params, frozen, noisy, valid_objective=clean, **hooks), constants
 
 
+def latent_stage_pairs(
+    config: Config, pairs: Pairs, bank: EffectBank, encoders: networks.Encoders, folder: Path
+) -> Pairs:
+    """The pairs of stage h as latents of f and g, computed once; the training pairs are stored in `folder`."""
+    built = networks.build_latent(encoders, config.sample_rate)
+
+    def latent(dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        return np.asarray(built(dry, reference))
+
+    data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
+    recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables)}
+    counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
+    train = encode_latents(pairs.train, latent, *counts, folder=folder, recipe=recipe)
+    return Pairs(train, [latent_batch(batch, latent) for batch in pairs.valid], pairs.test)
+
+
+def warm_start(config: Config, pairs: Pairs, bank: EffectBank) -> WarmStart:
+    """h's first parameters: the known settings of the training pairs, regressed on their latents."""
+    h = networks.build_h(config, bank.num_params)
+    params = jax.jit(h.init)(_init_key(config, "h"), jnp.asarray(pairs.valid[0].z[:1]))["params"]
+    valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
+    train, valid = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
+    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"))
+
+
 def build_decoder_stage(
-    config: Config,
-    pairs: Pairs,
-    bank: EffectBank,
-    encoders: networks.Encoders,
-    estimator: Estimator,
-    clock: Clock,
-    **hooks: Any,
+    config: Config, pairs: Pairs, bank: EffectBank, params: Any, estimator: Estimator, clock: Clock, **hooks: Any
 ) -> Stage:
-    """Stage h over frozen f and g, through the one effect of `bank`."""
+    """Stage h from `params` on, on latents of frozen f and g (`latent_stage_pairs`), through the effect of `bank`."""
     host = bank.hosts[0]
     h = networks.build_h(config, bank.num_params)
-    params = jax.jit(h.init)(_init_key(config, "h"), jnp.zeros((1, encoders.g.latent_dim)))["params"]
-    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes)
+    audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes, config.sample_rate)
     render = clock.timed(partial(host.render_variants, sample_rate=config.sample_rate))
     log = CallbackLog()
     effect_loss = make_effect_loss(render, audio_loss, estimator, log=log)
@@ -245,8 +265,9 @@ def build_decoder_stage(
         log.check()
         bank.failures.check()
 
-    objective = objectives.make_decoder_objective(encoders.f, encoders.g, h, effect_loss, config.h, config.sample_rate)
-    return _make_stage(config, "h", pairs, params, encoders.variables, objective, check=check, **hooks)
+    objective = objectives.make_decoder_objective(h, effect_loss, config.h)
+    heard = pairs._replace(train=HeardPairs(pairs.train, config.h.batch_size, config.seed))
+    return _make_stage(config, "h", heard, params, {}, objective, check=check, **hooks)
 
 
 def build_estimator(config: Config, host: EffectHost, calibration: Calibration | None) -> Estimator:

@@ -35,6 +35,8 @@ PRESETS: dict[str, dict[str, object]] = {
         "g.num_steps": 24,
         "g.width": 64,
         "h.num_steps": 24,
+        "h.num_pairs": 64,
+        "h.num_audio_pairs": 64,
         "g.num_pairs": 64,
         "f.batch_size": 8,
         "g.batch_size": 8,
@@ -124,15 +126,23 @@ def _stages() -> dict[str, Any]:
             "weight_decay": 0.05,
         },
         "h": {
-            "widths": (128, 128),
+            "widths": (128,),
             "stft_sizes": (128, 512, 2048, 8192),
             "loss_weights": {"mrstft": 1.0, "l1": 1.0},
-            "settings_weight": 10.0,  # of the squared error of the known settings: the warm start
-            "settings_weight_end": 0.5,
-            "settings_fade_steps": 1000,
-            "num_steps": 1500,
+            "settings_weight": 0.5,  # of the squared error of the known settings, beside the audio loss
+            "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
+            "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
+            "warm_start": {  # the known settings alone: dafxvae.training.warm_start
+                "num_steps": 800,
+                "batch_size": 256,
+                "learning_rate": 2e-3,
+                "weight_decay": 0.01,
+                "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
+                "evaluations": 16,
+            },
+            "num_steps": 200,
             "batch_size": 8,
-            "learning_rate": 2e-3,
+            "learning_rate": 5e-4,
             "warmup_steps": 50,
             "clip_norm": 1.0,
             "weight_decay": 0.0,
@@ -192,6 +202,32 @@ def base_config() -> ConfigDict:
             "estimator": {"name": "spsa", "num_probes": 1, "step_size": 1e-3, "level": "audio", "two_sided": False},
         }
     )
+
+
+# docs/gradients.md: one-sided coordinates are the gradient itself of a smooth effect, and reach a lower loss than SPSA
+# at equal renders; delay times and LFO rates have no useful fine gradient, only one of losses over a large step.
+SMOOTH = {"name": "finite_difference", "num_probes": 0, "level": "audio", "two_sided": False}
+ROUGH = {"name": "finite_difference", "num_probes": 0, "level": "loss", "two_sided": True}
+
+
+def controller_config(effect: str, estimator: dict[str, Any], **changes: Any) -> ConfigDict:
+    """The base configuration for a controller of one effect or chain.
+
+    Args:
+        effect: short form; see `dafxvae.effects.spec`.
+        estimator: `SMOOTH` or `ROUGH`.
+        changes: further keys, `__` for the dot.
+    """
+    config: Config = base_config()
+    config.effect = effect
+    changes |= {f"estimator__{key}": value for key, value in estimator.items()}
+    for key, value in changes.items():
+        if isinstance(value, dict):  # replaced whole, not merged
+            part, _, name = key.rpartition("__")
+            config[part][name] = ConfigDict(value)
+        else:
+            config.update_from_flattened_dict({key.replace("__", "."): value})
+    return config
 
 
 def resolve_preset(config: Config, overridden: Collection[str] = ()) -> Config:

@@ -13,16 +13,23 @@ from dafxvae.types import PairBatch
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # dry, reference [B, T, C] -> unit_params [B, K]
 NUM_MEAN_DRAWS = 4096
+NOTHING, RANDOM, MEAN = "do nothing", "random settings", "mean settings"
+CONTROLLER, TRUE = "controller", "true settings"
+
+
+def mean_settings(bank: EffectBank, rng: np.random.Generator) -> np.ndarray:
+    """The average of many draws of settings of the bank's one effect; `[K]`."""
+    return bank.sample(rng, NUM_MEAN_DRAWS)[1].mean(0)
 
 
 def settings_by_method(pairs: PairBatch, bank: EffectBank, predict: Predict, seed: int) -> dict[str, np.ndarray]:
     """Settings `[B, K]` that each method would choose; "nothing" has none."""
     rng = host_rng(seed, "evaluation")
     return {
-        "random settings": bank.sample(rng, len(pairs.dry))[1],
-        "mean settings": np.tile(bank.sample(rng, NUM_MEAN_DRAWS)[1].mean(0), (len(pairs.dry), 1)),
-        "controller": predict(pairs.dry, pairs.reference),
-        "true settings": pairs.unit_params,
+        RANDOM: bank.sample(rng, len(pairs.dry))[1],
+        MEAN: np.tile(mean_settings(bank, rng), (len(pairs.dry), 1)),
+        CONTROLLER: predict(pairs.dry, pairs.reference),
+        TRUE: pairs.unit_params,
     }
 
 
@@ -39,7 +46,7 @@ def typical_pair(results: dict[str, Any]) -> int:
 
     Pairs whose reference is untouched have no such ratio; they count only where there are no others.
     """
-    ours, nothing = (np.asarray(results["scores"][name]) for name in ("controller", "do nothing"))
+    ours, nothing = (np.asarray(results["scores"][name]) for name in (CONTROLLER, NOTHING))
     touched = np.flatnonzero(nothing > 0) if nothing.any() else np.arange(len(nothing))
     ratio = ours[touched] / np.maximum(nothing[touched], 1e-9)
     return results["pairs"][int(touched[np.argsort(ratio)[len(ratio) // 2]])]
@@ -64,14 +71,14 @@ def evaluate_controller(
         left out.
     """
     settings = settings_by_method(pairs, bank, predict, seed)
-    outputs = {"do nothing": pairs.dry} | {
+    outputs = {NOTHING: pairs.dry} | {
         name: bank.render(pairs.dry, pairs.effect, unit_params, sample_rate) for name, unit_params in settings.items()
     }
     good = usable(pairs, outputs)
     if not good.any():
         raise ValueError(f"evaluation: all {len(good)} pairs failed to render through {bank.names}")
     scores = {name: mrstft(output[good], pairs.target[good]) for name, output in outputs.items()}
-    nothing = scores["do nothing"]
+    nothing = scores[NOTHING]
     errors = {name: np.abs(unit - pairs.unit_params)[good].mean(0) for name, unit in settings.items()}
     names = bank.hosts[0].parameters.names
     return {
@@ -85,8 +92,7 @@ def evaluate_controller(
         "pairs": np.flatnonzero(good).tolist(),
         "scores": {name: score.tolist() for name, score in scores.items()},
         "parameter_error": {
-            name: {"controller": float(errors["controller"][k]), "mean settings": float(errors["mean settings"][k])}
-            for k, name in enumerate(names)
+            name: {which: float(errors[which][k]) for which in (CONTROLLER, MEAN)} for k, name in enumerate(names)
         },
     }
 
@@ -98,7 +104,7 @@ def results_table(results: dict[str, Any]) -> Table:
         table.add_column(column, justify=side)  # type: ignore[arg-type]
     table.add_column("items improved", justify="right")
     for name, row in results["mrstft"].items():
-        improved = "" if name == "do nothing" else f"{row['improved']:.0%}"
+        improved = "" if name == NOTHING else f"{row['improved']:.0%}"
         table.add_row(name, f"{row['mean']:.3f}", f"{row['low']:.3f} … {row['high']:.3f}", improved)
     if results["num_failed"]:
         table.caption = f"{results['num_failed']} pairs failed to render and are left out"
@@ -107,7 +113,7 @@ def results_table(results: dict[str, Any]) -> Table:
 
 def verdict(results: dict[str, Any]) -> str:
     """One sentence: is the controller better than doing nothing, and is that certain?"""
-    ours, nothing = results["mrstft"]["controller"], results["mrstft"]["do nothing"]
+    ours, nothing = results["mrstft"][CONTROLLER], results["mrstft"][NOTHING]
     ratio = ours["mean"] / nothing["mean"]
     if ours["high"] < nothing["low"]:
         return f"The controller beats doing nothing: {ratio:.2f} of its distance, intervals apart."

@@ -1,11 +1,12 @@
 """Audio losses. Each takes output and target `[B, T, C]` and returns `[B]`; the caller reduces; 0 for equal sounds."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import jax.numpy as jnp
 from jax import Array
 
-from dafxvae.audio import dsp
+from dafxvae.audio import dsp, features
 
 EVALUATION_SIZES = (32, 128, 512, 2048, 8192, 32768)  # the field's MRSTFT (DeepAFx-ST, table 1)
 
@@ -50,12 +51,21 @@ def multi_resolution_stft(output: Array, target: Array, sizes: Sequence[int] = E
     return total / len(sizes)
 
 
-def make_audio_loss(weights: Mapping[str, float], stft_sizes: Sequence[int]) -> Callable[[Array, Array], tuple]:
+def described(descriptor: features.Descriptor, sample_rate: int, output: Array, target: Array) -> Array:
+    """Distance of the two sounds as a descriptor of `dafxvae.audio.features` hears them; `[B]`."""
+    check_shapes(output, target)
+    return features.distance(descriptor(output, sample_rate), descriptor(target, sample_rate))
+
+
+def make_audio_loss(
+    weights: Mapping[str, float], stft_sizes: Sequence[int], sample_rate: int
+) -> Callable[[Array, Array], tuple]:
     """Weighted sum of audio losses.
 
     Args:
-        weights: name ("mrstft", "l1") to weight; a zero weight leaves the loss out.
+        weights: name ("mrstft", "l1", or one of `features.DESCRIPTORS`) to weight; a zero weight leaves the loss out.
         stft_sizes: window lengths of "mrstft" in samples.
+        sample_rate: in Hz.
 
     Returns:
         `(output, target) -> (total [B], {name: unweighted loss [B]})`.
@@ -66,6 +76,7 @@ def make_audio_loss(weights: Mapping[str, float], stft_sizes: Sequence[int]) -> 
     known: dict[str, AudioLoss] = {
         "mrstft": lambda output, target: multi_resolution_stft(output, target, stft_sizes),
         "l1": mean_absolute_error,
+        **{name: partial(described, descriptor, sample_rate) for name, descriptor in features.DESCRIPTORS.items()},
     }
     unknown = sorted(set(weights) - set(known))
     if unknown:

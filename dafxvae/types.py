@@ -78,6 +78,17 @@ class EncodedBatch(NamedTuple):
     item: Any
 
 
+class LatentBatch(NamedTuple):
+    """Pairs as g's latents, with the audio that the effect is to change; what h is trained on."""
+
+    z: Any  # [B, Z] posterior means
+    dry: Any  # [B, T, C] as in PairBatch
+    target: Any  # [B, T, C]
+    unit_params: Any  # [B, K]
+    valid: Any  # [B]
+    item: Any  # [B]
+
+
 class DigitBatch(NamedTuple):
     """Clips of one spoken digit each: numpy arrays on the host, jax arrays in a step."""
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dafxvae.effects.builtins import BUILTINS
+from dafxvae.effects.factory import open_host
 from dafxvae.effects.parameters import Parameter, ParameterSpace, join_spaces
 from dafxvae.errors import UserError
 
@@ -119,3 +120,29 @@ def test_impossible_parameters_are_refused():
         Parameter("gain_db", "dB", 0.0, 1.0, 2.0)
     with pytest.raises(ValueError, match="log"):
         Parameter("gain_db", "dB", 0.0, 1.0, 0.5, scale="log")
+
+
+def test_a_narrowed_parameter_spans_its_part_of_the_range():
+    host = open_host("PeakFilter(cutoff_frequency_hz=100..800) | Compressor(ratio=2..4)", num_workers=1)
+    with host:
+        assert len(host.parameters) == 7  # the others are still controlled
+        ends = [host.parameters.describe(np.full(7, value)) for value in (0.0, 1.0)]
+    cutoff, ratio = ([end[name] for end in ends] for name in ("PeakFilter.cutoff_frequency_hz", "Compressor.ratio"))
+    np.testing.assert_allclose(cutoff, (100.0, 800.0))
+    np.testing.assert_allclose(ratio, (2.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("effect", "message"),
+    [
+        ("Reverb(width=.5..2)", r"width=0.5..2 leaves its range: stay within 0..1"),
+        ("LadderFilter(mode=0..1)", "only continuous"),
+        ("Reverb(width=.5...4)", "width"),
+        ("Reverb(width=.5..0)", "lower end first"),
+        ("Reverb(widht=0..0.5)", "did you mean width"),
+        ("Reverb(width=0..0.5, width=1)", "named twice"),
+    ],
+)
+def test_a_range_that_cannot_be_is_refused(effect, message):
+    with pytest.raises(UserError, match=message):
+        open_host(effect, num_workers=1)

@@ -22,6 +22,9 @@ CHAINS = {
         EffectSpec("/a|b/Comp (mono).vst3", "Comp (mono)", ("mix",)),
         EffectSpec("Gain"),
     ),
+    "PeakFilter(gain_db, cutoff_frequency_hz=100..800.5)": (
+        EffectSpec("PeakFilter", None, ("gain_db",), (), (("cutoff_frequency_hz", (100.0, 800.5)),)),
+    ),
     'Convolution(impulse_response_filename="a, (b).wav")': (
         EffectSpec("Convolution", fixed=(("impulse_response_filename", "a, (b).wav"),)),
     ),

@@ -11,6 +11,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.types": 0,
     "dafxvae.errors": -1,  # used by all, needs nothing
     "dafxvae.rng": 0,
+    "dafxvae.optional": 0,
     "dafxvae.config": 0,
     "dafxvae.paths": 0,
     "dafxvae.audio": 1,
@@ -34,12 +35,14 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.training": 4,
     "dafxvae.build": 5,
     "dafxvae.evaluation": 5,
+    "dafxvae.refinement": 5,
     "dafxvae.pictures": 4,
     "dafxvae.page": 4,
     "dafxvae.weights": 4,
     "dafxvae.runs": 6,
     "dafxvae.train": 7,
     "dafxvae.latent": 7,
+    "dafxvae.evaluate": 7,
     "dafxvae.transfer": 7,
     "dafxvae.controllers": 7,
 }

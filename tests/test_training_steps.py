@@ -44,8 +44,8 @@ def run_steps(stage, batch, num_devices, num_steps=3):
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
     """All three stages over one fixed batch, through the real effects."""
-    warm_start = {"h__settings_weight": 100.0, "h__settings_weight_end": 0.0, "h__settings_fade_steps": 100}
-    config = tiny_config(g__num_pairs=4, h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **warm_start)
+    counts = {"g__num_pairs": 4, "h__num_pairs": 4, "h__num_audio_pairs": 4, "h__settings_weight": 100.0}
+    config = tiny_config(h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **counts)
     with open_bank(["Gain", "Reverb"]) as bank, open_bank(["Reverb"]) as reverb:
         batch = make_batch(bank)
         pairs = build.Pairs([batch], [batch], None)
@@ -57,9 +57,11 @@ def stages(tmp_path_factory):
         encoders = networks.encoders_from(variables, build.describe_encoders(config, bank))
         reverb_batch = make_batch(reverb)
         pairs = build.Pairs([reverb_batch], [reverb_batch], None)
+        heard = build.latent_stage_pairs(config, pairs, reverb, encoders, tmp_path_factory.mktemp("h"))
         estimator = build.build_estimator(config, reverb.hosts[0], None)
-        h_stage = build.build_decoder_stage(config, pairs, reverb, encoders, estimator, Clock())
-        yield {"f": (f_stage, batch), "g": (g_stage, encoded.valid[0]), "h": (h_stage, reverb_batch)}
+        start = build.warm_start(config, heard, reverb).params
+        h_stage = build.build_decoder_stage(config, heard, reverb, start, estimator, Clock())
+        yield {"f": (f_stage, batch), "g": (g_stage, encoded.valid[0]), "h": (h_stage, heard.valid[0])}
 
 
 @pytest.mark.parametrize(("name", "counts"), [("f", (1, 2)), ("g", (1, 2)), ("h", (1, 2, 4))])

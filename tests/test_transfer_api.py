@@ -128,7 +128,7 @@ def test_options_out_of_range(style, options, message):
 class FakeRefiner:
     """Stands for `dafxvae.refinement`: finds settings that are half of where it began, and remembers its arguments."""
 
-    def make_style_distance(self, encoders, references, sample_rate):
+    def make_style_distance(self, references, sample_rate):
         self.references = references
         return lambda audio: np.zeros(len(audio))
 

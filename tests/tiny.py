@@ -28,6 +28,10 @@ TINY = {
     "g.num_pairs": 8,
     "g.width": 16,
     "h.widths": (16,),
+    "h.num_pairs": 8,
+    "h.num_audio_pairs": 8,
+    "h.warm_start.num_steps": 2,
+    "h.warm_start.evaluations": 1,
 }
 
 

@@ -55,17 +55,31 @@ def encode_pairs(
                 advance()
             done += len(found[-1].item)
     encoded = EncodedBatch(*(np.concatenate(leaves) for leaves in zip(*found)))
-    _write(path, encoded._asdict() | {"key": np.asarray(key)})
+    write_arrays(path, encoded._asdict() | {"key": np.asarray(key)})
     return encoded
 
 
+class EpochOrder:
+    """Which of a fixed number of pairs come at a step: all of them once an epoch, each epoch in a new order."""
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        if count < batch_size:
+            raise UserError(f"{count} encoded pairs do not fill a batch of {batch_size}: encode more")
+        self._count, self._batch_size, self._seed = count, batch_size, seed
+
+    def rows(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the pairs `[B]`, and the global indices of the examples, fresh in every epoch, int64 `[B]`."""
+        epoch, place = divmod(int(step), self._count // self._batch_size)
+        order = host_rng(self._seed, "encoded/epoch", epoch).permutation(self._count)
+        items = np.arange(int(step) * self._batch_size, (int(step) + 1) * self._batch_size, dtype=np.int64)
+        return order[place * self._batch_size : (place + 1) * self._batch_size], items
+
+
 class EncodedPairs:
-    """Batches of encoded pairs by step: every epoch in a new order, a pure function of (seed, step)."""
+    """Batches of encoded pairs by step; a pure function of (seed, step)."""
 
     def __init__(self, pairs: EncodedBatch, batch_size: int, seed: int):
-        if len(pairs.item) < batch_size:
-            raise UserError(f"{len(pairs.item)} encoded pairs do not fill a batch of {batch_size}: encode more")
-        self._pairs, self.batch_size, self._seed = pairs, batch_size, seed
+        self._pairs, self._order = pairs, EpochOrder(len(pairs.item), batch_size, seed)
 
     def __len__(self) -> int:
         return 1 << 40
@@ -76,14 +90,11 @@ class EncodedPairs:
         return {"pairs": len(self._pairs.item)}
 
     def __getitem__(self, step: int) -> EncodedBatch:
-        epoch, place = divmod(int(step), len(self._pairs.item) // self.batch_size)
-        order = host_rng(self._seed, "encoded/epoch", epoch).permutation(len(self._pairs.item))
-        rows = order[place * self.batch_size : (place + 1) * self.batch_size]
-        items = np.arange(int(step) * self.batch_size, (int(step) + 1) * self.batch_size, dtype=np.int64)
+        rows, items = self._order.rows(step)
         return EncodedBatch(*(leaf[rows] for leaf in self._pairs))._replace(item=items)
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Whole or not at all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

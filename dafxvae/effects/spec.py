@@ -5,6 +5,8 @@ The structured form of the same chain, as configs may write it:
     [{"name": "HighpassFilter"},
      {"name": "Compressor", "control": ["threshold_db"], "fixed": {"ratio": 4.0}},
      {"name": "path/suite.vst3::Plugin Name"}]
+
+`PeakFilter(cutoff_frequency_hz=100..800)` narrows a parameter's range (structured: "ranges").
 """
 
 import difflib
@@ -17,6 +19,7 @@ from dafxvae.errors import UserError
 
 FORMS = "a Pedalboard class (Reverb), a VST3 file (path/plugin.vst3), or one plugin of a file (path/suite.vst3::Name)"
 Value = str | float | bool
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class EffectSpec:
         plugin: which plugin of a file that holds several, or None.
         control: the parameters to control; None for the effect's default choice; none of them is written `-`.
         fixed: the parameters held at a value, in physical units.
+        ranges: narrower ranges, in physical units; where `control` names some parameters, these are controlled too.
     """
 
     name: str
     plugin: str | None = None
     control: tuple[str, ...] | None = None
     fixed: tuple[tuple[str, Value], ...] = ()
+    ranges: tuple[tuple[str, Range], ...] = ()
 
     @property
     def is_vst3(self) -> bool:
@@ -53,6 +58,7 @@ class EffectSpec:
         items = list(("-",) if self.control == () else self.control or ()) + [
             f"{name}={_format_value(value)}" for name, value in self.fixed
         ]
+        items += [f"{name}={_format_value(low)}..{_format_value(high)}" for name, (low, high) in self.ranges]
         return f"{head}({', '.join(items)})" if items else head
 
 
@@ -79,8 +85,8 @@ def parse(effect: str | Mapping[str, Any] | Sequence[Any]) -> tuple[EffectSpec, 
     """Reads the short or the structured form of an effect or chain.
 
     Args:
-        effect: the short form; or a mapping with `name` and optionally `plugin`, `control`, `fixed`; or a mapping with
-            `chain`; or a sequence of any of these.
+        effect: the short form; or a mapping with `name` and optionally `plugin`, `control`, `fixed`, `ranges`; or a
+            mapping with `chain`; or a sequence of any of these.
 
     Returns:
         At least one effect.
@@ -100,9 +106,9 @@ def parse(effect: str | Mapping[str, Any] | Sequence[Any]) -> tuple[EffectSpec, 
 def _parse_mapping(mapping: dict[str, Any]) -> tuple[EffectSpec, ...]:
     if set(mapping) == {"chain"}:
         return parse(list(mapping["chain"]))
-    unknown = set(mapping) - {"name", "plugin", "control", "fixed"}
+    unknown = set(mapping) - {"name", "plugin", "control", "fixed", "ranges"}
     if unknown or "name" not in mapping:
-        raise UserError(f"effect {mapping!r}: give name, and where needed plugin, control, fixed; or chain")
+        raise UserError(f"effect {mapping!r}: give name, and where needed plugin, control, fixed, ranges; or chain")
     name, _, plugin = str(mapping["name"]).partition("::")
     control = mapping.get("control")
     fixed = mapping.get("fixed") or {}
@@ -111,6 +117,7 @@ def _parse_mapping(mapping: dict[str, Any]) -> tuple[EffectSpec, ...]:
         plugin=mapping.get("plugin") or plugin.strip() or None,
         control=None if control is None else tuple(control),
         fixed=tuple((key, value) for key, value in fixed.items()),
+        ranges=tuple((key, (float(low), float(high))) for key, (low, high) in (mapping.get("ranges") or {}).items()),
     )
     return (_checked(spec, str(mapping)),)
 
@@ -129,24 +136,31 @@ def _parse_one(text: str, whole: str) -> EffectSpec:
         raise UserError(f"cannot read {rest!r} after {head!r} in {whole!r}: put parameters in brackets")
     control: list[str] = []
     fixed: list[tuple[str, Value]] = []
+    ranges: list[tuple[str, Range]] = []
     for item in _split(rest[1:-1], ",", whole) if rest[1:-1].strip() else []:
         name, equals, value = item.partition("=")
-        if equals:
-            fixed.append((name.strip(), _parse_value(value.strip())))
-        else:
+        found = _parse_value(value.strip())
+        if not equals:
             control.append(name.strip())
+        elif isinstance(found, tuple):
+            ranges.append((name.strip(), found))
+        else:
+            fixed.append((name.strip(), found))
     name, _, plugin = head.partition("::")
     chosen = () if control == ["-"] else tuple(control) or None
-    return _checked(EffectSpec(name.strip(), plugin.strip() or None, chosen, tuple(fixed)), whole)
+    return _checked(EffectSpec(name.strip(), plugin.strip() or None, chosen, tuple(fixed), tuple(ranges)), whole)
 
 
 def _checked(spec: EffectSpec, whole: str) -> EffectSpec:
     names = [*(spec.control or ()), *(name for name, _ in spec.fixed)]
     if not spec.name or any(not name for name in names):
         raise UserError(f"an empty name in {whole!r}: name {FORMS}")
-    for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"{name} is named twice in {whole!r}: control it or fix it, once")
+    for name in [*names, *(name for name, _ in spec.ranges if name not in (spec.control or ()))]:
+        if [*names, *(name for name, _ in spec.ranges)].count(name) > 1:
+            raise UserError(f"{name} is named twice in {whole!r}: control it, fix it or narrow it, once")
+    for name, (low, high) in spec.ranges:
+        if not low < high:
+            raise UserError(f"{name}={low:g}..{high:g} in {whole!r}: give the lower end first")
     if spec.plugin is not None and not spec.is_vst3:
         raise UserError(f"{spec.name}::{spec.plugin}: only a .vst3 file holds several plugins")
     return spec
@@ -172,13 +186,14 @@ def _split(text: str, separator: str, whole: str) -> list[str]:
     return parts
 
 
-def _parse_value(text: str) -> Value:
+def _parse_value(text: str) -> str | float | bool | Range:
     if text[:1] in ("'", '"') and text[-1:] == text[:1] and len(text) > 1:
         return text[1:-1]
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    low, dots, high = text.partition("..")
     try:
-        return float(text)
+        return (float(low), float(high)) if dots else float(text)
     except ValueError:
         return text
 

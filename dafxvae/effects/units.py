@@ -92,7 +92,7 @@ def make_builtin(spec: EffectSpec) -> BuiltinUnit:
         if builtin.resource not in given:
             raise UserError(f"{spec.name} {builtin.note}")
         fixed[builtin.resource] = str(given.pop(builtin.resource))
-    parameters, constants = choose(spec.name, builtin.parameters, spec.control, given)
+    parameters, constants = choose(spec, builtin.parameters, given)
     for parameter, value in constants:
         fixed[parameter.name] = to_argument(parameter, value)
     unit = BuiltinUnit(spec, parameters, tuple(fixed.items()))
@@ -106,14 +106,13 @@ def make_builtin(spec: EffectSpec) -> BuiltinUnit:
 
 
 def choose(
-    effect: str, parameters: Sequence[Parameter], control: Sequence[str] | None, given: dict[str, Any]
+    spec: EffectSpec, parameters: Sequence[Parameter], given: dict[str, Any]
 ) -> tuple[ParameterSpace, list[tuple[Parameter, float]]]:
     """Divides an effect's parameters into the controlled ones, in the order asked for, and the constant ones.
 
     Args:
-        effect: name, for messages.
+        spec: names to control (None for all that are controlled by default and not given), and narrower ranges.
         parameters: all of them.
-        control: names to control; None for all that are controlled by default and not given.
         given: name to fixed value, as written by the user.
 
     Returns:
@@ -123,17 +122,37 @@ def choose(
         UserError: an unknown name or unreadable value.
     """
     by_name = {parameter.name: parameter for parameter in parameters}
-    for name in [*(control or ()), *given]:
+    ranges = dict(spec.ranges)
+    for name in [*(spec.control or ()), *given, *ranges]:
         if name not in by_name:
-            raise unknown_name(f"parameter of {effect}", name, by_name)
-    if control is None:
+            raise unknown_name(f"parameter of {spec.label}", name, by_name)
+    if spec.control is None:
         control = [p.name for p in parameters if p.controlled and p.name not in given]
+    else:
+        control = [*spec.control, *(name for name in ranges if name not in spec.control)]
+    by_name |= {name: narrow(by_name[name], *bounds) for name, bounds in ranges.items()}
     constants = [
         (parameter, parameter.parse(given[parameter.name]) if parameter.name in given else parameter.default)
         for parameter in parameters
         if parameter.name not in control
     ]
     return ParameterSpace(tuple(replace(by_name[name], controlled=True) for name in control)), constants
+
+
+def narrow(parameter: Parameter, low: float, high: float) -> Parameter:
+    """A continuous parameter held to a part of its range.
+
+    Raises:
+        UserError: a discrete parameter, or bounds outside its range.
+    """
+    if parameter.is_discrete:
+        raise UserError(
+            f"{parameter.name}={low:g}..{high:g}: only continuous parameters can be narrowed; fix it instead"
+        )
+    if not parameter.minimum <= low < high <= parameter.maximum:
+        whole = f"{parameter.minimum:g}..{parameter.maximum:g}"
+        raise UserError(f"{parameter.name}={low:g}..{high:g} leaves its range: stay within {whole}")
+    return replace(parameter, minimum=low, maximum=high, default=min(max(parameter.default, low), high))
 
 
 def to_argument(parameter: Parameter, value: float) -> Any:

@@ -71,7 +71,7 @@ def make_vst3(spec: EffectSpec, pool: RenderPool) -> Vst3Unit:
     raws: tuple[RawParameter, ...] = about["raw"]
     views = {raw.name: interpret(raw) for raw in raws if raw.is_controllable}
     given = dict(spec.fixed)
-    parameters, constants = choose(spec.label, [view.parameter for view in views.values()], spec.control, given)
+    parameters, constants = choose(spec, [view.parameter for view in views.values()], given)
     fixed = {parameter.name: views[parameter.name].to_raw(value) for parameter, value in constants}
     unit = Vst3Unit(
         spec,

@@ -14,13 +14,12 @@ import numpy as np
 from jax import Array
 
 from dafxvae.audio import dsp
+from dafxvae.audio.plain import FLOOR, MEL_HOP, MEL_SIZE, log_mel, mel_statistics
 from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
 
 ClipFeature = Callable[[np.ndarray], np.ndarray]  # [B, T, C] -> [B, D]
 RAW_SIZE, RAW_HOP = 1024, 512  # of the raw spectrogram of the PCA
-MEL_SIZE, MEL_HOP, NUM_MELS = 2048, 512, 128
-FLOOR = 1e-9  # added to the power before the logarithm, as f does: -90 dB
 NUM_COMPONENTS = 128
 LEVEL_QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 LEVEL_FRAME = 1024
@@ -32,14 +31,6 @@ def raw_log_magnitude(audio: Array) -> Array:
     """Natural log power of the channels' mean, flattened; `[B, T, C] -> [B, N * (RAW_SIZE // 2 + 1)]` float16."""
     power = dsp.power_spectrogram(audio.mean(-1), RAW_SIZE, RAW_HOP) * (4.0 / RAW_SIZE) ** 2
     return jnp.log(power + FLOOR).reshape(len(audio), -1).astype(jnp.float16)
-
-
-@partial(jax.jit, static_argnums=1)
-def log_mel(audio: Array, sample_rate: int) -> Array:
-    """Natural log mel power of the channels' mean, full range; `[B, T, C] -> [B, N, NUM_MELS]`."""
-    power = dsp.power_spectrogram(audio.mean(-1), MEL_SIZE, MEL_HOP) * (4.0 / MEL_SIZE) ** 2
-    filters = dsp.mel_filterbank(sample_rate, MEL_SIZE, NUM_MELS, 20.0, sample_rate / 2)
-    return jnp.log(power @ filters + FLOOR)
 
 
 class PCA(NamedTuple):
@@ -88,12 +79,6 @@ def random_mel(audio: np.ndarray, sample_rate: int, seed: int = 0) -> np.ndarray
 def _gaussian_matrix(rows: int, seed: int) -> np.ndarray:
     matrix = host_rng(seed, "latent/random_mel").standard_normal((rows, NUM_COMPONENTS), np.float32)
     return matrix / np.sqrt(np.float32(rows))
-
-
-def mel_statistics(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Mean and deviation over time of each log-mel band: the timbre of a stretch of sound; `[B, 2 NUM_MELS]`."""
-    frames = log_mel(audio, sample_rate)
-    return np.concatenate([np.asarray(frames.mean(1)), np.asarray(frames.std(1))], axis=1)
 
 
 def k_weighting_db(frequency_hz: np.ndarray) -> np.ndarray:

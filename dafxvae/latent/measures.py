@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from dafxvae.audio.plain import log_mel
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import activity
-from dafxvae.latent.baselines import log_mel
 from dafxvae.latent.networks import G, encoding_blocks, f_decoder, f_frames
 from dafxvae.latent.probes import Task
 from dafxvae.networks import Encoders

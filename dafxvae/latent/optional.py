@@ -1,9 +1,8 @@
-"""Libraries that only the latent tools need, imported when they are used."""
+"""The library that only the latent tools need, imported when it is used."""
 
-import importlib
 from typing import Any
 
-from dafxvae.errors import UserError
+from dafxvae.optional import load
 
 
 def sklearn(module: str) -> Any:
@@ -12,9 +11,4 @@ def sklearn(module: str) -> Any:
     Raises:
         UserError: scikit-learn is not installed; the message names the extra.
     """
-    try:
-        return importlib.import_module(f"sklearn.{module}")
-    except ImportError as error:
-        raise UserError(
-            f"scikit-learn is not installed ({error}): the latent tools need `pip install 'dafxvae[latent]'`"
-        ) from error
+    return load(f"sklearn.{module}", "scikit-learn", "latent")

@@ -17,12 +17,12 @@ from dafxvae.models.controller import (
     SettingsHead,
     SettingsPrediction,
 )
-from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE, joint_encoding
+from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE
 from dafxvae.models.vae import gaussian_nll, kl_per_dimension, sum_per_example
 from dafxvae.training import parallel
 from dafxvae.training.kl import make_kl_penalty
 from dafxvae.training.steps import Objective, ObjectiveOutput
-from dafxvae.types import EncodedBatch, PairBatch
+from dafxvae.types import EncodedBatch, LatentBatch, PairBatch
 
 SETTINGS_DEVIATION = 0.25  # of the Gaussian that scores a setting in [0, 1]: about that of a uniform draw (.29)
 TEMPERATURE = 0.1  # of the contrast
@@ -148,34 +148,19 @@ def _controller_objective(g: ControllerVAE, membership: Array, config: Config, i
     return objective
 
 
-def make_decoder_objective(
-    f: SpectrogramVAE,
-    g: ControllerVAE,
-    h: ControllerDecoder,
-    effect_loss: EffectLossFn,
-    config: Config,
-    sample_rate: int,
-) -> Objective:
-    """Stage h: the audio loss of the effect's output, and the known settings as a warm start that fades.
+def make_decoder_objective(h: ControllerDecoder, effect_loss: EffectLossFn, config: Config) -> Objective:
+    """Stage h, on latents of frozen f and g: the audio loss of the effect's output, and that of the known settings.
 
     A waveform-aligned loss alone is minimal at "dry" while any rough setting is wrong; the settings of the self-made
-    pairs are known, so they lead first.
+    pairs are known, so they lead first (`training.warm_start`), and keep a share afterwards.
     """
-    settings_weight = optax.linear_schedule(
-        config.settings_weight, config.settings_weight_end, config.settings_fade_steps
-    )
 
-    def objective(params: Any, frozen: Any, batch: PairBatch, keys: Array, step: Array) -> ObjectiveOutput:
-        z = g.apply(
-            frozen["g"],
-            joint_encoding(f, frozen["f"], batch.dry, batch.reference, sample_rate),
-            method=ControllerVAE.encode,
-        )
-        unit_params = cast(Array, h.apply({"params": params}, z))
+    def objective(params: Any, frozen: Any, batch: LatentBatch, keys: Array, step: Array) -> ObjectiveOutput:
+        unit_params = cast(Array, h.apply({"params": params}, batch.z))
         audio = effect_loss(batch.dry, unit_params, keys, batch.target)
         settings = jnp.mean((unit_params - batch.unit_params) ** 2, axis=-1)
         metrics = {**audio.terms, "audio_loss": audio.loss, "settings_mse": settings}
-        loss = audio.loss + settings_weight(step) * settings
+        loss = audio.loss + config.settings_weight * settings
         return ObjectiveOutput(loss, batch.valid * audio.valid, metrics)
 
     return objective

@@ -155,7 +155,7 @@ def match(
         raise UserError("without a controller settings are searched for: say by how many renders, e.g. --refine 200")
     if num_refinements:
         search = refiner or find_refiner()
-        distance = search.make_style_distance(encoders, np.concatenate(references), sample_rate)
+        distance = search.make_style_distance(np.concatenate(references), sample_rate)
         found = search.refine(
             host, distance, excerpt(), sample_rate, start, num_refinements, free=~is_locked, fixed=values
         )

@@ -1,0 +1,16 @@
+"""A controller for a chorus, from flanger to doubling: rate, depth, centre delay, feedback, mix.
+
+python -m dafxvae.train --config configs/chorus.py
+
+Beside MRSTFT, whose minimum is "dry" while the time or rate is wrong, the mel spectrum smoothed over a second, whose
+minimum is not (docs/objectives.md).
+"""
+
+from ml_collections import ConfigDict
+
+from dafxvae.config import ROUGH, controller_config
+
+
+def get_config() -> ConfigDict:
+    """See the module's docstring."""
+    return controller_config("Chorus", ROUGH, h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0})

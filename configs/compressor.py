@@ -1,0 +1,20 @@
+"""A controller for a compressor: threshold, ratio, attack, release and make-up gain.
+
+python -m dafxvae.train --config configs/compressor.py
+"""
+
+from ml_collections import ConfigDict
+
+from dafxvae.config import SMOOTH, controller_config
+
+
+def get_config() -> ConfigDict:
+    """See the module's docstring."""
+    return controller_config(
+        "Compressor | Gain",
+        SMOOTH,
+        h__num_pairs=12288,
+        h__num_audio_pairs=2048,
+        h__num_steps=1000,
+        h__learning_rate=1e-3,
+    )

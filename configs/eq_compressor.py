@@ -1,0 +1,19 @@
+"""A controller for the chain of DeepAFx-ST: a six-band equaliser and a compressor with make-up gain.
+
+python -m dafxvae.train --config configs/eq_compressor.py
+"""
+
+from ml_collections import ConfigDict
+
+from dafxvae.config import SMOOTH, controller_config
+
+EFFECT = (
+    "LowShelfFilter | PeakFilter(cutoff_frequency_hz=80..400) | PeakFilter(cutoff_frequency_hz=400..1200) | "
+    "PeakFilter(cutoff_frequency_hz=1200..3500) | PeakFilter(cutoff_frequency_hz=3500..9000) | HighShelfFilter | "
+    "Compressor | Gain"
+)  # a band each, as there
+
+
+def get_config() -> ConfigDict:
+    """See the module's docstring."""
+    return controller_config(EFFECT, SMOOTH, h__num_steps=300)

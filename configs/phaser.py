@@ -1,0 +1,16 @@
+"""A controller for a phaser: rate, depth, centre frequency, feedback, mix.
+
+python -m dafxvae.train --config configs/phaser.py
+
+Beside MRSTFT, whose minimum is "dry" while the time or rate is wrong, the mel spectrum smoothed over a second, whose
+minimum is not (docs/objectives.md).
+"""
+
+from ml_collections import ConfigDict
+
+from dafxvae.config import ROUGH, controller_config
+
+
+def get_config() -> ConfigDict:
+    """See the module's docstring."""
+    return controller_config("Phaser", ROUGH, h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0})

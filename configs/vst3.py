@@ -1,0 +1,15 @@
+"""A controller for any VST3 plugin, or a chain with some in it.
+
+python -m dafxvae.effects show 'path/suite.vst3::Plugin Name'       what it offers
+python -m dafxvae.gradients calibrate 'path/suite.vst3::Plugin Name'  how far each knob should move: measured once
+python -m dafxvae.train --config configs/vst3.py --config.effect='path/suite.vst3::Plugin Name(knob, other=0.5)'
+"""
+
+from ml_collections import ConfigDict
+
+from dafxvae.config import SMOOTH, controller_config
+
+
+def get_config() -> ConfigDict:
+    """See the module's docstring."""
+    return controller_config("give your plugin by --config.effect.vst3", SMOOTH)

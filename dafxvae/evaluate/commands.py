@@ -1,0 +1,197 @@
+"""The commands, after their arguments are read."""
+
+from argparse import Namespace
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from dafxvae import optional
+from dafxvae.data.corpus import Corpus
+from dafxvae.data.fixed import write_json
+from dafxvae.errors import UserError
+from dafxvae.evaluate import report, tables
+from dafxvae.evaluate.corpora import HeldOut, digest, find_corpus, long_enough, open_held_out
+from dafxvae.evaluate.learned import Learned, fit_forest, fit_neighbour, stored_examples, training_examples
+from dafxvae.evaluate.methods import Tools, open_tools
+from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name
+from dafxvae.evaluate.running import read_cell, run_cell, store_sounds
+from dafxvae.evaluate.summary import summarise
+from dafxvae.metrics.speech import is_pesq_installed
+from dafxvae.runs.controller_store import find_controller, stored_controllers
+from dafxvae.runs.controllers import Controller, load_controller
+from dafxvae.weights import fingerprint
+
+
+class Job(NamedTuple):
+    """A controller and its cells."""
+
+    name: str
+    controller: Controller
+    cells: list[tuple[Cell, Corpus, HeldOut]]
+
+
+def find_controllers(names: str) -> dict[str, Path]:
+    """Name to file of `all` or of a comma-separated list of names, folders or files.
+
+    Raises:
+        UserError: there is none, or two have the same name.
+    """
+    if names == "all":
+        stored = stored_controllers()
+        if not stored:
+            raise UserError("no controllers are stored: train one, and give its folder with --controllers")
+        return stored
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    if not asked:
+        raise UserError(f"--controllers {names!r}: give 'all', or names, folders or files of controllers")
+    found: dict[str, Path] = {}
+    for name in asked:
+        path = find_controller(name)
+        own = path.parent.name if path.name == "controller.safetensors" else path.stem
+        if found.get(own, path) != path:
+            raise UserError(f"{found[own]} and {path} are both called {own!r}: evaluate them into two folders")
+        found[own] = path
+    return found
+
+
+def identify(controller: Controller) -> str:
+    """Of h, f and g together."""
+    return fingerprint({"h": controller.params, "encoders": controller.encoders.variables})[:16]
+
+
+def check_libraries(plan: Plan) -> None:
+    """Raises UserError when something is missing that the plan needs, before anything is rendered."""
+    optional.load("pyloudnorm", "pyloudnorm", "evaluation")
+    if plan.baseline_pairs:
+        optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
+
+
+def make_jobs(arguments: Namespace, plan: Plan) -> list[Job]:
+    """Every controller with every corpus, mode and input; opens what is not open yet."""
+    modes = chosen(arguments.modes, MODES, "--modes")
+    inputs = chosen(arguments.inputs, INPUTS, "--inputs")
+    places = [find_corpus(name) for name in dict.fromkeys(arguments.corpus)]
+    if len({place.name for place in places}) < len(places):
+        raise UserError(f"two corpora have one name in {[place.name for place in places]}: rename a folder")
+    opened: dict[Any, Corpus] = {}
+    jobs = []
+    for name, path in find_controllers(arguments.controllers).items():
+        controller = load_controller(path)
+        config = controller.config
+        cells = []
+        for place in places:
+            key = (place.name, config.sample_rate, config.num_channels)
+            key += () if place.folder else (config.data.minutes, config.seed)
+            if key not in opened:
+                opened[key] = open_held_out(place, config)
+            for mode in modes:
+                long_enough(opened[key], plan.clip_samples(config.sample_rate), mode)
+                cells += [(Cell(name, place.name, mode, kind), opened[key], place) for kind in inputs]
+        jobs.append(Job(name, controller, cells))
+    return jobs
+
+
+def fit_baselines(
+    folder: Path, plan: Plan, job: Job, tools: Tools, describe: Callable[[str], None] = lambda _: None
+) -> Learned | None:
+    """The learned baselines of a controller, their training pairs from the folder where they are there."""
+    if not plan.baseline_pairs:
+        return None
+    path = folder / "baselines" / f"{file_name(job.name)}.npz"
+    describe(f"{job.name}: pairs to fit the baselines on")
+    examples = stored_examples(
+        path, lambda: training_examples(tools.listener, tools.bank, plan.baseline_pairs, plan.seed)
+    )
+    describe(f"{job.name}: fitting the baselines")
+    return Learned(fit_neighbour(examples), fit_forest(examples, plan.seed))
+
+
+def run_job(folder: Path, plan: Plan, job: Job, num_workers: int | None, progress: Progress, task: Any) -> list[Any]:
+    """The cells of one controller; those of `results.json`."""
+    found = []
+    with ExitStack() as stack:
+        tools = open_tools(job.controller, num_workers, plan.seed, stack)
+        missing = any(read_cell(folder, plan, cell) is None for cell, _, _ in job.cells)
+        if missing:
+            tools.learned = fit_baselines(
+                folder, plan, job, tools, lambda text: progress.update(task, description=text)
+            )
+        for cell, corpus, place in job.cells:
+            progress.update(task, description=str(cell))
+            run_cell(folder, plan, cell, corpus, tools, place.is_speech, lambda n: progress.advance(task, n))
+            joined = read_cell(folder, plan, cell)
+            assert joined is not None
+            summary = summarise(plan, cell, joined, tools) | {"is_speech": place.is_speech}
+            if summary["median_item"] is not None:
+                store_sounds(folder, plan, cell, corpus, tools, summary["median_item"])
+            found.append(summary)
+    return found
+
+
+def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]]) -> None:
+    """`results.json`, `results.md` and `report.html`.
+
+    Raises:
+        UserError: they cannot be written.
+    """
+    results = {"format": FORMAT, "settings": plan.identity, "cells": cells}
+    write_json(folder / "results.json", results)
+    try:
+        (folder / "results.md").write_text(tables.compose(results), encoding="utf-8")
+        (folder / "report.html").write_text(report.compose(results, folder), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+def run(arguments: Namespace, messages: Console, console: Console) -> None:
+    """Evaluates, or goes on with it.
+
+    Args:
+        arguments: the command line.
+        messages: what is being done goes there.
+        console: results go there.
+
+    Raises:
+        UserError: bad input; the message says what to change.
+    """
+    pesq_pairs = arguments.pesq_pairs if is_pesq_installed() else 0
+    plan = Plan(
+        arguments.pairs, arguments.seed, arguments.clip_sec, min(arguments.search_pairs, arguments.pairs),
+        arguments.baseline_pairs, min(pesq_pairs, arguments.pairs),
+    )  # fmt: skip
+    check_libraries(plan)
+    jobs = make_jobs(arguments, plan)
+    corpora = {cell.corpus: place for job in jobs for cell, _, place in job.cells}
+    claim_folder(
+        arguments.output,
+        plan,
+        {job.name: identify(job.controller) for job in jobs},
+        {f"{cell.corpus} at {corpus.sample_rate} Hz": digest(corpus) for job in jobs for cell, corpus, _ in job.cells},
+    )
+    if not is_pesq_installed() and any(place.is_speech for place in corpora.values()):
+        messages.print(
+            "pesq is not installed: PESQ is not measured (`pip install 'dafxvae[evaluation]'`)", markup=False
+        )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    cells: list[dict[str, Any]] = []
+    with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
+        task = progress.add_task("", total=sum(len(job.cells) for job in jobs) * plan.num_pairs)
+        for job in jobs:
+            cells += run_job(arguments.output, plan, job, arguments.workers or None, progress, task)
+    write_results(arguments.output, plan, cells)
+    for cell in cells:
+        ours = tables.metric_of(cell, "controller", "MRSTFT")
+        text = f"{tables.cell_title(cell)}: MRSTFT {tables.interval(ours, 3)}, of doing nothing "
+        console.print(f"{text}{tables.interval(ours.get('ratio'), 2)}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"report: {arguments.output / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
+
+
+def show_table(arguments: Namespace, console: Console) -> None:
+    """Prints the Markdown of several folders' results as one."""
+    console.print(
+        tables.compose(tables.merge(arguments.folders)), markup=False, highlight=False, soft_wrap=True, emoji=False
+    )

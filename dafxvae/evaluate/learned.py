@@ -1,0 +1,138 @@
+"""Learned baselines: the nearest training example, and a random forest on the encodings of f."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dafxvae import optional
+from dafxvae.audio.plain import mel_statistics
+from dafxvae.build import build_corpus
+from dafxvae.data.pairs import PairOptions, make_pairs
+from dafxvae.effects.bank import EffectBank
+from dafxvae.errors import UserError
+from dafxvae.evaluate.listening import Listener
+
+NUM_COMPONENTS = 128
+NUM_TREES = 200
+BATCH = 16
+
+
+class Examples(NamedTuple):
+    """What the baselines know of training pairs."""
+
+    timbre: np.ndarray  # [N, 256] mel statistics of the reference minus those of the input
+    encoding: np.ndarray  # [N, E] f's encoding of the reference minus that of the input
+    unit_params: np.ndarray  # [N, K]
+
+
+def describe_clips(listener: Listener, dry: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The two differences of `Examples`; two `[B, T, C]` -> `[B, 256]`, `[B, E]`."""
+    rate = listener.controller.sample_rate
+    timbre = mel_statistics(reference, rate) - mel_statistics(dry, rate)
+    return timbre, listener.encoding(reference) - listener.encoding(dry)
+
+
+def training_examples(
+    listener: Listener, bank: EffectBank, num_pairs: int, seed: int, advance: Callable[[int], None] = lambda _: None
+) -> Examples:
+    """Pairs of the controller's own training recordings, with clips of the length that it was trained on.
+
+    Args:
+        listener: of the controller.
+        bank: of its one effect.
+        num_pairs: N; those that fail to render are left out.
+        seed: of the pairs.
+        advance: told the number of pairs done.
+
+    Raises:
+        UserError: the training recordings are not there.
+    """
+    config = listener.controller.config
+    try:
+        corpus = build_corpus(config).split("train")
+    except UserError as error:
+        raise UserError(
+            f"{error} (the learned baselines are fitted on the recordings that the controller was trained on; "
+            "`--baseline-pairs 0` leaves them out)"
+        ) from error
+    pairs = make_pairs(
+        corpus, bank, clip_samples=config.clip_samples, batch_size=BATCH, seed=seed, stream="evaluate/baselines",
+        options=PairOptions(),
+    )  # fmt: skip
+    found = []
+    for step in range(-(-num_pairs // BATCH)):
+        batch = pairs[step]
+        good = batch.valid > 0
+        good[num_pairs - step * BATCH :] = False
+        timbre, encoding = describe_clips(listener, batch.dry, batch.reference)
+        found.append((timbre[good], encoding[good], batch.unit_params[good]))
+        advance(min(BATCH, num_pairs - step * BATCH))
+    return Examples(*(np.concatenate(parts) for parts in zip(*found)))
+
+
+def stored_examples(path: Path, make: Callable[[], Examples]) -> Examples:
+    """Examples from a file, made and written (whole or not at all) where it is not there."""
+    if path.exists():
+        with np.load(path) as stored:
+            return Examples(*(stored[name] for name in Examples._fields))
+    examples = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".part")
+    with temporary.open("wb") as file:
+        np.savez(file, **examples._asdict())
+    temporary.replace(path)
+    return examples
+
+
+class Neighbour(NamedTuple):
+    """The settings of the training example whose sound changes most alike."""
+
+    mean: np.ndarray  # [D]
+    deviation: np.ndarray  # [D]
+    components: np.ndarray  # [D, P]
+    projected: np.ndarray  # [N, P]
+    unit_params: np.ndarray  # [N, K]
+
+    def project(self, timbre: np.ndarray) -> np.ndarray:
+        """`[B, D] -> [B, P]`."""
+        return ((timbre - self.mean) / self.deviation) @ self.components
+
+    def __call__(self, timbre: np.ndarray) -> np.ndarray:
+        """`[B, D] -> [B, K]`."""
+        distance = np.linalg.norm(self.project(timbre)[:, None] - self.projected[None], axis=-1)
+        return self.unit_params[distance.argmin(1)]
+
+
+def fit_neighbour(examples: Examples, num_components: int = NUM_COMPONENTS) -> Neighbour:
+    """Standardised differences of mel statistics on their principal components (at most `num_components`)."""
+    mean, deviation = examples.timbre.mean(0), examples.timbre.std(0) + 1e-6
+    standard = (examples.timbre - mean) / deviation
+    components = np.linalg.svd(standard, full_matrices=False)[2][:num_components].T
+    return Neighbour(mean, deviation, components, standard @ components, examples.unit_params)
+
+
+def fit_forest(examples: Examples, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Random forest from the difference of the two encodings of f to the settings; `[B, E] -> [B, K]`.
+
+    The Siamese way of controlling a compressor of Sheng & Fazekas 2019 ("A Feature Learning Siamese Model for
+    Intelligent Control of the Dynamic Range Compressor"), with f in the place of their network.
+
+    Raises:
+        UserError: scikit-learn is not installed.
+    """
+    ensemble: Any = optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
+    forest = ensemble.RandomForestRegressor(
+        NUM_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=2
+    )
+    num_params = examples.unit_params.shape[1]
+    forest.fit(examples.encoding, examples.unit_params.ravel() if num_params == 1 else examples.unit_params)
+    return lambda encoding: forest.predict(encoding).reshape(len(encoding), num_params).astype(np.float32)
+
+
+class Learned(NamedTuple):
+    """The learned baselines of one controller's effect."""
+
+    neighbour: Neighbour
+    forest: Callable[[np.ndarray], np.ndarray]

@@ -1,0 +1,65 @@
+"""How a controller listens to clips that are longer than those that it was trained on."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import jax
+import numpy as np
+
+from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.runs.controllers import BATCH, Controller
+
+
+def window_starts(num_samples: int, window: int) -> list[int]:
+    """Starts of the windows that cover a clip: side by side, the last one flush with the end."""
+    if num_samples <= window:
+        return [0]
+    starts = list(range(0, num_samples - window + 1, window))
+    return starts if starts[-1] == num_samples - window else [*starts, num_samples - window]
+
+
+class Listener:
+    """A controller's ears for clips of any length.
+
+    A controller knows clips of `clip_samples`. A longer clip is cut into such windows; window i of the input is heard
+    with window i of the reference, and the latents of all windows are averaged, from which h makes one setting. No
+    other pairing of windows is tried.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+
+    def _windows(self, audio: np.ndarray) -> np.ndarray:
+        """`[B, T, C] -> [B * W, window, C]`, the windows of an item side by side."""
+        window = min(self.controller.clip_samples, audio.shape[1])
+        cut = [audio[:, start : start + window] for start in window_starts(audio.shape[1], window)]
+        return np.stack(cut, axis=1).reshape(-1, window, audio.shape[2])
+
+    def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Mean over the windows of g's latent; two `[B, T, C]` of one shape -> `[B, Z]`."""
+        if dry.shape != reference.shape:
+            raise ValueError(f"input {dry.shape} and reference {reference.shape} differ in shape")
+        z = self.controller.latent(self._windows(dry), self._windows(reference))
+        return z.reshape(len(dry), -1, z.shape[-1]).mean(1)
+
+    def settings(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Settings by the mean latent; `[B, K]` in (0, 1)."""
+        return self.controller.settings(self.latent(dry, reference))
+
+    @cached_property
+    def _encode(self) -> Callable[[np.ndarray], jax.Array]:
+        encoders, sample_rate = self.controller.encoders, self.controller.sample_rate
+
+        def one(clip: jax.Array) -> jax.Array:
+            apply = encoders.f.apply
+            encoding: jax.Array = apply(encoders.variables["f"], clip[None], sample_rate, method=SpectrogramVAE.encode)  # type: ignore[assignment]
+            return encoding[0]
+
+        return jax.jit(lambda clips: jax.lax.map(one, clips))
+
+    def encoding(self, audio: np.ndarray) -> np.ndarray:
+        """Mean over the windows of f's encoding; `[B, T, C] -> [B, E]`."""
+        windows = self._windows(audio)
+        parts = [np.asarray(self._encode(windows[i : i + BATCH])) for i in range(0, len(windows), BATCH)]
+        encodings = np.concatenate(parts)
+        return encodings.reshape(len(audio), -1, encodings.shape[-1]).mean(1)

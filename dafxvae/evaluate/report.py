@@ -1,0 +1,83 @@
+"""The report as one page: the main table, ratios as a picture, every table, and a few sounds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dafxvae.audio.io import read_audio
+from dafxvae.evaluate import tables
+from dafxvae.evaluate.methods import CONTROLLER
+from dafxvae.evaluate.plan import Cell
+from dafxvae.page import Page
+from dafxvae.pictures import jpeg_bytes, png_bytes, spectrogram_panels
+
+MAX_SOUNDS = 12  # cells whose sounds are in the page; all are in the folder
+COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
+
+
+def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
+    """The controllers' ratios to doing nothing with their intervals; a colour for each corpus, mode and input."""
+    rows = [(cell, tables.metric_of(cell, CONTROLLER, "MRSTFT").get("ratio")) for cell in cells]
+    known = [(cell, ratio) for cell, ratio in rows if ratio]
+    if not known:
+        return None
+    names = list(dict.fromkeys(cell["controller"] for cell, _ in known))
+    kinds = list(dict.fromkeys(f"{cell['corpus']}, {cell['mode']}, {cell['input']}" for cell, _ in known))
+    height = 1.4 + max(0.3 * len(names), 0.16 * len(known))
+    figure = Figure(figsize=(9.0, height), dpi=110, layout="constrained")
+    axis = figure.subplots()
+    for k, kind in enumerate(kinds):
+        own = [(c, r) for c, r in known if f"{c['corpus']}, {c['mode']}, {c['input']}" == kind]
+        shift = 0.7 * ((k + 0.5) / len(kinds) - 0.5)
+        y = np.asarray([names.index(cell["controller"]) for cell, _ in own]) + shift
+        mean, low, high = (np.asarray([ratio[key] for _, ratio in own]) for key in ("mean", "low", "high"))
+        spread = np.stack([np.maximum(mean - low, 0.0), np.maximum(high - mean, 0.0)])
+        axis.errorbar(mean, y, xerr=spread, fmt="o", ms=4, lw=1.2, color=COLOURS[k % len(COLOURS)], label=kind)
+    axis.axvline(1.0, color="black", lw=0.8, ls=":")
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.set_xlim(left=0.0)
+    axis.set_xlabel("MRSTFT of the controller / of doing nothing (left of the line is better)")
+    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _sounds(page: Page, folder: Path, cell: dict[str, Any]) -> None:
+    place = folder / "sounds" / Cell(*(cell[key] for key in tables.KEY)).folder
+    names = ("input", "reference", CONTROLLER, "target")
+    if not all((place / f"{name}.flac").is_file() for name in names):
+        return
+    clips = {name: read_audio(place / f"{name}.flac")[0] for name in names}
+    page.text(f"The pair with the median ratio (item {cell['median_item']}):", "note")
+    page.picture(jpeg_bytes(spectrogram_panels(clips, cell["sample_rate"])), "spectrograms")
+    page.sounds(clips, cell["sample_rate"])
+
+
+def compose(results: dict[str, Any], folder: Path) -> str:
+    """`report.html`.
+
+    Args:
+        results: of `results.json`.
+        folder: where the sounds are.
+    """
+    cells = results["cells"]
+    page = Page("Evaluation of controllers", "MRSTFT to the target, lower is better; 95 % bootstrap intervals")
+    plain = [[cell.replace("**", "") for cell in row] for row in tables.main_rows(cells)]
+    page.table(tables.MAIN_COLUMNS, plain)
+    figure = ratio_figure(cells)
+    if figure is not None:
+        page.picture(png_bytes(figure), "ratio of the controller's MRSTFT to that of doing nothing")
+    for i, cell in enumerate(cells):
+        page.heading(tables.cell_title(cell))
+        page.text(" ".join(tables.cell_notes(cell)).replace("`", ""), "note")
+        rows = [[text.replace("**", "") for text in row] for row in tables.method_rows(cell)]
+        page.table(tables.method_columns(cell), rows)
+        columns, rows = tables.settings_table(cell)
+        if rows:
+            page.details("settings: mean absolute error / correlation with the truth", columns, rows)
+        if i < MAX_SOUNDS:
+            _sounds(page, folder, cell)
+    return page.render()

@@ -1,0 +1,48 @@
+"""Methods that render many settings for each pair: refinement of the controller's answer, and a search from nothing."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dafxvae.effects.host import EffectHost
+from dafxvae.refinement import make_style_distance, refine
+from dafxvae.runs.controllers import Controller
+
+NUM_RENDERS = 64
+MANY = 16
+SEARCHES = {  # name: starts from the controller's answer, renders
+    f"controller + {NUM_RENDERS} renders": (True, NUM_RENDERS),
+    f"CMA-ES, {NUM_RENDERS} renders": (False, NUM_RENDERS),
+    f"CMA-ES, {MANY * NUM_RENDERS} renders": (False, MANY * NUM_RENDERS),
+}
+
+
+class Found(NamedTuple):
+    """Settings by the searches."""
+
+    settings: dict[str, np.ndarray]  # [B, K] each
+    num_failed: int  # renders
+
+
+def search(
+    controller: Controller, host: EffectHost, dry: np.ndarray, reference: np.ndarray, start: np.ndarray, seed: int
+) -> Found:
+    """Every search on every pair, by the distance of styles that needs no target.
+
+    Args:
+        controller: whose answers are refined.
+        host: of its effect.
+        dry, reference: float32 `[B, T, C]`.
+        start: the controller's settings `[B, K]`.
+        seed: of the searches.
+    """
+    rate, num_failed = controller.sample_rate, 0
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in SEARCHES}
+    for clip, example, own in zip(dry, reference, start):
+        distance = make_style_distance(example[None], rate)
+        for name, (warm, num_renders) in SEARCHES.items():
+            begin = own if warm else None
+            refined = refine(host, distance, clip, rate, begin, num_renders, seed=seed)
+            rows[name].append(np.asarray(refined.unit_params, np.float32))
+            num_failed += int(refined.num_failed)
+    return Found({name: np.stack(values) for name, values in rows.items()}, num_failed)

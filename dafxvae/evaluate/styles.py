@@ -1,0 +1,182 @@
+"""Five production styles, each to each: DeepAFx-ST's case study with styles that anybody can render again."""
+
+import json
+from argparse import Namespace
+from contextlib import ExitStack
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from dafxvae import __version__, optional
+from dafxvae.data.draws import PairOptions, make_cutter
+from dafxvae.data.fixed import write_json
+from dafxvae.data.tracks import Corpus
+from dafxvae.effects.bank import EffectBank, open_bank
+from dafxvae.errors import UserError
+from dafxvae.evaluate import tables
+from dafxvae.evaluate.corpora import find_corpus, long_enough, open_held_out
+from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
+from dafxvae.evaluate.plan import Plan, file_name
+from dafxvae.metrics import METRICS, score_outputs
+from dafxvae.rng import host_rng
+from dafxvae.runs.controller_store import find_controller
+from dafxvae.runs.controllers import load_controller
+
+SHOWN = ("MRSTFT", "SCE", "LUFS")
+MODE = "other_file"
+Scores = dict[str, dict[str, np.ndarray]]  # method, metric -> [styles from, styles to, N]
+
+
+def load_styles() -> dict[str, str]:
+    """Name of each style to its chain, in `styles.json`."""
+    return json.loads((resources.files("dafxvae.evaluate") / "styles.json").read_text(encoding="utf-8"))
+
+
+def draw_clips(corpus: Corpus, clip_samples: int, num_pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and references from different recordings, before any style; float32 `[N, T, C]` each."""
+    cutter = make_cutter(long_enough(corpus, clip_samples, MODE), clip_samples, PairOptions(), None)
+    clips = np.empty((2, num_pairs, clip_samples, corpus.num_channels), np.float32)
+    for item in range(num_pairs):
+        rng = host_rng(seed, "evaluate/styles", item)
+        dry = cutter.draw(rng)
+        cutter.read(dry, clips[0, item])
+        cutter.read(cutter.draw_reference(rng, dry, MODE), clips[1, item])
+    return clips[0], clips[1]
+
+
+def _apply(bank: EffectBank, clips: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Clips `[N, T, C]` in every style; `[styles, N, T, C]`."""
+    settings = np.zeros((len(clips), bank.num_params), np.float32)
+    styles = range(len(bank.hosts))
+    return np.stack([bank.render(clips, np.full(len(clips), s), settings, sample_rate) for s in styles])
+
+
+def score_styles(tools: Tools, styles: EffectBank, dry: np.ndarray, reference: np.ndarray) -> tuple[Scores, int]:
+    """The controller from each style to each, beside doing nothing.
+
+    The input is a recording in one style, the reference another recording in the other style, the target the input's
+    recording in that style.
+
+    Args:
+        tools: of the controller.
+        styles: the bank of styles.
+        dry, reference: `[N, T, C]`, before any style.
+
+    Returns:
+        Scores, nan where undefined; and how many of the controller's renders failed.
+    """
+    rate, count = tools.controller.sample_rate, len(dry)
+    inputs, references = (_apply(styles, clips, rate) for clips in (dry, reference))
+    if not (np.isfinite(inputs).all() and np.isfinite(references).all()):
+        raise UserError(f"a style failed to render at {rate} Hz: {'; '.join(map(str, styles.failures.last))}")
+    size = len(styles.hosts)
+    scores = {name: {m: np.full((size, size, count), np.nan) for m in SHOWN} for name in (NOTHING, CONTROLLER)}
+    num_failed = 0
+    for start, end in np.ndindex(size, size):
+        settings = tools.listener.settings(inputs[start], references[end])
+        outputs = tools.bank.render(inputs[start], np.zeros(count, int), settings, rate)
+        num_failed += int((~np.isfinite(outputs).all(axis=(1, 2))).sum())
+        for item in range(count):
+            both = np.stack([inputs[start, item], outputs[item]])
+            found = score_outputs(both, inputs[end, item], rate)
+            for metric in SHOWN:
+                for row, name in enumerate(scores):
+                    scores[name][metric][start, end, item] = found[metric][row]
+    return scores, num_failed
+
+
+def matrix_table(results: dict[str, Any], metric: str) -> str:
+    """One corpus's matrix of a metric: nothing → controller, means over pairs, in Markdown."""
+    names, digits = list(results["styles"]), METRICS[metric].digits
+
+    def entry(start: int, end: int) -> str:
+        means = []
+        for method in (NOTHING, CONTROLLER):
+            values = [v for v in results["scores"][method][metric][start][end] if v is not None]
+            means.append(tables.number(float(np.mean(values)), digits) if values else "–")
+        return " → ".join(means)
+
+    rows = [[f"**{name}**", *(entry(s, e) for e in range(len(names)))] for s, name in enumerate(names)]
+    return tables.markdown_table(["from \\ to", *names], rows)
+
+
+def compose(results: dict[str, Any]) -> str:
+    """`styles.md`."""
+    parts = [
+        f"# Five styles, each to each: {results['controller']}",
+        f"`{results['effect']}`, {results['num_pairs']} pairs for each cell, clips of {results['clip_samples']} "
+        f"samples at {results['sample_rate']} Hz, reference from {MODE}, seed {results['seed']}, dafxvae "
+        f"{results['version']}. Each entry: doing nothing → the controller, means over pairs; 0 is the target.",
+        tables.markdown_table(("style", "chain"), [[name, f"`{chain}`"] for name, chain in results["styles"].items()]),
+    ]
+    for corpus in results["corpora"]:
+        parts.append(f"## {corpus['corpus']}")
+        undefined = sum(
+            value is None
+            for method in corpus["scores"].values()
+            for metric in method.values()
+            for row in metric
+            for cell in row
+            for value in cell
+        )
+        if corpus["num_failed"] or undefined:
+            text = f"{corpus['num_failed']} renders failed; {undefined} scores are undefined and left out of the means."
+            parts.append(text)
+        for metric in SHOWN:
+            unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
+            parts += [f"{metric}{unit}:", matrix_table(results | corpus, metric)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _as_json(scores: Scores) -> dict[str, Any]:
+    return {
+        method: {metric: [float(x) if np.isfinite(x) else None for x in v] for metric, v in by.items()}
+        for method, by in scores.items()
+    }
+
+
+def run(arguments: Namespace, messages: Console, console: Console) -> None:
+    """The case study of one controller on one or more corpora; writes `styles.json` and `styles.md`.
+
+    Args:
+        arguments: the command line.
+        messages: what is being done goes there.
+        console: results go there.
+
+    Raises:
+        UserError: bad input; the message says what to change.
+    """
+    plan = Plan(arguments.pairs, arguments.seed, arguments.clip_sec)
+    optional.load("pyloudnorm", "pyloudnorm", "evaluation")
+    path = find_controller(arguments.controller)
+    controller = load_controller(path)
+    name = path.parent.name if path.name == "controller.safetensors" else path.stem
+    rate, clip_samples = controller.sample_rate, plan.clip_samples(controller.sample_rate)
+    chains, corpora = load_styles(), []
+    opened = [
+        (place, open_held_out(place, controller.config)) for place in map(find_corpus, dict.fromkeys(arguments.corpus))
+    ]
+    for _, corpus in opened:
+        long_enough(corpus, clip_samples, MODE)
+    place = arguments.output / f"styles-{file_name(name)}"
+    write_json(place / "chains.json", chains)  # says that the folder cannot be written before anything is rendered
+    with ExitStack() as stack:
+        workers = arguments.workers or None
+        tools = open_tools(controller, workers, plan.seed, stack)
+        styles = stack.enter_context(open_bank(list(chains.values()), num_workers=workers))
+        for held_out, corpus in opened:
+            messages.print(f"{name}, {held_out.name}: {len(chains)} x {len(chains)} styles", highlight=False)
+            dry, reference = draw_clips(corpus, clip_samples, plan.num_pairs, plan.seed)
+            scores, num_failed = score_styles(tools, styles, dry, reference)
+            corpora.append({"corpus": held_out.name, "num_failed": num_failed, "scores": _as_json(scores)})
+    results = {
+        "controller": name, "effect": controller.effect, "styles": chains, "num_pairs": plan.num_pairs,
+        "seed": plan.seed, "version": __version__, "sample_rate": rate, "clip_samples": clip_samples,
+        "corpora": corpora,
+    }  # fmt: skip
+    write_json(place / "styles.json", results)
+    text = compose(results)
+    (place / "styles.md").write_text(text, encoding="utf-8")
+    console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)

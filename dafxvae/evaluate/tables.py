@@ -1,0 +1,183 @@
+"""Results as Markdown, and the results of several folders as one table."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dafxvae.errors import UserError
+from dafxvae.evaluate.methods import CONTROLLER, NOTHING
+from dafxvae.metrics import METRICS
+
+KEY = ("controller", "corpus", "mode", "input")
+MAIN_COLUMNS = (
+    *("controller", "effect", "corpus", "reference", "input", "pairs", "nothing", "controller", "ratio", "improved"),
+    *("seed", "version"),
+)
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of GitHub's Markdown; a bar inside a cell is escaped."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def number(value: float, digits: int) -> str:
+    """Without the zero before the point, as this project writes numbers below 1."""
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def interval(row: dict[str, Any] | None, digits: int) -> str:
+    """Mean (low … high); a dash where there is none."""
+    if row is None or "mean" not in row:
+        return "–"
+    return f"{number(row['mean'], digits)} ({number(row['low'], digits)} … {number(row['high'], digits)})"
+
+
+def share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def metric_of(cell: dict[str, Any], method: str, metric: str) -> dict[str, Any]:
+    """A method's row of a metric, empty where it was not measured."""
+    return cell["methods"].get(method, {}).get("metrics", {}).get(metric, {})
+
+
+def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[list[str]]:
+    """One row a cell: nothing, the controller with intervals, their ratio, the share improved."""
+    rows = []
+    for cell in cells:
+        nothing, ours = (metric_of(cell, name, metric) for name in (NOTHING, CONTROLLER))
+        digits = METRICS[metric].digits
+        rows.append(
+            [
+                *(cell[key] for key in ("controller", "effect", "corpus", "mode", "input")),
+                str(ours.get("count", 0)),
+                interval(nothing, digits),
+                f"**{interval(ours, digits)}**",
+                interval(ours.get("ratio"), 2),
+                share(ours.get("improved")),
+                str(cell["seed"]),
+                cell["version"],
+            ]
+        )
+    return rows
+
+
+def method_columns(cell: dict[str, Any]) -> list[str]:
+    """Of the table of all methods."""
+    measured = [m for m in METRICS if any(m in row["metrics"] for row in cell["methods"].values())]
+    units = [f"{m} ({METRICS[m].unit})" if METRICS[m].unit else m for m in measured]
+    return ["settings from", "pairs", *units, "ratio of MRSTFT", "improved", "settings' error", "failed"]
+
+
+def _measure(row: dict[str, Any], metric: str, num_pairs: int) -> str:
+    text = interval(row, METRICS[metric].digits)
+    notes = [f"n = {row['count']}"] if row and row["count"] != num_pairs else []
+    notes += [f"{row['undefined']} undefined"] if row.get("undefined") else []
+    return f"{text}; {', '.join(notes)}" if notes else text
+
+
+def method_rows(cell: dict[str, Any]) -> list[list[str]]:
+    """Every method with every metric; the ratio is to doing nothing on the same pairs."""
+    measured = [m for m in METRICS if any(m in row["metrics"] for row in cell["methods"].values())]
+    rows = []
+    for name, method in cell["methods"].items():
+        main, settings = metric_of(cell, name, "MRSTFT"), method["settings"]
+        compared = name != NOTHING
+        rows.append(
+            [f"**{name}**" if name == CONTROLLER else name, str(method["num_pairs"])]
+            + [_measure(metric_of(cell, name, m), m, method["num_pairs"] - method["num_failed"]) for m in measured]
+            + [interval(main.get("ratio"), 2) if compared else "–", share(main.get("improved")) if compared else "–"]
+            + [interval(settings["mean"], 3) if settings else "–", str(method["num_failed"])]
+        )
+    return rows
+
+
+def settings_table(cell: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: each parameter's error and correlation, by every method that chooses settings."""
+    chosen = {name: m["settings"]["parameters"] for name, m in cell["methods"].items() if m["settings"]}
+    parameters = list(next(iter(chosen.values()), {}))
+
+    def entry(found: dict[str, Any]) -> str:
+        correlation = found["correlation"]
+        return f"{number(found['error'], 3)} / {'–' if correlation is None else number(correlation, 2)}"
+
+    rows = [[parameter, *(entry(table[parameter]) for table in chosen.values())] for parameter in parameters]
+    return ["parameter", *chosen], rows
+
+
+def cell_title(cell: dict[str, Any]) -> str:
+    return f"{cell['controller']}: {cell['corpus']}, reference from {cell['mode']}, {cell['input']} input"
+
+
+def cell_notes(cell: dict[str, Any]) -> list[str]:
+    """How a cell was measured, and what is missing from it, in sentences."""
+    seconds = cell["clip_samples"] / cell["sample_rate"]
+    notes = [
+        f"`{cell['effect']}`, {cell['num_pairs']} pairs of {seconds:.2f} s at {cell['sample_rate']} Hz, seed "
+        f"{cell['seed']}, dafxvae {cell['version']}; means with 95 % bootstrap intervals."
+    ]
+    if cell["num_failed_pairs"]:
+        notes.append(f"{cell['num_failed_pairs']} pairs could not be rendered and are left out of every row.")
+    if cell["num_pesq"]:
+        notes.append(f"PESQ: the first {cell['num_pesq']} pairs.")
+    elif cell["is_speech"]:
+        notes.append("PESQ was not measured (not installed, or --pesq-pairs 0).")
+    if cell["num_search_failures"]:
+        notes.append(f"{cell['num_search_failures']} renders failed in the searches.")
+    return notes
+
+
+def compose(results: dict[str, Any]) -> str:
+    """`results.md`."""
+    cells = results["cells"]
+    parts = [
+        "# Evaluation",
+        "MRSTFT to the target, lower is better: means with 95 % bootstrap intervals; the ratio is that of the means of "
+        "the controller and of doing nothing on the same pairs; improved: the share of pairs closer to the target than "
+        "the untouched input. Protocol and definitions: docs/evaluation.md.",
+        markdown_table(MAIN_COLUMNS, main_rows(cells)),
+    ]
+    for cell in cells:
+        columns, rows = settings_table(cell)
+        parts += [f"## {cell_title(cell)}", " ".join(cell_notes(cell))]
+        parts.append(markdown_table(method_columns(cell), method_rows(cell)))
+        if rows:
+            parts.append("Mean absolute error in units of the range / correlation with the true settings:")
+            parts.append(markdown_table(columns, rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """`results.json` of a folder.
+
+    Raises:
+        UserError: there is none, or it is something else.
+    """
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        assert isinstance(results["cells"], list)
+    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
+        raise UserError(f"{path} holds no results ({error!r}): give the folder of a finished evaluation") from error
+    return results
+
+
+def merge(folders: Sequence[Path]) -> dict[str, Any]:
+    """The cells of several folders; one that is in two of them must be the same in both.
+
+    Raises:
+        UserError: a folder without results, or two folders that do not agree.
+    """
+    found: dict[tuple[str, ...], tuple[Path, dict[str, Any]]] = {}
+    for folder in folders:
+        for cell in read_results(folder)["cells"]:
+            key = tuple(cell[name] for name in KEY)
+            if key in found and found[key][1] != cell:
+                raise UserError(
+                    f"{', '.join(key)}: {found[key][0]} and {folder} have different results: leave one of them out"
+                )
+            found[key] = (folder, cell)
+    return {"cells": [cell for _, (_, cell) in sorted(found.items(), key=lambda item: item[0])]}

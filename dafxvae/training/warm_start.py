@@ -1,0 +1,80 @@
+"""h before it hears anything: the known settings of self-made pairs, read off their latents in seconds."""
+
+from typing import Any, NamedTuple, cast
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from dafxvae.config import Config
+from dafxvae.models.controller import ControllerDecoder
+
+
+class Known(NamedTuple):
+    """Latents with their settings."""
+
+    z: Any  # [N, Z]
+    unit_params: Any  # [N, K]
+    valid: Any  # [N]
+
+
+class WarmStart(NamedTuple):
+    """What the regression found."""
+
+    params: Any  # of h, at the step whose validation error was smallest
+    errors: Array  # [evaluations] mean squared error of the validation settings
+    step: Array  # [] at which the smallest was reached
+
+
+def squared_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
+    """Mean over the valid pairs and K of the squared error of the settings; `[]`."""
+    unit_params = cast(Array, h.apply({"params": params}, known.z))
+    each = jnp.mean((unit_params - known.unit_params) ** 2, axis=-1)
+    return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
+
+
+def fit_settings(
+    h: ControllerDecoder, params: Any, train: Known, valid: Known, config: Config, key: Array
+) -> WarmStart:
+    """Regression of the settings on the latents, stopped where held-out recordings are predicted best.
+
+    A pure function of its arguments, so that a resumed run needs no checkpoint of it. Noise on the latents keeps h from
+    learning recordings by heart (there are many more pairs than recordings).
+
+    Args:
+        h: the network.
+        params: of h, as initialised.
+        train: pairs of the training recordings.
+        valid: pairs of other recordings.
+        config: the part `h.warm_start`.
+        key: of batches and noise.
+    """
+    schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
+    optimizer = optax.adamw(schedule, weight_decay=config.weight_decay)
+    every = max(1, config.num_steps // config.evaluations)
+
+    @jax.jit
+    def run(params: Any, train: Known, valid: Known) -> WarmStart:
+        def step(carry: tuple, number: Array) -> tuple:
+            params, state = carry
+            rows_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
+            rows = jax.random.randint(rows_key, (config.batch_size,), 0, len(train.z))
+            batch = jax.tree.map(lambda leaf: leaf[rows], train)
+            batch = batch._replace(z=batch.z + config.noise * jax.random.normal(noise_key, batch.z.shape))
+            gradient = jax.grad(lambda params: squared_error(h, params, batch))(params)
+            updates, state = optimizer.update(gradient, state, params)
+            return (optax.apply_updates(params, updates), state), None
+
+        def stretch(carry: tuple, number: Array) -> tuple:
+            trained, best, least = carry
+            trained, _ = jax.lax.scan(step, trained, number * every + jnp.arange(every))
+            error = squared_error(h, trained[0], valid)
+            best = jax.tree.map(lambda new, old: jnp.where(error < least, new, old), trained[0], best)
+            return (trained, best, jnp.minimum(error, least)), error
+
+        begin = (params, optimizer.init(params)), params, squared_error(h, params, valid)
+        (_, best, _), errors = jax.lax.scan(stretch, begin, jnp.arange(config.evaluations))
+        return WarmStart(best, errors, (jnp.argmin(errors) + 1) * every)
+
+    return run(params, *(jax.tree.map(jnp.asarray, known) for known in (train, valid)))

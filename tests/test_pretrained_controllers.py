@@ -1,0 +1,48 @@
+"""The controllers that come with the package: one for each config, over the package's f and g, and alive."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dafxvae.effects.factory import open_host
+from dafxvae.runs.controller_store import shipped_folder
+from dafxvae.runs.controllers import load_controller
+
+OTHERS = {"pretrain", "spoken_digits", "vst3", "lofi"}  # configs that belong to no controller of the package
+CONFIGS = {path.stem: path for path in Path("configs").glob("*.py") if path.stem not in OTHERS}
+LIMIT_BYTES = 100_000
+
+
+def test_each_config_has_its_controller():
+    assert {path.stem for path in shipped_folder().glob("*.safetensors")} == set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", sorted(CONFIGS))
+def test_it_drives_the_effect_of_its_config(name):
+    path = shipped_folder() / f"{name}.safetensors"
+    assert path.stat().st_size < LIMIT_BYTES
+    controller = load_controller(path)
+    spec = importlib.util.spec_from_file_location(name, CONFIGS[name])
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert controller.effect == module.get_config().effect
+    with open_host(controller.effect, num_workers=1) as host:
+        assert host.parameters.names == controller.parameters
+
+
+def test_they_answer_and_listen():
+    """Different latents get different settings, all in range; a latent that was never seen leads nowhere wild."""
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.standard_normal((6, 64)), 100.0 * rng.standard_normal((2, 64))]).astype(np.float32)
+    for name in CONFIGS:
+        controller = load_controller(shipped_folder() / f"{name}.safetensors")
+        settings = controller.settings(z)
+        assert settings.shape == (8, len(controller.parameters))
+        assert np.isfinite(settings).all()
+        assert settings.min() >= 0.0
+        assert settings.max() <= 1.0
+        assert settings[:6].std(0).max() > 0.02, name
