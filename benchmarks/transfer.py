@@ -1,4 +1,4 @@
-"""Time and memory of a transfer, as one JSON object: `python benchmarks/transfer.py [--controller NAME] [--hour]`.
+"""Time and memory of a style transfer as one JSON object: `python benchmarks/transfer.py [--controller NAME] [--hour]`.
 
 Without --controller h is random, over the f and g of the package. The first cold start compiles; the second finds what
 was compiled. Warm: the second call in a process, scan, windows, render and level included.
@@ -7,12 +7,12 @@ was compiled. Warm: the second call in a process, scan, windows, render and leve
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 RATE = 44100
 
@@ -43,7 +43,7 @@ def random_controller(path: Path, effect: str) -> None:
     from dafxvae.runs.controllers import save_controller
     from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 
-    config = base_config()
+    config: Any = base_config()
     config.effect = effect
     encoders = load_encoders(stored_encoders_path(SHIPPED))
     with open_host(effect, num_workers=1) as host:
@@ -74,15 +74,17 @@ def measured(command: list[str], environment: dict[str, str]) -> dict[str, float
 def warm(controller: str, source: Path, reference: Path) -> dict[str, float]:
     """Seconds of the second transfer in a process, and how many times faster than the audio plays."""
     from dafxvae.audio.io import AudioReader
-    from dafxvae.transfer.api import Options, load_controller
+    from dafxvae.transfer.api import load_controller
+    from dafxvae.transfer.results import Options
 
     with AudioReader(source) as audio, AudioReader(reference) as style, load_controller(controller) as transfer:
-        for _ in range(2):
-            start = time.perf_counter()
-            transfer.run(audio, [style], Options()).rendered.close()
-            seconds = time.perf_counter() - start
+        transfer.run(audio, [style], Options()).rendered.close()
+        start, used = time.perf_counter(), time.process_time()
+        transfer.run(audio, [style], Options()).rendered.close()
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - used
         length_sec = audio.frames / audio.sample_rate
-    return {"seconds": round(seconds, 2), "times_real_time": round(length_sec / seconds, 1)}
+    rate = round(length_sec / seconds, 1)
+    return {"seconds": round(seconds, 2), "cpu_seconds": round(cpu_seconds, 2), "times_real_time": rate}
 
 
 def main() -> None:
@@ -114,7 +116,6 @@ def main() -> None:
         if arguments.hour:
             write_music(source, 3600)
             results["hour"] = measured(command, environment)
-    results["own_peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     print(json.dumps(results, indent=2))
 
 

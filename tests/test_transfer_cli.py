@@ -27,6 +27,11 @@ def controller(toys):
     return save_toy(toys, "BrickwallLimiter | Reverb")
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")  # no message is broken inside a path
+
+
 @pytest.fixture
 def files(tmp_path):
     soundfile.write(tmp_path / "in.wav", music(seed=1), RATE, "PCM_16")
@@ -226,10 +231,9 @@ def test_options_that_cannot_be(files, controller, capsys, words, message):
 def test_what_is_read_is_not_overwritten(files, controller, capsys):
     (files / "link.wav").symlink_to(files / "in.wav")
     before = (files / "in.wav").read_bytes()
+    words = [files / "in.wav", files / "ref.wav", "--controller", controller, "-o"]
     for out in (files / "in.wav", files / "link.wav", files / "ref.wav"):
-        assert "also read" in refused(
-            capsys, files / "in.wav", files / "ref.wav", "--controller", controller, "-o", out
-        )
+        assert "also read" in refused(capsys, *words, out)
     assert (files / "in.wav").read_bytes() == before
 
 
@@ -243,12 +247,7 @@ def test_what_is_missing_is_said(files, capsys):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [
-        (None, "cannot read the settings"),
-        ("{", "is not JSON"),
-        ("{}", "not the settings file"),
-        ("[1]", "not the settings"),
-    ],
+    [(None, "cannot read the settings"), ("{", "not JSON"), ("{}", "not the settings"), ("[1]", "not the settings")],
 )
 def test_settings_that_cannot_be_applied(files, capsys, content, message):
     if content is not None:
