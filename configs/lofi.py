@@ -1,4 +1,4 @@
-"""A controller for worn-out equipment: distortion, bit crusher, resampler, low pass.
+"""A controller for worn-out equipment: distortion, bit crusher, high and low pass.
 
 python -m dafxvae.train --config configs/lofi.py
 """
@@ -10,4 +10,4 @@ from dafxvae.config import SMOOTH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("Distortion | Bitcrush | Resample | LowpassFilter", SMOOTH)
+    return controller_config("Distortion | Bitcrush | HighpassFilter | LowpassFilter", SMOOTH)

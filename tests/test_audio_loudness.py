@@ -18,7 +18,7 @@ def measure(audio, rate, chunk):
     meter = LoudnessMeter(rate, audio.shape[1])
     for start in range(0, len(audio), chunk):
         meter.feed(audio[start : start + chunk])
-    return integrated_loudness(meter.blocks)
+    return integrated_loudness(meter.blocks())
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -1,123 +1,278 @@
-"""The command line: files to files, the script that gives the same samples, stored settings, and bad input."""
+"""`python -m dafxvae.transfer`: files in, files out, and a clear word where something is wrong."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from effects_vst3 import zam
 from transfer_toys import RATE, music, save_toy
 
-from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.errors import run_cli
 from dafxvae.transfer.__main__ import main
-
-EFFECT = "Reverb | BrickwallLimiter"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("transfer")
-    save_toy(root, EFFECT)
-    write_audio(root / "in.wav", music(3.0, seed=1), RATE)
-    write_audio(root / "ref.flac", music(2.0, rate=48000, channels=1, seed=2), 48000)
-    return root
-
-
-def words(folder, output, **changes):
-    given = {"input": folder / "in.wav", "reference": folder / "ref.flac", "options": []} | changes
-    controller = ["--controller", str(folder / "toy.safetensors")]
-    return [str(given["input"]), str(given["reference"]), *controller, "-o", str(output), *map(str, given["options"])]
+from dafxvae.transfer.api import open_effect
 
 
 @pytest.fixture(scope="module")
-def finished(folder):
-    output = folder / "out.wav"
-    main(words(folder, output, options=["--lock", "Reverb.room_size=0.8", "--picture", "--page"]))
-    return output
+def toys(tmp_path_factory):
+    return tmp_path_factory.mktemp("toys")
 
 
-def test_a_transfer_leaves_sound_settings_script_picture_and_page(finished):
-    audio, rate = read_audio(finished)
-    assert rate == RATE
-    assert audio.shape[1] == 2
-    assert len(audio) >= 3.0 * RATE
-    assert np.isfinite(audio).all()
-    settings = json.loads((finished.parent / "out.wav.settings.json").read_text())
-    assert "Reverb.room_size" in json.dumps(settings)
-    assert (finished.parent / "out.wav.png").read_bytes()[:4] == b"\x89PNG"
-    page = (finished.parent / "out.wav.html").read_text()
-    assert page.count("<audio") >= 3
+@pytest.fixture(scope="module")
+def controller(toys):
+    return save_toy(toys, "BrickwallLimiter | Reverb")
 
 
-def test_the_script_gives_the_same_samples(finished, folder, tmp_path):
-    script, again = finished.parent / "out.wav.py", tmp_path / "again.wav"
-    subprocess.run([sys.executable, str(script), str(folder / "in.wav"), str(again)], check=True, timeout=120)
-    np.testing.assert_array_equal(read_audio(again)[0], read_audio(finished)[0])
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")  # no message is broken inside a path
 
 
-def test_stored_settings_are_applied_to_other_files(finished, folder, tmp_path):
-    stored = str(finished.parent / "out.wav.settings.json")
-    main(["--apply", stored, str(folder / "in.wav"), "-o", str(tmp_path / "same.wav")])
-    np.testing.assert_array_equal(read_audio(tmp_path / "same.wav")[0], read_audio(finished)[0])
+@pytest.fixture
+def files(tmp_path):
+    soundfile.write(tmp_path / "in.wav", music(seed=1), RATE, "PCM_16")
+    soundfile.write(tmp_path / "ref.wav", music(seed=2, level=0.1, channels=1), 48000, "PCM_16")
+    return tmp_path
 
 
-def audio_file(folder, name, audio, rate=RATE):
-    write_audio(folder / name, audio, rate)
-    return folder / name
+def run(*words):
+    """What the command line does, in this process."""
+    main([str(word) for word in words])
 
 
-def spoilt():
-    audio = music()
-    audio[500] = np.nan
-    return audio
+def refused(capsys, *words):
+    """The message of a command that must fail with code 2."""
+    with pytest.raises(SystemExit) as left:
+        run_cli(lambda: run(*words))
+    assert left.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
 
 
-BAD = {
-    "missing": (lambda f: {"input": f / "nothing.wav"}, "no such audio file"),
-    "empty": (lambda f: {"input": (f / "empty.wav").write_bytes(b"") or f / "empty.wav"}, "empty"),
-    "not audio": (lambda f: {"reference": (f / "text.wav").write_text("text") and f / "text.wav"}, "cannot read"),
-    "silent": (lambda f: {"reference": audio_file(f, "silent.wav", np.zeros((RATE, 1), np.float32))}, "silent"),
-    "one sample": (lambda f: {"input": audio_file(f, "one.wav", np.ones((1, 1), np.float32))}, "1 samples"),
-    "nan": (lambda f: {"input": audio_file(f, "nan.wav", spoilt())}, "finite|NaN"),
-    "six channels": (
-        lambda f: {"input": audio_file(f, "six.wav", np.tile(music(channels=1), 6))},
-        "6 channels|channels",
-    ),
-    "amount": (lambda f: {"options": ["--amount", "2"]}, "1.5"),
-    "lock": (lambda f: {"options": ["--lock", "Reverb.roomsize=1"]}, "did you mean"),
-    "lock out of range": (lambda f: {"options": ["--lock", "Reverb.room_size=7"]}, "outside its range"),
-}
+def leftovers(folder):
+    return [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_bad_input_says_what_to_change(folder, tmp_path, capsys, case):
-    change, message = BAD[case]
-    output = tmp_path / "out.wav"
-    with pytest.raises(SystemExit) as stopped:
-        run_cli(lambda: main(words(folder, output, **change(tmp_path))))
-    assert stopped.value.code == 2
-    said = " ".join(capsys.readouterr().err.split())
-    assert any(part in said for part in message.split("|")), said
-    assert list(tmp_path.glob("out*")) == []
+def read(path):
+    return soundfile.read(path, dtype="float32", always_2d=True)[0]
 
 
-@pytest.mark.parametrize("output", ["in.wav", "missing_folder_file/out.wav", "out.xyz"])
-def test_an_output_that_cannot_be_written(folder, capsys, output):
-    (folder / "missing_folder_file").write_text("a file")
-    before = (folder / "in.wav").read_bytes()
-    with pytest.raises(SystemExit) as stopped:
-        run_cli(lambda: main(words(folder, folder / output)))
-    assert stopped.value.code == 2
-    assert capsys.readouterr().err
-    assert (folder / "in.wav").read_bytes() == before
+def test_a_transfer_and_all_that_lies_beside_it(files, controller):
+    out = files / "out.wav"
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", out, "--picture", "--page")
+    info = soundfile.info(out)
+    assert (info.samplerate, info.channels, info.subtype) == (RATE, 2, "FLOAT")
+    assert info.frames >= 3 * RATE
+    document = json.loads((files / "out.wav.settings.json").read_text())
+    assert document["effect"] == "BrickwallLimiter | Reverb"
+    assert document["settings"]["BrickwallLimiter.ceiling_db"]["unit"] == "dB"
+    assert document["input"]["file"].endswith("in.wav")
+    assert (files / "out.wav.png").read_bytes().startswith(b"\x89PNG")
+    page = (files / "out.wav.html").read_text()
+    assert page.count("<audio") == 3
+    assert not re.search(r"(src|href)=\"?https?:", page)
+    assert not leftovers(files)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_the_script_gives_the_same_samples(files, controller, suffix):
+    out, again = files / f"out{suffix}", files / f"again{suffix}"
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", out, "--amount", "1.2")
+    script = Path(f"{out}.py")
+    assert "dafxvae" not in re.sub(r'""".*?"""', "", script.read_text(), count=1, flags=re.S).replace(str(files), "")
+    subprocess.run([sys.executable, "-I", script, files / "in.wav", again], check=True)
+    np.testing.assert_array_equal(read(again), read(out))
+
+
+@pytest.mark.vst3
+def test_the_script_of_a_plugin_gives_the_same_samples(files, toys):
+    import pedalboard
+
+    controller = save_toy(toys, f"{zam('ZamComp')} | PitchShift", "plugin")
+    out, again = files / "out.wav", files / "again.wav"
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", out, "--max-tail", "1")
+    subprocess.run([sys.executable, "-I", files / "out.wav.py", files / "in.wav", again], check=True)
+    np.testing.assert_array_equal(read(again), read(out))
+    document = json.loads((files / "out.wav.settings.json").read_text())
+    plugin = pedalboard.VST3Plugin(zam("ZamComp"))
+    plugin.raw_state = (files / document["plugin_states"][0]).read_bytes()
+    ratio = document["settings"]["ZamComp.ratio"]["value"]
+    assert float(plugin.ratio) == pytest.approx(ratio, rel=1e-2)
+
+
+def test_settings_are_applied_to_other_files_with_the_same_gain(files, controller):
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav")
+    soundfile.write(files / "other.wav", music(seed=3), RATE, "PCM_16")
+    settings = files / "out.wav.settings.json"
+    run("--apply", settings, files / "in.wav", files / "other.wav", "-o", files / "stems")
+    np.testing.assert_array_equal(read(files / "stems" / "in.wav"), read(files / "out.wav"))
+    assert soundfile.info(files / "stems" / "other.wav").frames >= 3 * RATE
+    run("--apply", settings, files / "other.wav", "-o", files / "one.flac")
+    assert not leftovers(files)
+
+
+def test_applying_needs_no_jax(files, controller):
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav")
+    code = (
+        "import sys; from dafxvae.transfer.__main__ import main; "
+        f"main(['--apply', '{files}/out.wav.settings.json', '{files}/in.wav', '-o', '{files}/x.wav']); "
+        "assert 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_locks_hold_and_are_told(files, controller, capsys):
+    run(
+        *(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav"),
+        *("--lock", "Reverb.room_size=0.25", "--lock", "BrickwallLimiter.true_peak=on"),
+    )
+    document = json.loads((files / "out.wav.settings.json").read_text())
+    assert document["settings"]["Reverb.room_size"]["value"] == pytest.approx(0.25)
+    assert document["settings"]["BrickwallLimiter.true_peak"]["value"] is True
+    assert document["locked"] == {"BrickwallLimiter.true_peak": True, "Reverb.room_size": pytest.approx(0.25)}
+    assert "locked" in capsys.readouterr().err
+
+
+def test_an_integer_format_is_made_quieter_rather_than_clipped(files, controller, capsys):
+    soundfile.write(files / "loud.wav", np.sign(music(seed=5)) * 0.99, RATE, "PCM_16")
+    run(files / "in.wav", files / "loud.wav", "--controller", controller, "-o", files / "out.flac")
+    assert "quieter" in capsys.readouterr().err
+    assert 0.99 < np.abs(read(files / "out.flac")).max() < 1.0
+    run(files / "in.wav", files / "loud.wav", "--controller", controller, "-o", files / "out.wav")
+    assert "turn it down" in capsys.readouterr().err
+    assert np.abs(read(files / "out.wav")).max() > 1.0
+
+
+@pytest.mark.parametrize("rate", [8000, 192000])
+def test_any_rate_works(files, controller, rate):
+    soundfile.write(files / "in.wav", music(1.0, rate=rate), rate)
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav")
+    assert soundfile.info(files / "out.wav").samplerate == rate
+
+
+def test_short_and_clipped_references_work(files, controller, capsys):
+    soundfile.write(files / "short.wav", np.clip(20 * music(0.3), -1, 1), RATE)
+    run(files / "in.wav", files / "short.wav", "--controller", controller, "-o", files / "out.wav")
+    printed = " ".join(capsys.readouterr().err.split())
+    assert "short.wav is clipped" in printed
+    assert "the reference has no loudness" in printed
+
+
+def broken(folder, kind):
+    """A file that cannot be used."""
+    path = folder / f"{kind}.wav"
+    if kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "text":
+        path.write_text("not audio " * 100)
+    elif kind == "cut":
+        whole = (folder / "ref.wav").read_bytes()
+        path.write_bytes(whole[:20])
+    elif kind != "missing":
+        audio = {
+            "silent": np.zeros((RATE, 1)),
+            "single": np.ones((1, 1)),
+            "nan": np.where(np.arange(RATE) == 700, np.nan, 0.1)[:, None],
+            "six": np.ones((RATE, 6)),
+        }[kind]
+        soundfile.write(path, audio, RATE, "FLOAT")
+    return path
 
 
 @pytest.mark.parametrize(
-    ("rate", "audio"), [(8000, music(3.0, 8000)), (192000, music(1.0, 192000)), (RATE, music(0.5))]
+    ("kind", "message"),
+    [
+        ("missing", "no such audio file"),
+        ("empty", "0 bytes"),
+        ("text", "cannot read"),
+        ("cut", "cannot read"),
+        ("silent", "silent"),
+        ("single", "1 samples"),
+        ("nan", "sample 700"),
+        ("six", "6 channels"),
+    ],
 )
-def test_unusual_rates_and_short_references_work(folder, tmp_path, rate, audio):
-    write_audio(tmp_path / "odd.wav", audio, rate)
-    main(words(folder, tmp_path / "out.wav", reference=tmp_path / "odd.wav"))
-    main(words(folder, tmp_path / "out2.wav", input=tmp_path / "odd.wav"))
-    assert read_audio(tmp_path / "out2.wav")[1] == rate
+@pytest.mark.parametrize("place", ["input", "reference"])
+def test_files_that_cannot_be_used(files, controller, capsys, kind, message, place):
+    bad = broken(files, kind)
+    pair = (bad, files / "ref.wav") if place == "input" else (files / "in.wav", bad)
+    printed = refused(capsys, *pair, "--controller", controller, "-o", files / "out.wav")
+    assert message in printed
+    assert not (files / "out.wav").exists()
+    assert not leftovers(files)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--amount", "2"], "amount 2: give 0"),
+        (["--lock", "room_size=0.4"], "did you mean Reverb.room_size"),
+        (["--lock", "Reverb.room_size"], "give NAME=VALUE"),
+        (["--lock", "Reverb.room_size=big"], "give a finite number"),
+        (["--lock", "Reverb.room_size=3"], "give 0 to 1"),
+        (["--lock", "Reverb.width=1", "--lock", "Reverb.width=0"], "already locked"),
+        (["--effect", "Reverb"], "leave --effect out"),
+        (["--refine", "-3"], "refine -3"),
+        (["-o", "out.xyz"], "no format for '.xyz'"),
+        (["-o", "/proc/nowhere/out.wav"], "cannot write"),
+        (["--controller", "toi"], "no controller is called 'toi'"),
+    ],
+)
+def test_options_that_cannot_be(files, controller, capsys, words, message):
+    usual = ["--controller", controller, "-o", files / "out.wav"]
+    printed = refused(capsys, files / "in.wav", files / "ref.wav", *usual, *words)
+    assert message in printed
+    assert not leftovers(files)
+
+
+def test_what_is_read_is_not_overwritten(files, controller, capsys):
+    (files / "link.wav").symlink_to(files / "in.wav")
+    before = (files / "in.wav").read_bytes()
+    words = [files / "in.wav", files / "ref.wav", "--controller", controller, "-o"]
+    for out in (files / "in.wav", files / "link.wav", files / "ref.wav"):
+        assert "also read" in refused(capsys, *words, out)
+    assert (files / "in.wav").read_bytes() == before
+
+
+def test_what_is_missing_is_said(files, capsys):
+    pair = files / "in.wav", files / "ref.wav"
+    assert "at least one reference" in refused(capsys, pair[0], "-o", files / "o.wav")
+    assert "give --controller" in refused(capsys, *pair, "-o", files / "o.wav")
+    assert "--refine 200" in refused(capsys, *pair, "--effect", "Reverb", "-o", files / "o.wav")
+    assert "give the files" in refused(capsys, "--apply", files / "x.json", "-o", files / "o.wav")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot read the settings"), ("{", "not JSON"), ("{}", "not the settings"), ("[1]", "not the settings")],
+)
+def test_settings_that_cannot_be_applied(files, capsys, content, message):
+    if content is not None:
+        (files / "x.json").write_text(content)
+    assert message in refused(capsys, "--apply", files / "x.json", files / "in.wav", "-o", files / "o.wav")
+
+
+def test_stems_that_would_overwrite_each_other(files, controller, capsys):
+    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav")
+    settings = files / "out.wav.settings.json"
+    pair = files / "in.wav", files / "ref.wav"
+    assert "give -o a folder" in refused(capsys, "--apply", settings, *pair, "-o", files / "one.wav")
+    assert "same name" in refused(capsys, "--apply", settings, pair[0], pair[0], "-o", files / "stems")
+    assert "also read" in refused(capsys, "--apply", settings, pair[0], "-o", files)
+
+
+def test_a_real_command_prints_no_traceback(files):
+    command = [sys.executable, "-m", "dafxvae.transfer", files / "in.wav", files / "no.wav", "-o", files / "o.wav"]
+    done = subprocess.run([*command, "--controller", "x"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "no such audio file" in done.stderr
+
+
+def test_an_effect_without_a_controller_opens_with_the_package_s_f_and_g():
+    with open_effect("Gain") as style:
+        assert style.sample_rate == 24000
+        assert style.host.parameters.names == ("gain_db",)

@@ -30,11 +30,9 @@ def test_mono_and_the_same_on_two_channels_are_equally_loud():
 
 
 def test_loudness_of_several_recordings_is_that_of_one_after_the_other():
-    loud, soft = music(level=0.5), music(level=0.01)
+    loud, soft = music(20.0, level=0.5), music(20.0, level=0.01)
     together = played_loudness([scan(source(loud)), scan(source(soft))])
-    assert together == pytest.approx(
-        scan(source(np.concatenate([loud, soft]))).loudness, abs=0.3
-    )  # blocks across the joint fall otherwise
+    assert together == pytest.approx(scan(source(np.concatenate([loud, soft]))).loudness, abs=0.1)
 
 
 def test_clipped_audio_is_noticed():

@@ -54,10 +54,15 @@ class LoudnessMeter:
         self._hops.append(squares[: count * self.hop].reshape(count, self.hop).sum(axis=1))
         self._rest = squares[count * self.hop :].copy()
 
-    @property
-    def blocks(self) -> np.ndarray:
-        """Mean power of every block so far, channels summed; `[N]`, empty below 400 ms."""
+    def blocks(self, num_samples: int | None = None) -> np.ndarray:
+        """Mean power of every block, channels summed; `[N]`, empty below 400 ms.
+
+        Args:
+            num_samples: of the beginning; None for all so far.
+        """
         hops = np.concatenate([np.zeros(0), *self._hops])
+        if num_samples is not None:
+            hops = hops[: num_samples // self.hop]
         if len(hops) < HOPS_PER_BLOCK:
             return np.zeros(0)
         windows = np.lib.stride_tricks.sliding_window_view(hops, HOPS_PER_BLOCK)

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,65 +17,10 @@ from dafxvae.runs.controller_store import open_controller
 from dafxvae.runs.controllers import Controller
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.transfer import matching, rendering, sources, windows
+from dafxvae.transfer.results import Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
 
 COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller says what it was trained on
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a transfer is asked for.
-
-    Attributes:
-        amount: 0 leaves the style alone, 1 is the reference's, up to 1.5.
-        locks: parameter name to value in physical units (or a choice's label), held as it is.
-        match_level: "on": the output gets the integrated loudness of the reference; "off": that of the input; "none":
-            what the chain gives.
-        refine: renders that a search for better settings may cost; 0 for none.
-        max_tail_sec: how long a reverb may ring on after the input's end.
-    """
-
-    amount: float = 1.0
-    locks: Mapping[str, Any] = field(default_factory=dict)
-    match_level: str = "on"
-    refine: int = 0
-    max_tail_sec: float = 10.0
-
-    def __post_init__(self) -> None:
-        matching.check_amount(self.amount)
-        if self.match_level not in rendering.LEVELS:
-            raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
-        if self.refine < 0:
-            raise UserError(f"refine {self.refine}: give a number of renders, 0 for none")
-        if not 0.0 <= self.max_tail_sec <= 60.0:
-            raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to 60 seconds")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A transfer before it is written or handed over."""
-
-    match: matching.Match
-    rendered: rendering.Rendered
-    level: rendering.Level
-    source_scan: sources.Scan
-    reference_scans: list[sources.Scan]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """The result of `StyleTransfer.transfer`."""
-
-    audio: np.ndarray  # float32 [T, C] (or [T], as the input was), the tail included
-    sample_rate: int  # Hz, of the input
-    settings: dict[str, Any]  # parameter name to value in physical units, or label
-    unit_params: np.ndarray  # float32 [K] in [0, 1], the same settings
-    gain_db: float  # of the level, after the effect
-    snippet: str  # a script of pedalboard and soundfile that gives the same samples
-    predicted: dict[str, Any] | None  # what the controller said, before locks and refinement
-    refined: dict[str, Any] | None  # distances before and after the search, renders
-    notes: tuple[str, ...]  # what a user should know: clipped input, level above full scale
 
 
 class StyleTransfer:
@@ -159,7 +103,8 @@ class StyleTransfer:
             sources.check_header(one)
         matching.locked_values(self.host.parameters, options.locks)  # before anything that takes time
         say("reading")
-        scan, *scans = [sources.scan(one) for one in (source, *references)]
+        scan = sources.scan(source, with_loudness=options.match_level == "off")
+        scans = [sources.scan(one, with_loudness=options.match_level == "on") for one in references]
         notes = [
             f"{one.name} is clipped: its distortion is listened to as part of its sound"
             for one, found in zip((source, *references), (scan, *scans), strict=True)

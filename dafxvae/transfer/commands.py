@@ -9,10 +9,12 @@ from rich.console import Console
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.errors import UserError
 from dafxvae.transfer import record, report, windows
-from dafxvae.transfer.api import Options, Outcome, StyleTransfer, load_controller, open_effect
+from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.files import check_output, is_integer, progress_bar, warn
 from dafxvae.transfer.matching import parse_locks
+from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
+from dafxvae.transfer.sources import check_header
 
 
 def open_transfer(controller: str | None, effect: str | None, num_refinements: int) -> StyleTransfer:
@@ -52,6 +54,8 @@ def run(arguments: Namespace, console: Console) -> None:
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
+        for one in (source, *references):
+            check_header(one)  # before the seconds that opening a controller takes
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, arguments.refine))
         with (
             audio_writer(output, source.sample_rate, source.num_channels, arguments.subtype) as write,
@@ -118,4 +122,6 @@ def write_beside(
                 record.write_whole(paths.page, report.page(document, recordings, image))
     console.print(report.settings_table(document))
     warn(console, outcome.notes)
-    console.print(f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False)
+    console.print(
+        f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False, soft_wrap=True
+    )

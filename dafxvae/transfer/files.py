@@ -37,7 +37,7 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
 def warn(console: Console, notes: Sequence[str]) -> None:
     """Prints what a user should know."""
     for note in notes:
-        console.print(f"note: {note}", style="yellow", markup=False, highlight=False)
+        console.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -111,4 +111,4 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
                         for block in played.chunks(level.factor):
                             write(block)
             warn(console, [f"{target}: {note}" for note in level.notes])
-            console.print(f"{target}", markup=False, highlight=False)
+            console.print(f"{target}", markup=False, highlight=False, soft_wrap=True)

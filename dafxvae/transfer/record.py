@@ -18,7 +18,7 @@ from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.errors import UserError
 
 if TYPE_CHECKING:  # they import jax, which applying stored settings does without
-    from dafxvae.transfer.api import Options, Outcome
+    from dafxvae.transfer.results import Options, Outcome
 
 FORMAT = 1
 KIND = "dafxvae transfer"

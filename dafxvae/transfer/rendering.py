@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -81,10 +81,11 @@ def render(
                 file.write(np.ascontiguousarray(block, np.float32).tobytes())
                 progress(len(block))
             states = stream.states()
-        output = Rendered(file, rate, channels, end, Scan(peak, meter.blocks, channels, np.zeros(0), 0), states)
+        output = Rendered(file, rate, channels, end, Scan(peak, np.zeros(0), channels, np.zeros(0), 0), states)
         tail = np.abs(output.read(source.frames, end - source.frames)).max(axis=1, initial=0.0)
         audible = np.flatnonzero(tail > max(peak * 10.0 ** (TAIL_DB / 20.0), 10.0 ** (TAIL_FLOOR_DB / 20.0)))
         output.frames = source.frames + (int(audible[-1]) + 1 if len(audible) else 0)
+        output.scan = replace(output.scan, blocks=meter.blocks(output.frames))
     except OSError as error:
         file.close()
         raise UserError(f"cannot write the temporary file of the render: {error}; make room on the disk") from error
