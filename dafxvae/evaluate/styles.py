@@ -131,8 +131,9 @@ def compose(results: dict[str, Any]) -> str:
 
 
 def _as_json(scores: Scores) -> dict[str, Any]:
+    missing = np.array(None, object)
     return {
-        method: {metric: [float(x) if np.isfinite(x) else None for x in v] for metric, v in by.items()}
+        method: {metric: np.where(np.isfinite(v), v.astype(object), missing).tolist() for metric, v in by.items()}
         for method, by in scores.items()
     }
 
