@@ -2,8 +2,8 @@
 
 python -m dafxvae.train --config configs/reverb.py
 
-On two CPU cores that were busy with other work: 13 minutes on the train corpora, f and g being there; test MRSTFT .66 (.59 …
-.74), doing nothing .94 (.84 … 1.05).
+On two CPU cores that were busy with other work: 13 minutes on the train corpora, f and g being there; test MRSTFT .66
+(.59 … .74), doing nothing .94 (.84 … 1.05).
 """
 
 from ml_collections import ConfigDict
