@@ -125,28 +125,33 @@ def _stages() -> dict[str, Any]:
             "clip_norm": 1.0,
             "weight_decay": 0.05,
         },
-        "h": {
-            "widths": (128,),
-            "stft_sizes": (128, 512, 2048, 8192),
-            "loss_weights": {"mrstft": 1.0, "l1": 1.0},
-            "settings_weight": 0.5,  # of the squared error of the known settings, beside the audio loss
-            "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
-            "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
-            "warm_start": {  # the known settings alone: dafxvae.training.warm_start
-                "num_steps": 800,
-                "batch_size": 256,
-                "learning_rate": 2e-3,
-                "weight_decay": 0.01,
-                "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
-                "evaluations": 16,
-            },
-            "num_steps": 200,
-            "batch_size": 8,
-            "learning_rate": 5e-4,
-            "warmup_steps": 50,
-            "clip_norm": 1.0,
-            "weight_decay": 0.0,
+        "h": _h(),
+    }
+
+
+def _h() -> dict[str, Any]:
+    """The controller decoder: pairs encoded once, their known settings first, then their sound."""
+    return {
+        "widths": (128,),
+        "stft_sizes": (128, 512, 2048, 8192),
+        "loss_weights": {"mrstft": 1.0, "l1": 1.0},
+        "settings_weight": 0.5,  # of the squared error of the known settings, beside the audio loss
+        "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
+        "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
+        "warm_start": {  # the known settings alone: dafxvae.training.warm_start
+            "num_steps": 800,
+            "batch_size": 256,
+            "learning_rate": 2e-3,
+            "weight_decay": 0.01,
+            "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
+            "evaluations": 16,
         },
+        "num_steps": 200,
+        "batch_size": 8,
+        "learning_rate": 5e-4,
+        "warmup_steps": 50,
+        "clip_norm": 1.0,
+        "weight_decay": 0.0,
     }
 
 

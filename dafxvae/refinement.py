@@ -20,7 +20,7 @@ from dafxvae.effects.host import EffectHost
 
 Distance = Callable[[np.ndarray], np.ndarray]  # [B, T, C] -> [B]
 
-# Measured on validation recordings (docs/evaluation.md): wider or less trusting searches lead away from the truth.
+# Measured on validation recordings (docs/transfer.md): wider or less trusting searches lead away from the truth.
 SPREAD = 0.03  # first deviation of the search about a controller's answer, in units of the range
 COLD_SPREAD = 0.3
 TRUST = 60.0  # weight of the mean squared step away from the controller's answer, in units of the distance

@@ -1,26 +1,9 @@
 import numpy as np
 import pytest
+from data_toys import Source
 
 from dafxvae.data.encoded import EncodedPairs, encode_batch, encode_pairs
 from dafxvae.errors import UserError
-from dafxvae.types import PairBatch
-
-
-class Source:
-    """Batches of four pairs whose clips hold the number of the pair."""
-
-    def __init__(self):
-        self.made, self.counts = 0, {}
-
-    def __len__(self):
-        return 1 << 40
-
-    def __getitem__(self, step):
-        self.made += 1
-        item = np.arange(4 * step, 4 * step + 4)
-        clip = np.tile(item[:, None, None].astype(np.float32), (1, 8, 1))
-        ones = np.ones((4, 2), np.float32)
-        return PairBatch(clip, clip, -clip, item % 3, ones, ones, ones[:, 0], ones[:, 0], item)
 
 
 def encode(clips):

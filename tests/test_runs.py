@@ -61,6 +61,8 @@ def test_the_stored_controller_is_self_contained_and_deterministic(finished):
     first = controller.predict(clips, clips[::-1])
     np.testing.assert_array_equal(first, controller.predict(clips, clips[::-1]))
     assert first.shape == (2, 5)
+    stored = load_weights(workdir / "controller.safetensors").metadata["results"]
+    assert stored["mrstft"] == finished[1]["mrstft"]
     assert controller.parameters == ("room_size", "damping", "wet_level", "dry_level", "width")
 
 
@@ -95,7 +97,7 @@ def interrupt_after(steps, monkeypatch):
     monkeypatch.setattr(StopRequest, "check", check)
 
 
-@pytest.mark.parametrize("stop_after", [5])
+@pytest.mark.parametrize("stop_after", [1, 5])
 def test_interrupted_and_resumed_is_the_same_as_never_interrupted(finished, folders, monkeypatch, stop_after):
     workdir, results = finished
     config = tiny_config(pretrained=str(folders / f"other{stop_after}.safetensors"))

@@ -75,7 +75,6 @@ def wait_for(path, process):
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.slow
 def test_killed_and_terminated_and_interrupted_it_goes_on_to_the_end(tmp_path):
     workdir = tmp_path / "run"
     arguments = [f"--workdir={workdir}", *flags(f__num_steps=20, h__num_steps=30, checkpoint_every_steps=5)]

@@ -1,13 +1,8 @@
 """How a controller listens to clips that are longer than those that it was trained on."""
 
-from collections.abc import Callable
-from functools import cached_property
-
-import jax
 import numpy as np
 
-from dafxvae.models.encoder import SpectrogramVAE
-from dafxvae.runs.controllers import BATCH, Controller
+from dafxvae.runs.controllers import Controller
 
 
 def window_starts(num_samples: int, window: int) -> list[int]:
@@ -46,20 +41,7 @@ class Listener:
         """Settings by the mean latent; `[B, K]` in (0, 1)."""
         return self.controller.settings(self.latent(dry, reference))
 
-    @cached_property
-    def _encode(self) -> Callable[[np.ndarray], jax.Array]:
-        encoders, sample_rate = self.controller.encoders, self.controller.sample_rate
-
-        def one(clip: jax.Array) -> jax.Array:
-            apply = encoders.f.apply
-            encoding: jax.Array = apply(encoders.variables["f"], clip[None], sample_rate, method=SpectrogramVAE.encode)  # type: ignore[assignment]
-            return encoding[0]
-
-        return jax.jit(lambda clips: jax.lax.map(one, clips))
-
     def encoding(self, audio: np.ndarray) -> np.ndarray:
         """Mean over the windows of f's encoding; `[B, T, C] -> [B, E]`."""
-        windows = self._windows(audio)
-        parts = [np.asarray(self._encode(windows[i : i + BATCH])) for i in range(0, len(windows), BATCH)]
-        encodings = np.concatenate(parts)
+        encodings = self.controller.encode(self._windows(audio))
         return encodings.reshape(len(audio), -1, encodings.shape[-1]).mean(1)

@@ -89,7 +89,12 @@ class Controller:
 
 
 def save_controller(
-    path: Path, params: Any, parameters: tuple[str, ...], encoders: networks.Encoders, config: Config
+    path: Path,
+    params: Any,
+    parameters: tuple[str, ...],
+    encoders: networks.Encoders,
+    config: Config,
+    results: dict[str, Any] | None = None,
 ) -> None:
     """Writes h with the fingerprint of the f and g that it was trained on.
 
@@ -99,6 +104,7 @@ def save_controller(
         parameters: names of the axis K.
         encoders: f and g.
         config: resolved, of the run.
+        results: what was measured of it, for `python -m dafxvae.controllers show`.
     """
     metadata = {
         "kind": "controller",
@@ -108,6 +114,7 @@ def save_controller(
         "sample_rate": config.sample_rate,
         "encoders": fingerprint(encoders.variables),
         "config": config.to_dict(),
+        "results": results or {},
     }
     save_weights(path, {"h": params}, metadata)
 

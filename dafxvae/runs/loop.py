@@ -22,6 +22,8 @@ from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Cadence, run_stage
 
+SHOWN = ("num_pairs", "num_failed", "mrstft")  # of the results: stored with a controller
+
 
 def train_controller(
     config: Config,
@@ -47,10 +49,12 @@ def train_controller(
         stage = build.build_decoder_stage(config, heard, bank, start.params, estimator, clock)
         stage = replace(stage, show=showing.show_transfers(config, pairs.valid[0], bank, encoders))
         state = run_stage(stage, workdir / "h", cadence, devices, clock)
-        save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
+        stored = path, state.params, bank.hosts[0].parameters.names, encoders, config
+        save_controller(*stored)
         controller = load_controller(path, workdir / "encoders.safetensors")
         assert pairs.test is not None
         results = evaluate_controller(pairs.test, bank, controller.predict, config.sample_rate, config.seed)
+        save_controller(*stored, {key: results[key] for key in SHOWN})
         index = typical_pair(results)
         settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
         picture = workdir / "result.png"

@@ -115,7 +115,6 @@ class StyleTransfer:
         heard = [windows.windows(one, found, *shape) for one, found in zip(references, scans, strict=True)]
         match = matching.match(
             self.host,
-            self.encoders,
             self.controller,
             windows.windows(source, scan, *shape),
             heard,

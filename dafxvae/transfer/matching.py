@@ -1,17 +1,16 @@
 """From windows of input and references to settings: prediction, amount, locks, refinement."""
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
+from dafxvae import refinement
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
 from dafxvae.errors import UserError
-from dafxvae.networks import Encoders
 from dafxvae.runs.controllers import Controller
 
 AMOUNTS = (0.0, 1.5)
@@ -101,22 +100,8 @@ def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
     return controller.settings(z[None].astype(np.float32))[0]
 
 
-def find_refiner() -> Refiner:
-    """The search that comes with the package.
-
-    Raises:
-        UserError: this installation has none.
-    """
-    try:
-        module: Any = importlib.import_module("dafxvae.refinement")
-    except ModuleNotFoundError as error:
-        raise UserError(f"this version of dafxvae cannot refine ({error}): leave --refine out") from error
-    return module
-
-
 def match(
     host: ChainHost,
-    encoders: Encoders,
     controller: Controller | None,
     dry: np.ndarray,
     references: Sequence[np.ndarray],
@@ -131,7 +116,6 @@ def match(
 
     Args:
         host: renders the effect.
-        encoders: f and g.
         controller: None for a cold start, which refinement alone carries.
         dry, references: windows, see `predict`.
         excerpt: gives the part of the input that refinement renders, `[T, 1]` at `sample_rate`.
@@ -154,7 +138,7 @@ def match(
     elif not num_refinements:
         raise UserError("without a controller settings are searched for: say by how many renders, e.g. --refine 200")
     if num_refinements:
-        search = refiner or find_refiner()
+        search = refiner or cast(Refiner, refinement)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)
         found = search.refine(
             host, distance, excerpt(), sample_rate, start, num_refinements, free=~is_locked, fixed=values
