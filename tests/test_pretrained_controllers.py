@@ -10,7 +10,7 @@ from dafxvae.effects.factory import open_host
 from dafxvae.runs.controller_store import shipped_folder
 from dafxvae.runs.controllers import load_controller
 
-OTHERS = {"pretrain", "spoken_digits", "vst3", "lofi"}  # configs that belong to no controller of the package
+OTHERS = {"pretrain", "spoken_digits", "vst3"}  # configs that belong to no controller of the package
 CONFIGS = {path.stem: path for path in Path("configs").glob("*.py") if path.stem not in OTHERS}
 LIMIT_BYTES = 100_000
 
