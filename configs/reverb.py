@@ -2,8 +2,8 @@
 
 python -m dafxvae.train --config configs/reverb.py
 
-On two CPU cores: 5 minutes 44 seconds from a fresh clone, installation included. Test MRSTFT on the embedded corpus .672
-(.599 … .751), doing nothing 1.020 (.910 … 1.142); with SPSA, one probe, .651 (.583 … .727): a tie.
+On two CPU cores: 5 minutes 44 seconds from a fresh clone, installation included. Test MRSTFT on the embedded corpus
+.672 (.599 … .751), doing nothing 1.020 (.910 … 1.142); with SPSA, one probe, .651 (.583 … .727): a tie.
 """
 
 from ml_collections import ConfigDict
