@@ -13,13 +13,14 @@ from jax import Array
 from dafxvae import __version__, networks
 from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus, open_corpus
-from dafxvae.data.encoded import EncodedPairs, encode_batch, encode_pairs
+from dafxvae.data.encoded import EncodedPairs, Exchange, encode_batch, encode_pairs
 from dafxvae.data.latents import HeardPairs, encode_latents, latent_batch
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs import Pairs as RenderedPairs
 from dafxvae.data.prerendered import open_prerendered
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
 from dafxvae.effects.host import EffectHost
+from dafxvae.errors import UserError
 from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.calibration import Calibration, estimator_for
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
@@ -27,7 +28,7 @@ from dafxvae.losses import make_audio_loss
 from dafxvae.models.controller import SettingsHead
 from dafxvae.models.encoder import SpectrogramVAE
 from dafxvae.rng import stream_id
-from dafxvae.training import objectives
+from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Stage
 from dafxvae.training.state import create_state, make_optimizer
@@ -38,6 +39,7 @@ from dafxvae.types import PairBatch
 from dafxvae.weights import fingerprint
 
 EVAL_BATCH = 16
+EXCHANGE = Exchange(parallel.gather_over_processes, parallel.all_have)
 STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
 
 
@@ -98,7 +100,8 @@ def build_train_pairs(
 ) -> RenderedPairs:
     """The pairs that a stage trains on, rendered as they are asked for; item i is the same whatever the batch size."""
     part = corpus.split(split)
-    return make_pairs(part, bank, batch_size=batch_size, stream=f"{stage}/train", **_pair_arguments(config))
+    where: dict[str, Any] = {"stream": f"{stage}/train", "share": parallel.share()}
+    return make_pairs(part, bank, batch_size=batch_size, **where, **_pair_arguments(config))
 
 
 def build_pairs(
@@ -122,12 +125,16 @@ def build_pairs(
             clip_samples=config.clip_samples,
             sample_rate=config.sample_rate,
             effects=bank.names,
+            share=parallel.share(),
         )
     else:
         train = build_train_pairs(config, stage, corpus, bank, config[stage].batch_size)
     valid = fixed("valid", config.eval.num_pairs)
     test = fixed("test", num_test_pairs) if num_test_pairs else None
-    size = min(EVAL_BATCH, config.eval.num_pairs)
+    devices = config.num_devices * parallel.share().count or jax.device_count()
+    size = max(min(EVAL_BATCH, config.eval.num_pairs) // devices, 1) * devices
+    if size > config.eval.num_pairs:
+        raise UserError(f"eval.num_pairs is {config.eval.num_pairs}: give at least one pair for each of {size} devices")
     chunks = range(0, config.eval.num_pairs - size + 1, size)
     return Pairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
 
@@ -136,8 +143,10 @@ def _calibrate(config: Config, pairs: Any, measure: Callable[[Any], Array]) -> t
     """Mean and deviation of the last axis of `measure` over the first training batches: fixed from then on."""
     values = np.concatenate(
         [
-            np.asarray(measured).reshape(-1, measured.shape[-1])
-            for measured in (measure(pairs[i]) for i in range(config.calibration_batches))
+            measured.reshape(-1, measured.shape[-1])
+            for measured in (
+                parallel.gather_over_processes(np.asarray(measure(pairs[i]))) for i in range(config.calibration_batches)
+            )
         ]
     )
     return jnp.asarray(values.mean(0)), jnp.asarray(values.std(0) + 1e-3)
@@ -163,7 +172,7 @@ def _make_stage(
         name=name,
         state=create_state(params, optimizer),
         frozen=frozen,
-        train_step=make_train_step(objective, optimizer, config.seed, f"{name}/train"),
+        train_step=make_train_step(objective, optimizer, config.seed, f"{name}/train", config.accumulate[name]),
         eval_step=make_eval_step(valid_objective or objective, config.seed, f"{name}/valid"),
         batches=batches,
         valid=pairs.valid,
@@ -181,7 +190,7 @@ def _init_key(config: Config, name: str) -> Array:
 
 def build_encoder_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
     """Stage f, and the constants that belong to f's variables."""
-    f = networks.build_f(config.f)
+    f = networks.build_f(config.f, config.compute_dtype)
     widths = {"same": (config.f.head_width,), "other": (config.f.head_width,), "alone": ()}
     heads = {name: SettingsHead(width, bank.num_params, bank.num_units) for name, width in widths.items()}
     init, audio = _init_key(config, "f"), jnp.asarray(pairs.valid[0].dry[:1])
@@ -207,15 +216,15 @@ def encode_stage_pairs(config: Config, pairs: Pairs, bank: EffectBank, f_variabl
     encode = jax.jit(lambda clips: f.apply(f_variables, clips, config.sample_rate, method=SpectrogramVAE.encode))
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
     recipe = data | {"effects": list(bank.names), "f": fingerprint(f_variables)}
-    train = encode_pairs(pairs.train, encode, config.g.num_pairs, path=path, recipe=recipe)
-    source = EncodedPairs(train, config.g.batch_size, config.seed)
+    train = encode_pairs(pairs.train, encode, config.g.num_pairs, path=path, recipe=recipe, exchange=EXCHANGE)
+    source = EncodedPairs(train, config.g.batch_size, config.seed, parallel.share())
     return Pairs(source, [encode_batch(batch, encode) for batch in pairs.valid], None)
 
 
 def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
     """Stage g, on pairs that a frozen f has encoded, and the constants that belong to g's variables."""
     f = networks.build_f(config.f)
-    g = networks.build_g(config.g, f, bank.num_params, bank.num_units)
+    g = networks.build_g(config.g, f, bank.num_params, bank.num_units, config.compute_dtype)
     init = _init_key(config, "g")
     params = jax.jit(g.init)(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
     mean, deviation = _calibrate(config, pairs.train, lambda batch: batch.joint)
@@ -237,7 +246,7 @@ def latent_stage_pairs(
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
     recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables)}
     counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
-    train = encode_latents(pairs.train, latent, *counts, folder=folder, recipe=recipe)
+    train = encode_latents(pairs.train, latent, *counts, folder=folder, recipe=recipe, exchange=EXCHANGE)
     return Pairs(train, [latent_batch(batch, latent) for batch in pairs.valid], pairs.test)
 
 
@@ -266,7 +275,7 @@ def build_decoder_stage(
         bank.failures.check()
 
     objective = objectives.make_decoder_objective(h, effect_loss, config.h)
-    heard = pairs._replace(train=HeardPairs(pairs.train, config.h.batch_size, config.seed))
+    heard = pairs._replace(train=HeardPairs(pairs.train, config.h.batch_size, config.seed, parallel.share()))
     return _make_stage(config, "h", heard, params, {}, objective, check=check, **hooks)
 
 

@@ -196,6 +196,9 @@ def base_config() -> ConfigDict:
             "chains": {"count": 200, "max_length": 4, "share": 0.5},  # dafxvae.effects.bank.RandomChains
             "calibration_batches": 12,  # measured for the standardising constants of f and g
             "num_devices": 0,  # 0: all local ones
+            # parts in which a stage's batch is worked through, one after another: less memory, the same step
+            "accumulate": {"f": 1, "g": 1, "h": 1, "digits": 1},
+            "compute_dtype": "float32",  # of the networks' layers while training; bfloat16 for accelerators
             "num_workers": 0,  # rendering workers; 0: one a core
             "log_every_steps": 10,
             "checkpoint_every_steps": 200,

@@ -9,9 +9,11 @@ from jax import Array
 from ml_collections import ConfigDict
 
 from dafxvae.config import Config
+from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE
 from dafxvae.models.encoder import SpectrogramVAE, joint_encoding
 
+COMPUTE_DTYPES = ("float32", "bfloat16")
 ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz", "style_dim")
 
 
@@ -24,15 +26,26 @@ class Encoders(NamedTuple):
     metadata: dict[str, Any]
 
 
-def build_f(config: Config) -> SpectrogramVAE:
-    """f and its decoder, from a configuration's part `f`."""
-    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS})
+def build_f(config: Config, dtype: str | None = None) -> SpectrogramVAE:
+    """f and its decoder, from a configuration's part `f`; hidden layers compute in `dtype` (None: float32)."""
+    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS}, dtype=_compute_dtype(dtype))
 
 
-def build_g(config: Config, f: SpectrogramVAE, num_params: int, num_units: int) -> ControllerVAE:
+def build_g(
+    config: Config, f: SpectrogramVAE, num_params: int, num_units: int, dtype: str | None = None
+) -> ControllerVAE:
     """g and its decoder for a bank of `num_units` single effects with `num_params` parameters together."""
     joint_size = 2 * f.encoding_size
-    return ControllerVAE(config.latent_dim, config.width, joint_size, num_params, num_units)
+    return ControllerVAE(
+        config.latent_dim, config.width, joint_size, num_params, num_units, dtype=_compute_dtype(dtype)
+    )
+
+
+def _compute_dtype(name: str | None) -> Any:
+    """Raises UserError unless the configuration's `compute_dtype` is one that networks can compute in."""
+    if name not in (None, *COMPUTE_DTYPES):
+        raise UserError(f"compute_dtype is {name!r}: --config.compute_dtype takes one of {', '.join(COMPUTE_DTYPES)}")
+    return None if name in (None, "float32") else jnp.dtype(name)
 
 
 def build_h(config: Config, num_params: int) -> ControllerDecoder:

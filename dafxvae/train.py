@@ -46,7 +46,10 @@ def train(arguments: list[str]) -> None:
 def run(config: Config, workdir: Path) -> None:
     """Runs the job until its end or until it is asked to stop: Ctrl-C exits with code 130, SIGTERM with 0."""
     from dafxvae.runs.jobs import run_job  # imports jax, which must come after the environment is set
+    from dafxvae.training.parallel import join_processes
     from dafxvae.training.stopping import Stopped
+
+    join_processes()
 
     console = Console(stderr=True)
     try:
@@ -61,6 +64,7 @@ def main() -> None:
     # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
     os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
     logging.set_verbosity(logging.ERROR)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the run takes it over: there is nothing to save yet
     run_cli(lambda: train(sys.argv))
 
 

@@ -12,6 +12,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.errors": -1,  # used by all, needs nothing
     "dafxvae.rng": 0,
     "dafxvae.optional": 0,
+    "dafxvae.differences": 0,
     "dafxvae.config": 0,
     "dafxvae.paths": 0,
     "dafxvae.audio": 1,

@@ -1,3 +1,9 @@
+import json
+import os
+import pickle
+import re
+import shutil
+import subprocess
 from contextlib import closing
 
 import jax
@@ -6,14 +12,21 @@ import numpy as np
 import optax
 import pytest
 
+from dafxvae.errors import UserError
+from dafxvae.training import checkpoint
 from dafxvae.training.checkpoint import Checkpoints
 from dafxvae.training.state import create_state
 
 OPTIMIZER = optax.adam(0.1)
+pytestmark = [  # orbax's background readers, where a file is damaged
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def state_at(step, value=0.0):
-    state = create_state({"w": jnp.full((3, 2), value), "b": jnp.zeros(3)}, OPTIMIZER)
+    noise = jax.random.normal(jax.random.key(step), (64, 64))  # enough of it to be stored in a file of its own
+    state = create_state({"w": noise.at[0, 0].set(value), "b": jnp.zeros(3)}, OPTIMIZER)
     return state.replace(step=jnp.asarray(step, jnp.int32))
 
 
@@ -21,7 +34,7 @@ def test_latest_and_best_are_both_kept(tmp_path):
     with closing(Checkpoints(tmp_path)) as checkpoints:
         for step, loss in ((1, 3.0), (2, 1.0), (3, 2.0), (4, None)):
             checkpoints.save(state_at(step, step), loss)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3", "4"]
     with closing(Checkpoints(tmp_path)) as checkpoints:
         assert (checkpoints.latest_step(), checkpoints.best_step()) == (4, 2)
         assert float(checkpoints.restore(2, state_at(0)).params["w"][0, 0]) == 2.0
@@ -64,3 +77,142 @@ def test_a_save_that_was_killed_is_ignored(tmp_path, leftover):
     (tmp_path / leftover).mkdir()
     with closing(Checkpoints(tmp_path)) as checkpoints:
         assert checkpoints.latest_step() == 4
+
+
+ABOUT = {"dafxvae": "1", "config": {"effect": "Reverb", "h": {"num_steps": 3}}}
+
+
+def saved(folder, steps=(1, 2, 3)):
+    """A folder of checkpoints; the weights of each are its step."""
+    with closing(Checkpoints(folder, ABOUT)) as checkpoints:
+        for step in steps:
+            checkpoints.save(state_at(step, step), 1.0 / step)
+    return folder
+
+
+def newest(folder, about=ABOUT):
+    with closing(Checkpoints(folder, about)) as checkpoints:
+        state = checkpoints.restore_newest(state_at(0))
+        return None if state is None else (int(state.step), float(state.params["w"][0, 0]), checkpoints.latest_step())
+
+
+def damage(path, how):
+    content = bytearray(path.read_bytes())
+    if how == "flipped bit":
+        content[len(content) // 2] ^= 0x10
+        path.write_bytes(content)
+    elif how == "truncated":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        path.unlink()
+
+
+def the_data(folder):
+    """The file that holds most of the arrays."""
+    return max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped bit", "deleted"])
+@pytest.mark.parametrize("what", [the_data, lambda folder: folder / "about" / "metadata"], ids=["arrays", "about"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, caplog, how, what):
+    saved(tmp_path)
+    damage(what(tmp_path / "3"), how)
+    assert newest(tmp_path) == (2, 2.0, 2)
+    assert str(tmp_path / "3") in caplog.text
+    assert "going back to the one before" in caplog.text
+    saved(tmp_path, steps=(3,))  # its place is free again
+    assert newest(tmp_path) == (3, 3.0, 3)
+
+
+def test_numbers_that_are_not_those_written_are_found(tmp_path):
+    """Damage that the format cannot see: an array of the right shape with other numbers."""
+    saved(tmp_path / "one")
+    saved(tmp_path / "other", steps=(2,))
+    data, foreign = tmp_path / "one" / "3" / "state", tmp_path / "other" / "2" / "state"
+    shutil.rmtree(data)
+    shutil.copytree(foreign, data)
+    assert newest(tmp_path / "one") == (2, 2.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({**ABOUT, "dafxvae": "2"}, "dafxvae is '1' there, '2' here"),
+        (
+            {**ABOUT, "config": {"effect": "Delay", "h": {"num_steps": 3}}},
+            "config.effect is 'Reverb' there, 'Delay' here",
+        ),
+        ({**ABOUT, "config": {"effect": "Reverb", "h": {"num_steps": 4}}}, "config.h.num_steps is 3 there, 4 here"),
+    ],
+)
+def test_checkpoints_of_another_run_are_refused_and_kept(tmp_path, about, words):
+    saved(tmp_path)
+    with pytest.raises(UserError, match=re.escape(words)):
+        newest(tmp_path, about)
+    assert newest(tmp_path) == (3, 3.0, 3)
+
+
+def test_checkpoints_of_another_format_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", 0)
+    saved(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="format is 0 there, 1 here"):
+        newest(tmp_path)
+
+
+def test_a_checkpoint_says_what_made_it_and_where_the_data_goes_on(tmp_path):
+    saved(tmp_path)
+    about = json.loads((tmp_path / "3" / "about" / "metadata").read_text())
+    assert about["config"] == ABOUT["config"]
+    assert about["dafxvae"] == "1"
+    assert about["data"] == {"next_step": 3}
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 400 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_keeps_what_was_saved(small_disk):
+    folder = small_disk / "checkpoints"
+    saved(folder, steps=(1, 2))
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    with pytest.raises(UserError, match=r"cannot write a checkpoint to .*No space left.*make room there"):
+        saved(folder, steps=(3,))
+    (small_disk / "filler").unlink()
+    assert newest(folder) == (2, 2.0, 2)
+    saved(folder, steps=(3,))
+    assert newest(folder) == (3, 3.0, 3)
+
+
+def test_nothing_is_executed_that_a_checkpoint_holds(tmp_path):
+    """Pickled code in the place of every file of the newest checkpoint, one after another."""
+    saved(tmp_path / "run")
+    trap, marker = pickle.dumps(Trap(tmp_path / "executed")), tmp_path / "executed"
+    for number, path in enumerate(sorted(path for path in (tmp_path / "run" / "3").rglob("*") if path.is_file())):
+        copy = tmp_path / f"copy{number}"
+        shutil.copytree(tmp_path / "run", copy)
+        (copy / path.relative_to(tmp_path / "run")).write_bytes(trap)
+        assert newest(copy)[0] in (2, 3)
+    assert not marker.exists()
+    pickle.loads(trap)
+    assert marker.exists()  # the trap works
+
+
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.path,))

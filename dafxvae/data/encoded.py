@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from dafxvae.data.pairs import BatchSource, iterate
 from dafxvae.data.progress import progress_bar
+from dafxvae.data.shares import ALONE, WHOLE, Exchange, Share
 from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
 from dafxvae.types import EncodedBatch, PairBatch
@@ -29,7 +31,14 @@ def encode_batch(batch: PairBatch, encode: Encode) -> EncodedBatch:
 
 
 def encode_pairs(
-    pairs: BatchSource, encode: Encode, count: int, *, path: Path, recipe: dict[str, Any], progress: bool = True
+    pairs: BatchSource,
+    encode: Encode,
+    count: int,
+    *,
+    path: Path,
+    recipe: dict[str, Any],
+    progress: bool = True,
+    exchange: Exchange = ALONE,
 ) -> EncodedBatch:
     """The first pairs of a source as encodings, stored, and read back by a resumed run.
 
@@ -40,17 +49,17 @@ def encode_pairs(
         path: `*.npz`.
         recipe: everything that the encodings depend on, as JSON; another one is encoded anew.
         progress: show a progress bar on stderr.
+        exchange: with the other processes of a run, each of which encodes its share.
     """
     key = hashlib.sha256(json.dumps(recipe | {"count": count}, sort_keys=True).encode()).hexdigest()
-    if path.is_file():
+    if exchange.all_have(is_stored(path, key)):
         with np.load(path) as stored:
-            if str(stored["key"]) == key:
-                return EncodedBatch(*(stored[name] for name in EncodedBatch._fields))
+            return EncodedBatch(*(stored[name] for name in EncodedBatch._fields))
     found: list[EncodedBatch] = []
     done = 0
     with iterate(pairs, 0, 2) as batches, progress_bar("encoding pairs", count, progress) as advance:
         while done < count:
-            found.append(encode_batch(next(batches), encode))
+            found.append(exchange.gather(encode_batch(next(batches), encode)))
             for _ in range(min(len(found[-1].item), count - done)):
                 advance()
             done += len(found[-1].item)
@@ -59,27 +68,36 @@ def encode_pairs(
     return encoded
 
 
+def is_stored(path: Path, key: str) -> bool:
+    """Whether a file of encodings is there, and was made of the recipe with this hash."""
+    try:
+        with np.load(path) as stored:
+            return str(stored["key"]) == key
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there, or damaged
+        return False
+
+
 class EpochOrder:
     """Which of a fixed number of pairs come at a step: all of them once an epoch, each epoch in a new order."""
 
-    def __init__(self, count: int, batch_size: int, seed: int):
+    def __init__(self, count: int, batch_size: int, seed: int, share: Share = WHOLE):
         if count < batch_size:
             raise UserError(f"{count} encoded pairs do not fill a batch of {batch_size}: encode more")
-        self._count, self._batch_size, self._seed = count, batch_size, seed
+        self._count, self._batch_size, self._seed, self._share = count, batch_size, seed, share
 
     def rows(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the pairs `[B]`, and the global indices of the examples, fresh in every epoch, int64 `[B]`."""
+        """Indices of the share's pairs `[B]`, and global indices of its examples, fresh in every epoch, int64 `[B]`."""
         epoch, place = divmod(int(step), self._count // self._batch_size)
         order = host_rng(self._seed, "encoded/epoch", epoch).permutation(self._count)
-        items = np.arange(int(step) * self._batch_size, (int(step) + 1) * self._batch_size, dtype=np.int64)
-        return order[place * self._batch_size : (place + 1) * self._batch_size], items
+        rows = order[place * self._batch_size : (place + 1) * self._batch_size]
+        return rows[self._share.rows(self._batch_size)], self._share.items(step, self._batch_size)
 
 
 class EncodedPairs:
     """Batches of encoded pairs by step; a pure function of (seed, step)."""
 
-    def __init__(self, pairs: EncodedBatch, batch_size: int, seed: int):
-        self._pairs, self._order = pairs, EpochOrder(len(pairs.item), batch_size, seed)
+    def __init__(self, pairs: EncodedBatch, batch_size: int, seed: int, share: Share = WHOLE):
+        self._pairs, self._order = pairs, EpochOrder(len(pairs.item), batch_size, seed, share)
 
     def __len__(self) -> int:
         return 1 << 40

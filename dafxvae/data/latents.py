@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.data.encoded import EpochOrder, write_arrays
+from dafxvae.data.encoded import EpochOrder, is_stored, write_arrays
 from dafxvae.data.pairs import BatchSource, iterate
 from dafxvae.data.progress import progress_bar
+from dafxvae.data.shares import ALONE, WHOLE, Exchange, Share
 from dafxvae.errors import UserError
 from dafxvae.types import LatentBatch, PairBatch
 
@@ -43,6 +45,7 @@ def encode_latents(
     folder: Path,
     recipe: dict[str, Any],
     progress: bool = True,
+    exchange: Exchange = ALONE,
 ) -> LatentPairs:
     """The first pairs of a source as latents, stored, and read back by a resumed run.
 
@@ -56,22 +59,22 @@ def encode_latents(
         folder: of `latents.npz`, `dry.npy` and `target.npy`; the first is written last.
         recipe: everything that the latents depend on, as JSON; another one is encoded anew.
         progress: show a progress bar on stderr.
+        exchange: with the other processes of a run, each of which renders and encodes its share.
 
     Raises:
         UserError: the disk refuses.
     """
     key = hashlib.sha256(json.dumps([recipe, num_pairs, num_audio], sort_keys=True).encode()).hexdigest()
     path = folder / "latents.npz"
-    if path.is_file():
-        with np.load(path) as stored:
-            if str(stored["key"]) == key:
-                small = [stored[name] for name in LatentPairs._fields[:3]]
-                return LatentPairs(*small, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in AUDIO))
+    stored = _read_stored(folder) if is_stored(path, key) else None
+    if exchange.all_have(stored is not None):
+        assert stored is not None
+        return stored
     small, kept, audio = [], 0, []
     with iterate(pairs, 0, 2) as batches, progress_bar("encoding pairs", num_pairs, progress) as advance:
         for batch in batches:
-            size = len(batch.item)
-            found = latent_batch(batch, latent)
+            found = exchange.gather(latent_batch(batch, latent))
+            size = len(found.item)
             audio = audio or _open_audio(folder, size * -(-num_audio // size), batch.dry.shape[1:])
             if kept < len(audio[0]):
                 for array, clips in zip(audio, (found.dry, found.target)):
@@ -89,6 +92,16 @@ def encode_latents(
     return LatentPairs(*arrays, *audio)
 
 
+def _read_stored(folder: Path) -> LatentPairs | None:
+    """What an earlier run has stored; None when it is damaged."""
+    try:
+        with np.load(folder / "latents.npz") as stored:
+            small = [stored[name] for name in LatentPairs._fields[:3]]
+        return LatentPairs(*small, *(np.load(folder / f"{name}.npy", mmap_mode="r") for name in AUDIO))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+
+
 def _open_audio(folder: Path, count: int, clip_shape: tuple[int, ...]) -> list[np.memmap]:
     """Files of `count` clips for dry and target."""
     try:
@@ -104,8 +117,8 @@ def _open_audio(folder: Path, count: int, clip_shape: tuple[int, ...]) -> list[n
 class HeardPairs:
     """Batches of the pairs with audio, by step: every epoch in a new order, a pure function of (seed, step)."""
 
-    def __init__(self, pairs: LatentPairs, batch_size: int, seed: int):
-        self._pairs, self._order = pairs, EpochOrder(len(pairs.dry), batch_size, seed)
+    def __init__(self, pairs: LatentPairs, batch_size: int, seed: int, share: Share = WHOLE):
+        self._pairs, self._order = pairs, EpochOrder(len(pairs.dry), batch_size, seed, share)
 
     def __len__(self) -> int:
         return 1 << 40

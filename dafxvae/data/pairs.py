@@ -4,10 +4,9 @@ import threading
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import numpy as np
-
 from dafxvae.data.draws import Bank, PairMaker, PairOptions, make_cutter
 from dafxvae.data.fixed import fixed_pairs
+from dafxvae.data.shares import WHOLE, Share
 from dafxvae.data.tracks import Corpus, PcmCache
 from dafxvae.errors import UserError
 from dafxvae.types import PairBatch
@@ -31,15 +30,14 @@ class BatchSource(Protocol):
 class Pairs:
     """Batches of pairs, rendered as they are asked for; `pairs[i]` is a pure function of (seed, stream, i)."""
 
-    def __init__(self, maker: PairMaker, batch_size: int):
-        self.maker, self.batch_size = maker, batch_size
+    def __init__(self, maker: PairMaker, batch_size: int, share: Share = WHOLE):
+        self.maker, self.batch_size, self._share = maker, batch_size, share
 
     def __len__(self) -> int:
         return MAX_STEPS
 
     def __getitem__(self, step: int) -> PairBatch:
-        first = int(step) * self.batch_size
-        return self.maker.make(np.arange(first, first + self.batch_size, dtype=np.int64))[0]
+        return self.maker.make(self._share.items(step, self.batch_size))[0]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -58,6 +56,7 @@ def make_pairs(
     mode: str = "other_file",
     options: PairOptions | None = None,
     cache: PcmCache | None = None,
+    share: Share = WHOLE,
 ) -> Pairs:
     """Training pairs of a corpus and a bank of effects.
 
@@ -75,6 +74,7 @@ def make_pairs(
         mode: how the reference's recording relates to the input's: "same_clip", "other_section", "other_file".
         options: shares, levels and thresholds.
         cache: decoded files, to be shared between streams.
+        share: the part of every batch that is made here.
 
     Returns:
         Batches by index; see `iterate` for reading ahead.
@@ -83,7 +83,7 @@ def make_pairs(
         raise UserError(f"batch_size must be positive, got {batch_size}")
     options = options or PairOptions()
     cutter = make_cutter(corpus, clip_samples, options, cache)
-    return Pairs(PairMaker(cutter, bank, seed=seed, stream=stream, mode=mode, options=options), batch_size)
+    return Pairs(PairMaker(cutter, bank, seed=seed, stream=stream, mode=mode, options=options), batch_size, share)
 
 
 class _Counted:

@@ -9,6 +9,8 @@ import json
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,11 +20,12 @@ import numpy as np
 from dafxvae.data.fixed import write_json
 from dafxvae.data.pairs import Pairs, iterate
 from dafxvae.data.progress import progress_bar
+from dafxvae.data.shares import WHOLE, Share
 from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
 from dafxvae.types import PairBatch
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "pairs.json"
 SMALL_FIELDS = ("effect", "unit_params", "mask", "touched", "valid", "item")
 AUDIO_FIELDS = ("dry", "target", "reference")
@@ -47,8 +50,19 @@ def describe(pairs: Pairs, num_pairs: int) -> dict[str, Any]:
     }
 
 
-def render_pairs(pairs: Pairs, num_pairs: int, folder: Path, *, progress: bool = True, prefetch: int = 2) -> int:
+def render_pairs(
+    pairs: Pairs,
+    num_pairs: int,
+    folder: Path,
+    *,
+    progress: bool = True,
+    prefetch: int = 2,
+    job: tuple[int, int] = (0, 1),
+) -> int:
     """Renders pairs into shards of `pairs.batch_size`; shards that are there already are kept, so it can be resumed.
+
+    Any number of jobs may render one folder at once, or folders of their own that are copied together later: the call
+    that finds all shards there announces them to readers.
 
     Args:
         pairs: from `make_pairs`.
@@ -56,6 +70,7 @@ def render_pairs(pairs: Pairs, num_pairs: int, folder: Path, *, progress: bool =
         folder: where to.
         progress: show a progress bar on stderr.
         prefetch: shards rendered ahead of the one being written.
+        job: (i, n), to render the i-th (from 0 on) of n equal, contiguous parts alone.
 
     Returns:
         How many pairs were rendered by this call.
@@ -71,7 +86,8 @@ def render_pairs(pairs: Pairs, num_pairs: int, folder: Path, *, progress: bool =
         wrong = [key for key, value in description.items() if key != "num_pairs" and stored.get(key) != value]
         if wrong:
             raise UserError(f"{folder} holds pairs with another {', '.join(wrong)}: delete it, or give another folder")
-    missing = [shard for shard in range(count) if not _audio_path(folder, shard).is_file()]
+    first, end = (count * place // job[1] for place in (job[0], job[0] + 1))
+    missing = [shard for shard in range(first, end) if not _audio_path(folder, shard).is_file()]
     _check_space(folder, description, len(missing))
     # Announced only as whole: a folder that is still being rendered reads as what the last finished call made.
     if not manifest.is_file():
@@ -86,7 +102,8 @@ def render_pairs(pairs: Pairs, num_pairs: int, folder: Path, *, progress: bool =
                     batches.set_state({"next_index": shard})
                 _write_shard(folder, shard, next(batches))
                 advance()
-    if _read_manifest(folder)["num_pairs"] < description["num_pairs"]:
+    complete = all(_audio_path(folder, shard).is_file() for shard in range(count))
+    if complete and _read_manifest(folder)["num_pairs"] < description["num_pairs"]:
         write_json(manifest, description)
     return len(missing) * pairs.batch_size
 
@@ -94,21 +111,27 @@ def render_pairs(pairs: Pairs, num_pairs: int, folder: Path, *, progress: bool =
 class PrerenderedPairs:
     """Batches of stored pairs by step: every epoch in a new order, a pure function of (seed, stream, step)."""
 
-    def __init__(self, folder: Path, batch_size: int, seed: int, stream: str):
+    def __init__(self, folder: Path, batch_size: int, seed: int, stream: str, share: Share = WHOLE):
         self.description = _read_manifest(folder)
-        self.batch_size = batch_size
+        self.batch_size, self._share = batch_size, share
         self._num_pairs, self._shard_pairs = self.description["num_pairs"], self.description["shard_pairs"]
         if self._num_pairs < 1:
-            raise UserError(f"the pairs in {folder} are not rendered to the end: run the same render command again")
+            raise UserError(
+                f"the pairs in {folder} are not rendered to the end: run the same render command again, without --shard"
+            )
         shards = range(self._num_pairs // self._shard_pairs)
         try:
             self._audio = [np.load(_audio_path(folder, shard), mmap_mode="r") for shard in shards]
             small = [np.load(_audio_path(folder, shard).with_suffix(".npz")) for shard in shards]
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read the pairs in {folder}: {error}") from error
-        self._small = {name: np.concatenate([arrays[name] for arrays in small]) for name in SMALL_FIELDS}
+            self._small = {name: np.concatenate([arrays[name] for arrays in small]) for name in SMALL_FIELDS}
+            self._checksums = [int(arrays["checksum"]) for arrays in small]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"cannot read the pairs in {folder} ({error}): delete that shard, and render again what is missing"
+            ) from error
         for arrays in small:
             arrays.close()
+        self._folder, self._verified = folder, set[int]()
         self._seed, self._stream = seed, stream
 
     def __len__(self) -> int:
@@ -120,7 +143,7 @@ class PrerenderedPairs:
         return {"pairs": self._num_pairs}
 
     def __getitem__(self, step: int) -> PairBatch:
-        items = np.arange(int(step) * self.batch_size, (int(step) + 1) * self.batch_size, dtype=np.int64)
+        items = self._share.items(step, self.batch_size)
         rows = np.empty(len(items), np.int64)
         for epoch in np.unique(items // self._num_pairs):
             order = host_rng(self._seed, f"prerendered/{self._stream}", int(epoch)).permutation(self._num_pairs)
@@ -130,10 +153,25 @@ class PrerenderedPairs:
         audio = {name: np.empty(shape, np.float32) for name in AUDIO_FIELDS}
         for b, row in enumerate(rows):
             shard, place = divmod(int(row), self._shard_pairs)
+            self._verify(shard)
             for number, name in enumerate(AUDIO_FIELDS):
                 audio[name][b] = self._audio[shard][place, number]
         small = {name: values[rows] for name, values in self._small.items()}
         return PairBatch(**audio, **(small | {"item": items}))
+
+    def _verify(self, shard: int) -> None:
+        """Reads a shard once as a whole, before anything is learnt from it.
+
+        Raises:
+            UserError: its audio is not what was rendered.
+        """
+        if shard in self._verified:
+            return
+        if zlib.crc32(np.ascontiguousarray(self._audio[shard]).data) != self._checksums[shard]:
+            raise UserError(
+                f"{_audio_path(self._folder, shard)} is damaged: delete it, and render again what is missing"
+            )
+        self._verified.add(shard)
 
 
 def open_prerendered(
@@ -145,6 +183,7 @@ def open_prerendered(
     clip_samples: int | None = None,
     sample_rate: int | None = None,
     effects: tuple[str, ...] | None = None,
+    share: Share = WHOLE,
 ) -> PrerenderedPairs:
     """Opens pairs that `python -m dafxvae.data render` wrote; takes the place of `make_pairs`.
 
@@ -156,11 +195,12 @@ def open_prerendered(
         clip_samples: T that the run expects, if it matters.
         sample_rate: Hz that the run expects.
         effects: names of the run's bank, in order.
+        share: the part of every batch that is read here.
 
     Raises:
         UserError: nothing there, not finished, or not what the run expects.
     """
-    pairs = PrerenderedPairs(Path(folder).expanduser(), batch_size, seed, stream)
+    pairs = PrerenderedPairs(Path(folder).expanduser(), batch_size, seed, stream, share)
     expected = {"clip_samples": clip_samples, "sample_rate": sample_rate, "effects": list(effects) if effects else None}
     for key, value in expected.items():
         if value is not None and pairs.description[key] != value:
@@ -191,7 +231,9 @@ def _check_space(folder: Path, description: dict[str, Any], shards: int) -> None
 def _write_shard(folder: Path, shard: int, batch: PairBatch) -> None:
     path = _audio_path(folder, shard)
     audio = np.stack([getattr(batch, name) for name in AUDIO_FIELDS], axis=1)
-    small = {name: getattr(batch, name) for name in SMALL_FIELDS}
+    small: dict[str, Any] = {name: getattr(batch, name) for name in SMALL_FIELDS} | {
+        "checksum": np.asarray(zlib.crc32(audio.data))
+    }
     _write_whole(path.with_suffix(".npz"), lambda file: np.savez(file, **small))
     _write_whole(path, lambda file: np.save(file, audio))
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from dafxvae import __version__
 from dafxvae.data.fixed import write_json
+from dafxvae.differences import differences
 from dafxvae.errors import UserError
-from dafxvae.runs.workdir import differences
 
 FORMAT = 1
 MODES = ("other_file", "other_section", "same_clip")

@@ -21,7 +21,8 @@ from dafxvae.models.controller import ControllerVAE
 from dafxvae.rng import stream_id
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
-from dafxvae.training.stage import Cadence, Stage, run_stage
+from dafxvae.training.session import Cadence, Session
+from dafxvae.training.stage import Stage, run_stage
 from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import make_eval_step, make_train_step
 from dafxvae.types import EncodedBatch
@@ -91,5 +92,6 @@ def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Pat
         num_steps=sizes.num_steps,
     )
     every = max(1, sizes.num_steps // 8)
-    state = run_stage(stage, folder, Cadence(50, every, sizes.num_steps), parallel.local_devices(1), Clock())
+    session = Session(Cadence(50, every, sizes.num_steps), parallel.local_devices(1))
+    state = run_stage(stage, folder, session, Clock())
     return Trained(latent_dim, seed, g, {"params": jax.device_get(state.params), "constants": constants})

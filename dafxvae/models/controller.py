@@ -1,6 +1,6 @@
 """g and h: from the joint encoding of input and reference to a latent, and from the latent to settings."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -65,6 +65,7 @@ class ControllerVAE(nn.Module):
         width: of the two hidden layers.
         joint_size: 2E.
         num_params, num_units: K and U of the bank of effects used in pretraining.
+        dtype: in which the hidden layers compute; None for float32.
     """
 
     latent_dim: int
@@ -72,13 +73,14 @@ class ControllerVAE(nn.Module):
     joint_size: int
     num_params: int
     num_units: int
+    dtype: Any = None
 
     def setup(self) -> None:
         self.joint_mean = self.variable("constants", "joint_mean", jnp.zeros, (self.joint_size,))
         self.joint_deviation = self.variable("constants", "joint_deviation", jnp.ones, (self.joint_size,))
-        self.encoder = MLP((self.width, self.width, 2 * self.latent_dim))
+        self.encoder = MLP((self.width, self.width, 2 * self.latent_dim), dtype=self.dtype)
         self.encoder_skip = nn.Dense(self.latent_dim, use_bias=False)  # a level in the encoding stays a level in z
-        self.decoder = MLP((self.width, self.width, self.joint_size))
+        self.decoder = MLP((self.width, self.width, self.joint_size), dtype=self.dtype)
         self.settings_head = SettingsHead((), self.num_params, self.num_units)
 
     def standardise(self, joint: Array) -> Array:

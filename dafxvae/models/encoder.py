@@ -43,6 +43,7 @@ class TimeConv(nn.Module):
     features: int
     kernel: int
     stride: int = 1
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -51,7 +52,7 @@ class TimeConv(nn.Module):
         left = max(needed, 0) // 2
         x = jnp.pad(x, ((0, 0), (left, max(needed, 0) - left), (0, 0)))
         taps = [x[:, i : i + (num_out - 1) * self.stride + 1 : self.stride] for i in range(self.kernel)]
-        return nn.Dense(self.features)(jnp.concatenate(taps, axis=-1))
+        return nn.Dense(self.features, dtype=self.dtype)(jnp.concatenate(taps, axis=-1))
 
 
 class Upsample(nn.Module):
@@ -59,10 +60,11 @@ class Upsample(nn.Module):
 
     features: int
     stride: int
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        y = nn.Dense(self.features * self.stride)(x)
+        y = nn.Dense(self.features * self.stride, dtype=self.dtype)(x)
         return y.reshape(x.shape[0], x.shape[1] * self.stride, self.features)
 
 
@@ -70,11 +72,12 @@ class ResidualBlock(nn.Module):
     """x + dense(gelu(conv(norm(x)))) over time; LayerNorm is over channels alone, so no frame sees its batch."""
 
     kernel: int = 3
+    dtype: Any = None
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        y = TimeConv(x.shape[-1], self.kernel)(nn.LayerNorm()(x))
-        return x + nn.Dense(x.shape[-1])(nn.gelu(y))
+        y = TimeConv(x.shape[-1], self.kernel, dtype=self.dtype)(nn.LayerNorm()(x))
+        return x + nn.Dense(x.shape[-1], dtype=self.dtype)(nn.gelu(y))
 
 
 class SpectrogramVAE(nn.Module):
@@ -88,6 +91,8 @@ class SpectrogramVAE(nn.Module):
         window_sec, hop_sec: of the spectrogram; rounded to samples (the window to a multiple of the hop) at each rate.
         high_hz: upper edge of the last mel band; any sample rate of at least twice that is accepted.
         style_dim: numbers of the style.
+        dtype: in which hidden layers compute (bfloat16 on accelerators); None for float32. Parameters, spectrograms,
+            posteriors and encodings are float32.
     """
 
     latent_dim: int
@@ -98,6 +103,7 @@ class SpectrogramVAE(nn.Module):
     hop_sec: float
     high_hz: float
     style_dim: int
+    dtype: Any = None
 
     @property
     def encoding_size(self) -> int:
@@ -110,14 +116,16 @@ class SpectrogramVAE(nn.Module):
         self.encoder_layers = [
             layer
             for stride in self.time_strides
-            for layer in (TimeConv(self.width, 2 * stride + 1, stride), ResidualBlock())
+            for layer in (TimeConv(self.width, 2 * stride + 1, stride, self.dtype), ResidualBlock(dtype=self.dtype))
         ]
         self.posterior_mean = nn.Dense(self.latent_dim)
         self.posterior_log_variance = nn.Dense(self.latent_dim, kernel_init=nn.initializers.zeros)
-        self.style = MLP((self.width, self.style_dim))
+        self.style = MLP((self.width, self.style_dim), dtype=self.dtype)
         self.decoder_input = nn.Dense(self.width)
         self.decoder_layers = [
-            layer for stride in reversed(self.time_strides) for layer in (ResidualBlock(), Upsample(self.width, stride))
+            layer
+            for stride in reversed(self.time_strides)
+            for layer in (ResidualBlock(dtype=self.dtype), Upsample(self.width, stride, self.dtype))
         ]
         self.decoder_output = nn.Dense(self.num_mels)
 
@@ -147,7 +155,7 @@ class SpectrogramVAE(nn.Module):
         x = data
         for layer in self.encoder_layers:
             x = layer(x)
-        return nn.gelu(x)
+        return nn.gelu(x).astype(data.dtype)
 
     def posterior(self, hidden: Array) -> Posterior:
         """Of hidden frames; `[B, N', width] -> [B, N', Z]`."""
@@ -162,7 +170,7 @@ class SpectrogramVAE(nn.Module):
         x = self.decoder_input(z)
         for layer in self.decoder_layers:
             x = layer(x)
-        return self.decoder_output(nn.gelu(x))[:, :num_frames]
+        return self.decoder_output(nn.gelu(x).astype(z.dtype))[:, :num_frames]
 
     def levels(self, audio: Array, log_mel: Array) -> Array:
         """RMS, crest factor and quantiles of the frame levels, each about [-2, 2]; `[B, NUM_LEVELS]`."""

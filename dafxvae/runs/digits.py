@@ -20,11 +20,11 @@ from dafxvae.rng import stream_id
 from dafxvae.runs.digit_media import show_some, write_all
 from dafxvae.runs.digit_model import DigitVAE, build_digit_vae, load_digit_vae, save_digit_vae
 from dafxvae.runs.digit_scores import evaluate_digits, scores_table
-from dafxvae.runs.workdir import claim_workdir
+from dafxvae.runs.opening import open_session
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.digit_objective import make_digit_objective
-from dafxvae.training.stage import Cadence, Show, Stage, run_stage
+from dafxvae.training.stage import Show, Stage, run_stage
 from dafxvae.training.state import TrainState, create_state, make_optimizer
 from dafxvae.training.steps import make_eval_step, make_train_step
 from dafxvae.training.writer import Writer, open_writer
@@ -62,7 +62,7 @@ def _constants(vae: ClipVAE, variables: Any, train: Digits) -> dict[str, jax.Arr
     return {"log_mean": jnp.asarray(mean, jnp.float32), "log_deviation": jnp.asarray(deviation, jnp.float32)}
 
 
-def build_digit_stage(config: Config, digits: Digits, num_devices: int) -> Stage:
+def build_digit_stage(config: Config, digits: Digits, num_shards: int) -> Stage:
     """The one stage of the job; its frozen part holds the constants of the network."""
     part, vae = config.digits, build_digit_vae(config.digits)
     train, valid = digits.split("train"), digits.split("valid")
@@ -72,18 +72,19 @@ def build_digit_stage(config: Config, digits: Digits, num_devices: int) -> Stage
     optimizer, objective = make_optimizer(part), make_digit_objective(vae, part.beta)
 
     def batches(start: int) -> Iterator[DigitBatch]:
-        yield from train_batches(
+        made = train_batches(
             train, batch_size=part.batch_size, max_shift=part.max_shift_samples, seed=config.seed, start=start
         )
+        yield from map(parallel.own_share, made)
 
     return Stage(
         name=STAGE,
         state=create_state(variables["params"], optimizer),
         frozen=frozen,
-        train_step=make_train_step(objective, optimizer, config.seed, f"{STAGE}/train"),
+        train_step=make_train_step(objective, optimizer, config.seed, f"{STAGE}/train", config.accumulate[STAGE]),
         eval_step=make_eval_step(objective, config.seed, f"{STAGE}/valid"),
         batches=batches,
-        valid=fixed_batches(valid, -(-min(EVAL_BATCH, len(valid.digit)) // num_devices) * num_devices),
+        valid=fixed_batches(valid, -(-min(EVAL_BATCH, len(valid.digit)) // num_shards) * num_shards),
         num_steps=part.num_steps,
         config_text=f"```\n{config}\n```",
         show=_show(config, vae, frozen, valid),
@@ -116,26 +117,23 @@ def train_digits(config: Config, workdir: Path, console: Console | None = None) 
         UserError: bad input; the message says what to change.
         Stopped: on Ctrl-C or SIGTERM, after saving; the same call goes on.
     """
-    console = console or Console(stderr=True)
-    devices = parallel.local_devices(config.num_devices)
-    parallel.check_batch_size(config.digits.batch_size, len(devices))
     build_digit_vae(config.digits)  # says what is wrong before anything is made
-    claim_workdir(config, workdir)
-    digits = open_configured(config)
-    speakers = len(set(digits.speaker.tolist()))
-    console.print(f"digits: {len(digits.digit)} by {speakers} speakers, {digits.source}", markup=False)
-    stage = build_digit_stage(config, digits, len(devices))
-    cadence = Cadence(config.log_every_steps, config.eval.every_steps, config.checkpoint_every_steps)
-    state = run_stage(stage, workdir / STAGE, cadence, devices, Clock())
-    path = workdir / "digit_vae.safetensors"
-    save_digit_vae(path, {"params": state.params, **jax.device_get(stage.frozen)}, config)
-    vae, test = load_digit_vae(path), digits.split("test")
-    results = evaluate_digits(vae, digits.split("train"), test, config.seed)
-    with closing(open_writer(workdir / STAGE, config)) as writer:
-        sounds = write_all(vae, test, config, workdir, stage.num_steps, writer)
-    write_json(workdir / "results.json", results)
-    console.print(scores_table(results))
-    console.print(f"{len(sounds)} sounds: {workdir / 'audio'}, spectrograms: {workdir / 'result.png'}", markup=False)
-    for skipped in digits.skipped:
-        console.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
+    with open_session(config, workdir, (STAGE,), console) as (session, folder):
+        digits = open_configured(config)
+        speakers = len(set(digits.speaker.tolist()))
+        session.console.print(f"digits: {len(digits.digit)} by {speakers} speakers, {digits.source}", markup=False)
+        stage = build_digit_stage(config, digits, parallel.num_shards(session.devices))
+        state = run_stage(stage, folder / STAGE, session, Clock())
+        path = folder / "digit_vae.safetensors"
+        save_digit_vae(path, {"params": state.params, **jax.device_get(stage.frozen)}, config)
+        vae, test = load_digit_vae(path), digits.split("test")
+        results = evaluate_digits(vae, digits.split("train"), test, config.seed)
+        with closing(open_writer(folder / STAGE, config)) as writer:
+            sounds = write_all(vae, test, config, folder, stage.num_steps, writer)
+        write_json(folder / "results.json", results)
+        session.console.print(scores_table(results))
+        where = f"{folder / 'audio'}, spectrograms: {folder / 'result.png'}"
+        session.console.print(f"{len(sounds)} sounds: {where}", markup=False)
+        for skipped in digits.skipped:
+            session.console.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
     return results

@@ -11,16 +11,15 @@ from dafxvae.config import Config
 from dafxvae.data.corpus import Corpus
 from dafxvae.data.fixed import write_json
 from dafxvae.evaluation import evaluate_controller, results_table, typical_pair, verdict
-from dafxvae.gradients.bridge import require_thread_pool
 from dafxvae.gradients.calibration import warnings_for
 from dafxvae.gradients.calibration_store import load_calibration
 from dafxvae.runs import showing
 from dafxvae.runs.controllers import load_controller, save_controller
 from dafxvae.runs.encoders import ensure_encoders
-from dafxvae.runs.workdir import claim_workdir
-from dafxvae.training import parallel
+from dafxvae.runs.opening import open_session
 from dafxvae.training.clock import Clock
-from dafxvae.training.stage import Cadence, run_stage
+from dafxvae.training.session import Session
+from dafxvae.training.stage import run_stage
 
 SHOWN = ("num_pairs", "num_failed", "mrstft")  # of the results: stored with a controller
 
@@ -30,9 +29,7 @@ def train_controller(
     workdir: Path,
     corpus: Corpus,
     encoders: networks.Encoders,
-    cadence: Cadence,
-    devices: parallel.Devices,
-    console: Console,
+    session: Session,
 ) -> dict[str, Any]:
     """Stage h through the real effect; stores the controller, reads it back and scores it on the test recordings."""
     path = workdir / "controller.safetensors"
@@ -40,15 +37,15 @@ def train_controller(
         calibration = load_calibration(bank.hosts[0])
         estimator = build.build_estimator(config, bank.hosts[0], calibration)
         for warning in warnings_for(estimator, bank.hosts[0], calibration):
-            console.print(f"warning: {warning}", style="yellow", markup=False)
+            session.console.print(f"warning: {warning}", style="yellow", markup=False)
         pairs = build.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
         clock = Clock()
         heard = build.latent_stage_pairs(config, pairs, bank, encoders, workdir / "pairs" / "h")
         start = build.warm_start(config, heard, bank)
-        console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
+        session.console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
         stage = build.build_decoder_stage(config, heard, bank, start.params, estimator, clock)
         stage = replace(stage, show=showing.show_transfers(config, pairs.valid[0], bank, encoders))
-        state = run_stage(stage, workdir / "h", cadence, devices, clock)
+        state = run_stage(stage, workdir / "h", session, clock)
         stored = path, state.params, bank.hosts[0].parameters.names, encoders, config
         save_controller(*stored)
         controller = load_controller(path, workdir / "encoders.safetensors")
@@ -78,22 +75,16 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         UserError: bad input; the message says what to change.
         Stopped: on Ctrl-C or SIGTERM, after saving; the same call goes on.
     """
-    console = console or Console(stderr=True)
-    devices = parallel.local_devices(config.num_devices)
-    require_thread_pool(len(devices))
-    for stage in ("f", "g", "h"):
-        parallel.check_batch_size(config[stage].batch_size, len(devices))
-    claim_workdir(config, workdir)
-    cadence = Cadence(config.log_every_steps, config.eval.every_steps, config.checkpoint_every_steps)
-    corpus = build.build_corpus(config)
-    console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")
-    encoders = ensure_encoders(config, workdir, corpus, cadence, devices, console)
-    results: dict[str, Any] = {}
-    if config.effect:
-        results = train_controller(config, workdir, corpus, encoders, cadence, devices, console)
-        console.print(results_table(results))
-        console.print(verdict(results))
-        console.print(f"controller: {workdir / 'controller.safetensors'}")
-    for skipped in corpus.skipped:
-        console.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
+    with open_session(config, workdir, ("f", "g", "h"), console) as (session, folder):
+        corpus = build.build_corpus(config)
+        session.console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")
+        encoders = ensure_encoders(config, folder, corpus, session)
+        results: dict[str, Any] = {}
+        if config.effect:
+            results = train_controller(config, folder, corpus, encoders, session)
+            session.console.print(results_table(results))
+            session.console.print(verdict(results))
+            session.console.print(f"controller: {folder / 'controller.safetensors'}")
+        for skipped in corpus.skipped:
+            session.console.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
     return results

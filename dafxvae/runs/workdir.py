@@ -1,8 +1,12 @@
 """A run's folder: which configuration it belongs to, and what made it."""
 
+import fcntl
 import json
+import os
 import platform
-from collections.abc import Mapping
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import jax
 from dafxvae import __version__
 from dafxvae.config import Config
 from dafxvae.data.fixed import write_json
+from dafxvae.differences import differences
 from dafxvae.errors import UserError
 from dafxvae.training.writer import check_tracking
 
@@ -26,22 +31,38 @@ def describe_run() -> dict[str, str]:
     return {"dafxvae": __version__, "python": platform.python_version(), "device": device} | versions
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested configuration to dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
-    return flat
+def belongs_to(config: Config) -> dict[str, Any]:
+    """What the checkpoints of a run belong to: the version, and the configuration but for its free keys."""
+    values = json.loads(config.to_json())
+    return {"dafxvae": __version__, "config": {key: values[key] for key in values if key not in FREE_KEYS}}
 
 
-def differences(asked: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
-    """Dotted keys whose values are not the same, in words; tuples and lists are equal, as in JSON."""
-    ours, theirs = (flatten(json.loads(json.dumps(tree))) for tree in (asked, stored))
-    return [
-        f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here"
-        for key in sorted(ours.keys() | theirs.keys())
-        if ours.get(key) != theirs.get(key)
-    ]
+@contextmanager
+def lock_workdir(workdir: Path) -> Iterator[None]:
+    """Holds a workdir for one run; the lock is the operating system's, and goes with the process however it ends.
+
+    Raises:
+        UserError: another run holds it, or it cannot be written.
+    """
+    path = workdir / ".lock"
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"cannot write to {workdir} ({error.strerror}): give another --workdir") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(handle, 200).decode(errors="replace").strip() or "unknown"
+            raise UserError(
+                f"{workdir} is in use by another run ({holder}): wait for its end, or give another --workdir"
+            ) from error
+        os.ftruncate(handle, 0)
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+    finally:
+        os.close(handle)
 
 
 def claim_workdir(config: Config, workdir: Path) -> None:

@@ -1,43 +1,96 @@
-"""Data parallelism over the local devices: the one file that knows `jax.pmap`.
+"""Data parallelism over the devices of one or several processes: the one file that knows `jax.pmap` and processes.
 
-A step is written for its share of the batch and reduces over the axis `AXIS`; batches gain a leading device axis D.
+A step is written for its share of the batch and reduces over the axis `AXIS`, which spans the devices of all processes;
+batches gain a leading axis D of this process's devices. Every process runs the same program on its share of each batch
+and holds the same state; the first one alone writes what others would read.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from dafxvae.data.shares import Share
 from dafxvae.errors import UserError
 
 AXIS = "devices"
+VARIABLES = ("DAFXVAE_COORDINATOR", "DAFXVAE_NUM_PROCESSES", "DAFXVAE_PROCESS_ID")
 Devices = list[Any]  # of jax.Device, which type checkers take for a variable
 
 
-def local_devices(num_devices: int) -> Devices:
-    """The first `num_devices` local devices; all of them for 0.
+def join_processes(environment: Mapping[str, str] = os.environ) -> None:
+    """Joins the other processes of a run, where the environment names them; must come before anything touches a device.
+
+    `DAFXVAE_COORDINATOR` is host:port of the first process, with `DAFXVAE_NUM_PROCESSES` and `DAFXVAE_PROCESS_ID`; or
+    "auto" where JAX finds its peers itself (TPU slices). Without it the process is alone.
 
     Raises:
-        UserError: more than there are.
+        UserError: a variable is missing or not a number in its range, or the others do not answer.
+    """
+    coordinator, count, index = (environment.get(name, "") for name in VARIABLES)
+    if not coordinator:
+        return
+    numbers = {}
+    if coordinator != "auto":
+        if not (count.isdecimal() and index.isdecimal() and int(index) < int(count)):
+            raise UserError(
+                f"{VARIABLES[0]} is {coordinator!r}, but {VARIABLES[1]} is {count!r} and {VARIABLES[2]} is {index!r}: "
+                "give the number of processes, and this one's place from 0 on"
+            )
+        numbers = {"coordinator_address": coordinator, "num_processes": int(count), "process_id": int(index)}
+    try:
+        jax.distributed.initialize(**numbers)
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the processes of the run did not find each other at {coordinator!r}: {error}") from error
+
+
+def share() -> Share:
+    """This process's part of every batch."""
+    return Share(jax.process_index(), jax.process_count())
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes."""
+    return jax.process_index() == 0
+
+
+def local_devices(num_devices: int) -> Devices:
+    """The first `num_devices` devices of this process; all of them for 0.
+
+    Raises:
+        UserError: more than there are; or, in a run of several processes, fewer.
     """
     devices = jax.local_devices()
     if num_devices > len(devices):
         raise UserError(f"num_devices is {num_devices}, but this machine has {len(devices)}: {devices}")
+    if jax.process_count() > 1 and num_devices not in (0, len(devices)):
+        raise UserError(f"num_devices is {num_devices}: each of several processes uses all its {len(devices)} devices")
     return devices[: num_devices or len(devices)]
 
 
-def check_batch_size(batch_size: int, num_devices: int) -> None:
-    """Raises UserError unless every device gets the same number of examples."""
-    if batch_size % num_devices:
-        raise UserError(f"batch_size {batch_size} is not a multiple of the {num_devices} devices: choose one that is")
+def num_shards(devices: Devices) -> int:
+    """Devices of all processes: into so many parts a batch is split."""
+    return len(devices) * jax.process_count()
+
+
+def check_batch_size(batch_size: int, shards: int, parts: int = 1) -> None:
+    """Raises UserError unless every device gets the same number of examples, in so many equal parts."""
+    if batch_size % (shards * parts):
+        accumulated = f", accumulated over {parts} parts" if parts > 1 else ""
+        raise UserError(
+            f"batch_size {batch_size} is not a multiple of the {shards} devices{accumulated}: choose one that is"
+        )
 
 
 def compile_step(step: Callable, devices: Devices, *, donate_state: bool = False) -> Callable:
     """`step(state, frozen, batch)` on every device at once; state and frozen replicated, batch sharded (`[D, B/D]`)."""
     donate = (0,) if donate_state else ()
-    return jax.pmap(step, axis_name=AXIS, devices=devices, donate_argnums=donate)
+    chosen = devices if jax.process_count() == 1 else None  # None: those of all processes
+    return jax.pmap(step, axis_name=AXIS, devices=chosen, donate_argnums=donate)
 
 
 def replicate(tree: Any, devices: Devices) -> Any:
@@ -53,8 +106,13 @@ def unreplicate(tree: Any) -> Any:
 
 
 def shard(batch: Any, devices: Devices) -> Any:
-    """Splits the leading axis of every numpy leaf: `[B, ...] -> [D, B/D, ...]`."""
+    """Splits the leading axis of every numpy leaf, a process's share: `[B, ...] -> [D, B/D, ...]`."""
     return jax.tree.map(lambda leaf: np.reshape(leaf, (len(devices), -1, *np.shape(leaf)[1:])), batch)
+
+
+def own_share(batch: Any) -> Any:
+    """This process's part of a batch that every process has."""
+    return jax.tree.map(lambda leaf: leaf[share().rows(len(leaf))], batch)
 
 
 def unshard(tree: Any) -> Any:
@@ -70,3 +128,40 @@ def gather_over_devices(x: jax.Array) -> jax.Array:
 def sum_over_devices(tree: Any) -> Any:
     """Inside a step: the sum over the axis of devices."""
     return jax.lax.psum(tree, AXIS)
+
+
+def gather_over_processes(batch: Any) -> Any:
+    """The shares of all processes joined to the batch, numpy; the batch itself where there is one process."""
+    if jax.process_count() == 1:
+        return batch
+    joined = multihost_utils.process_allgather(batch, tiled=True)
+    return jax.tree.map(lambda leaf, own: np.asarray(leaf, np.asarray(own).dtype), joined, batch)
+
+
+def broadcast(tree: Any) -> Any:
+    """The first process's arrays, on all; the others give arrays of the same shapes."""
+    return tree if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(tree)
+
+
+def agree(number: int | None) -> int | None:
+    """The first process's number (from 0 on, or None), on all."""
+    if jax.process_count() == 1:
+        return number
+    agreed = int(multihost_utils.broadcast_one_to_all(np.int32(-1 if number is None else number)))
+    return None if agreed < 0 else agreed
+
+
+def all_have(flag: bool) -> bool:
+    """Whether the flag is set in every process."""
+    if jax.process_count() == 1:
+        return flag
+    return bool(np.all(multihost_utils.process_allgather(np.int32(flag))))
+
+
+def preempted(look: int) -> bool:
+    """Whether a run of several processes shall end here, one of them having got SIGTERM: the same answer in each.
+
+    Args:
+        look: how often has been asked, from 1 on; the same in every process.
+    """
+    return jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(look)

@@ -12,11 +12,11 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from dafxvae.training import parallel
-from dafxvae.training.checkpoint import Checkpoints
+from dafxvae.training.checkpoint import Checkpoints, DamagedCheckpoint
 from dafxvae.training.clock import Clock
 from dafxvae.training.kl import ACTIVE_NATS
+from dafxvae.training.session import Session
 from dafxvae.training.state import TrainState
-from dafxvae.training.stopping import StopRequest
 from dafxvae.training.writer import Writer, tensorboard_writer
 from dafxvae.types import Batch
 
@@ -41,15 +41,6 @@ class Stage:
     check: Callable[[], None] = lambda: None  # raises when effects fail too often
     renders_per_example: int = 0  # that went into a batch
     open_writer: Callable[[Path], Writer] = tensorboard_writer
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How often a stage does what, in steps."""
-
-    log: int
-    evaluate: int
-    checkpoint: int
 
 
 def check_finite(stage: str, step: int, metrics: dict[str, float]) -> None:
@@ -132,6 +123,7 @@ def make_progress() -> Progress:
         TimeRemainingColumn(),
         TextColumn("loss {task.fields[loss]:.4f}"),
         refresh_per_second=2,
+        disable=not parallel.is_first_process(),
     )
 
 
@@ -139,44 +131,51 @@ def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices
     """Means over the fixed held-out batches."""
     results = [
         jax.device_get(parallel.unreplicate(eval_step(state, frozen, parallel.shard(batch, devices))))
-        for batch in stage.valid
+        for batch in map(parallel.own_share, stage.valid)
     ]
     values = to_scalars({name: np.mean([result[name] for result in results], axis=0) for name in results[0]})
     check_finite(stage.name, int(parallel.unreplicate(state.step)), values)
     return values
 
 
-def run_stage(stage: Stage, directory: Path, cadence: Cadence, devices: parallel.Devices, clock: Clock) -> TrainState:
+def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> TrainState:
     """Trains a stage, resuming where its folder says, and returns its best state (numpy leaves).
 
     Args:
         stage: what to train.
         directory: holds `checkpoints/` and TensorBoard's files; a finished stage is only read back.
-        cadence: of logging, evaluation and checkpoints.
-        devices: to run on; the batch size is a multiple of their number.
+        session: devices, cadence, and who may stop it.
         clock: told by the renders how long they take.
 
     Raises:
         Stopped: on Ctrl-C or SIGTERM, after saving.
         FloatingPointError: a loss or gradient that is not finite, naming the step.
         EffectError: the effect fails again and again.
+        UserError: the checkpoints belong to another run, or the disk refuses them.
     """
     with (
-        closing(Checkpoints(directory / "checkpoints")) as checkpoints,
-        closing(stage.open_writer(directory)) as writer,
+        closing(Checkpoints(directory / "checkpoints", session.about)) as checkpoints,
+        closing(stage.open_writer(directory) if parallel.is_first_process() else Writer()) as writer,
         make_progress() as progress,
-        StopRequest() as stop,
+        session.stop.deferred(),
     ):
-        start = checkpoints.latest_step() or 0
+        first = parallel.broadcast(stage.state)
+        state = checkpoints.restore_newest(first) or first
+        start = int(state.step)
         writer.text(start, "config", stage.config_text)
-        state = checkpoints.restore(start, stage.state) if start else stage.state
         task = progress.add_task(stage.name, total=stage.num_steps, completed=start, loss=float("nan"), rate=0.0)
-        log = Log(stage, writer, progress, task, clock, cadence.log)
+        log = Log(stage, writer, progress, task, clock, session.cadence.log)
         if start < stage.num_steps:
-            _train(stage, state, start, checkpoints, writer, log, stop, cadence, devices, clock)
+            state = _train(stage, state, start, checkpoints, writer, log, session, clock)
             progress.update(task, completed=stage.num_steps)
         best = checkpoints.best_step()
-        return checkpoints.restore(stage.num_steps if best is None else best, stage.state)
+        if best is None:
+            return state
+        try:
+            return checkpoints.restore(best, first)
+        except DamagedCheckpoint as error:
+            progress.console.print(f"warning: {error}; the last state takes its place", style="yellow", markup=False)
+            return state
 
 
 def _train(
@@ -186,15 +185,15 @@ def _train(
     checkpoints: Checkpoints,
     writer: Writer,
     log: Log,
-    stop: StopRequest,
-    cadence: Cadence,
-    devices: parallel.Devices,
+    session: Session,
     clock: Clock,
-) -> None:
-    """The loop itself: from `start` to the stage's last step."""
+) -> TrainState:
+    """The loop itself: from `start` to the stage's last step, and the state after it (numpy leaves)."""
+    devices, cadence, stop = session.devices, session.cadence, session.stop
     train_step = parallel.compile_step(stage.train_step, devices, donate_state=True)
     eval_step = parallel.compile_step(stage.eval_step, devices)
-    state, frozen = parallel.replicate(state, devices), parallel.replicate(stage.frozen, devices)
+    state = parallel.replicate(state, devices)
+    frozen = parallel.replicate(parallel.broadcast(stage.frozen), devices)
     with closing(stage.batches(start)) as batches:  # type: ignore[type-var]
         for step in range(start + 1, stage.num_steps + 1):
             waiting = time.perf_counter()
@@ -202,7 +201,7 @@ def _train(
             clock.got_batch(time.perf_counter() - waiting, stage.renders_per_example * len(batch.item))
             state, metrics = train_step(state, frozen, parallel.shard(batch, devices))
             log.step(step, metrics)
-            last = step == stage.num_steps or stop.signal_number is not None
+            stopping = stop.requested
             if step % cadence.evaluate == 0 or step == stage.num_steps:
                 log.flush()
                 values = evaluate(eval_step, state, frozen, stage, devices)
@@ -210,8 +209,10 @@ def _train(
                 host_state = parallel.unreplicate(state)
                 checkpoints.save(host_state, values["loss"])
                 writer.scalars(step, {f"{stage.name}/valid_{name}": value for name, value in values.items()})
-                stage.show(host_state, writer)
-            elif step % cadence.checkpoint == 0 or last:
+                if parallel.is_first_process():
+                    stage.show(host_state, writer)
+            elif step % cadence.checkpoint == 0 or stopping:
                 log.flush()
                 checkpoints.save(parallel.unreplicate(state))
             stop.check()
+    return jax.device_get(parallel.unreplicate(state))

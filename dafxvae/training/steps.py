@@ -45,10 +45,32 @@ def _masked_means(output: ObjectiveOutput) -> Metrics:
     return {name: value / count for name, value in parallel.sum_over_devices(sums).items()}
 
 
+def _accumulated(gradient: Callable, params: Any, examples: Any, parts: int) -> tuple[Any, ObjectiveOutput]:
+    """Gradients summed, and outputs joined, over equal parts of the examples; `parts` 1 is one call."""
+    if parts == 1:
+        return gradient(params, *examples)
+
+    def add(total: Any, part: Any) -> tuple[Any, ObjectiveOutput]:
+        grads, output = gradient(params, *part)
+        return jax.tree.map(jnp.add, total, grads), output
+
+    split = jax.tree.map(lambda leaf: leaf.reshape(parts, -1, *leaf.shape[1:]), examples)
+    grads, outputs = jax.lax.scan(add, jax.tree.map(jnp.zeros_like, params), split)
+    return grads, jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), outputs)
+
+
 def make_train_step(
-    objective: Objective, optimizer: optax.GradientTransformation, seed: int, stream: str
+    objective: Objective, optimizer: optax.GradientTransformation, seed: int, stream: str, accumulate: int = 1
 ) -> Callable[[TrainState, Any, Batch], tuple[TrainState, Metrics]]:
     """One step of gradient descent on the mean over the valid examples of the global batch.
+
+    Args:
+        objective: of the stage.
+        optimizer: of `create_state`.
+        seed: the run's.
+        stream: name of the stream of random numbers.
+        accumulate: parts that each device works its examples through in, one after another, adding up the gradients:
+            the same step in less memory (an objective that compares examples compares those of a part).
 
     Returns:
         `(state, frozen, batch) -> (state, metrics)`; metrics hold the loss and the objective's metrics, the norms of
@@ -59,11 +81,11 @@ def make_train_step(
     def train_step(state: TrainState, frozen: Any, batch: Batch) -> tuple[TrainState, Metrics]:
         keys = example_keys(seed, stream_number, state.step, batch.item)
 
-        def total(params: Any) -> tuple[Array, ObjectiveOutput]:
-            output = objective(params, frozen, batch, keys, state.step)
+        def total(params: Any, part: Batch, part_keys: Array) -> tuple[Array, ObjectiveOutput]:
+            output = objective(params, frozen, part, part_keys, state.step)
             return jnp.where(output.valid > 0, output.loss, 0.0).sum(), output
 
-        grads, output = jax.grad(total, has_aux=True)(state.params)
+        grads, output = _accumulated(jax.grad(total, has_aux=True), state.params, (batch, keys), accumulate)
         count = jnp.maximum(parallel.sum_over_devices(output.valid.sum()), 1.0)
         grads = jax.tree.map(lambda grad: grad / count, parallel.sum_over_devices(grads))
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)

@@ -1,0 +1,23 @@
+"""Two nested configurations compared, in words that a user can act on."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested configuration to dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def differences(asked: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str]:
+    """Dotted keys whose values are not the same, in words; tuples and lists are equal, as in JSON."""
+    ours, theirs = (flatten(json.loads(json.dumps(tree))) for tree in (asked, stored))
+    return [
+        f"{key} is {theirs.get(key)!r} there, {ours.get(key)!r} here"
+        for key in sorted(ours.keys() | theirs.keys())
+        if ours.get(key) != theirs.get(key)
+    ]
