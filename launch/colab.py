@@ -31,23 +31,27 @@ JAX = "jax[cuda12]"
 JAX = "jax[tpu]"
 
 # %%
+import importlib
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 
-if importlib.util.find_spec("dafxvae") is None:
+if not list(importlib.metadata.distributions(name="dafxvae")):
     here = Path.cwd()
     checkouts = [folder for folder in (here, *here.parents) if (folder / "dafxvae" / "train.py").exists()]
     source = SOURCE or (str(checkouts[0]) if checkouts else "")
     if not source:
         raise SystemExit("no checkout of dafxvae around this notebook: set SOURCE in the cell of parameters")
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", source, JAX], check=True)
+    importlib.invalidate_caches()
 
 # %%
 os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))  # before jax: README.md says why
 
 import jax
+from absl import logging
 from IPython.display import Audio, Image, display
 
 import dafxvae
@@ -59,13 +63,14 @@ from dafxvae.page import wav_bytes
 from dafxvae.pictures import jpeg_bytes, spectrogram_panels
 from dafxvae.runs.loop import train_and_evaluate
 
+logging.set_verbosity(logging.ERROR)
 display(jax.devices())
 
 # %% [markdown]
 # ## Recordings
 #
 # Choose at least two files: the first becomes the input and the last the reference of the transfer below, and h is
-# trained on all of them and on the embedded corpus. Without files, or outside Colab, pieces that dafxvae renders stand in.
+# trained on all of them and on the embedded corpus. Without files, or outside Colab, rendered pieces stand in.
 
 # %%
 RECORDINGS = Path("recordings")
