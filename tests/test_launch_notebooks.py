@@ -57,7 +57,7 @@ def test_every_cell_of_the_source_is_in_one_of_them():
 
 
 def install(monkeypatch, folder, source, *, installed):
-    """What the installation cell calls in a folder; None where it calls nothing."""
+    """The commands that the installation cell calls in a folder."""
     (cell,) = [text for text in sources(stored("gpu")) if '"pip"' in text]
     calls = []
     monkeypatch.chdir(folder)
