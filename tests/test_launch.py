@@ -13,7 +13,7 @@ from launch_toys import ARGUMENTS, LAUNCH, ROOT, Bench, is_executable, real, sma
 
 SCRIPTS = sorted([*LAUNCH.glob("*.sh"), *LAUNCH.glob("*.sbatch")])
 COMMAND = ["-m", "dafxvae.train", *ARGUMENTS]
-RUNS = "touch $RECORDS/started.$$; while :; do sleep 0.05; done"
+RUNS = "touch $RECORDS/started.$$; for _ in {1..2000}; do sleep 0.05; done; exit 9"
 SAVES = f"trap 'touch $RECORDS/saving; sleep 0.5; touch $RECORDS/saved.$$; exit 0' TERM; {RUNS}"
 CRASHES = f"trap 'exit 1' TERM; {RUNS}"
 
