@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: lint format test slow
+.PHONY: lint format test slow notebooks
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -16,3 +16,6 @@ test:
 
 slow:
 	$(PYTHON) -m pytest -m slow --timeout=10800
+
+notebooks:
+	$(PYTHON) launch/notebooks.py
