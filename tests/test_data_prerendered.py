@@ -8,7 +8,7 @@ from rich.console import Console
 from dafxvae.data.corpus import open_corpus
 from dafxvae.data.pairs import PairOptions, iterate, make_pairs
 from dafxvae.data.prerendered import open_prerendered, render_pairs
-from dafxvae.data.render_cli import render_main
+from dafxvae.data.render_cli import parse_job, render_main
 from dafxvae.effects.bank import open_bank
 from dafxvae.errors import UserError
 
@@ -98,6 +98,66 @@ def test_interrupted_rendering_goes_on(pairs, tmp_path, monkeypatch):
     assert open_prerendered(parts, batch_size=4, seed=0).counts == {"pairs": 24}
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["one folder", "a folder each"])
+def test_jobs_without_a_coordinator_render_the_same_shards(pairs, tmp_path, apart):
+    """Three jobs in any order, in one folder or in three that are copied together: the pairs of a single job."""
+    render_pairs(pairs, 20, tmp_path / "alone", progress=False)
+    together = tmp_path / "together"
+    counts = []
+    for index in (2, 0, 1):
+        folder = tmp_path / str(index) if apart else together
+        counts.append(render_pairs(pairs, 20, folder, progress=False, job=(index, 3)))
+        if apart:
+            shutil.copytree(folder, together, dirs_exist_ok=True)
+        if len(counts) < 3:
+            with pytest.raises(UserError, match="not rendered to the end"):
+                open_prerendered(together, batch_size=4, seed=0)
+    assert sorted(counts) == [4, 8, 8]
+    if apart:
+        assert render_pairs(pairs, 20, together, progress=False) == 0  # nothing is missing: announced
+    folders = tmp_path / "alone", together
+    for a, b in zip(*(open_prerendered(folder, batch_size=20, seed=0)[0] for folder in folders)):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("text", ["3/3", "-1/3", "1", "1/0", "a/b", "1/3/5"])
+def test_a_shard_that_is_none_is_refused(text):
+    with pytest.raises(UserError, match="--shard is"):
+        parse_job(text)
+
+
+@pytest.mark.parametrize("how", ["truncated", "flipped bit", "settings"])
+def test_a_damaged_shard_is_found_before_it_teaches(pairs, tmp_path, how):
+    render_pairs(pairs, 8, tmp_path, progress=False)
+    path = tmp_path / ("shard-00001.npz" if how == "settings" else "shard-00001.npy")
+    content = bytearray(path.read_bytes())
+    if how == "flipped bit":
+        content[-1000] ^= 1
+    else:
+        content = content[:-1000]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"(shard-00001.*damaged|cannot read the pairs).*render again"):
+        open_prerendered(tmp_path, batch_size=8, seed=0)[0]
+    for name in tmp_path.glob("shard-00001.*"):
+        name.unlink()
+    assert render_pairs(pairs, 8, tmp_path, progress=False) == 4
+    open_prerendered(tmp_path, batch_size=8, seed=0)[0]
+
+
+def test_a_shard_with_pickled_code_is_refused(pairs, tmp_path):
+    render_pairs(pairs, 4, tmp_path, progress=False)
+    np.save(tmp_path / "shard-00000.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match="cannot read the pairs"):
+        open_prerendered(tmp_path, batch_size=4, seed=0)
+
+
+class Trap:
+    """Ends the process when it is unpickled."""
+
+    def __reduce__(self):
+        return (exit, (3,))
+
+
 def test_other_pairs_are_never_mixed_in(pairs, bank, tmp_path):
     render_pairs(pairs, 4, tmp_path, progress=False)
     corpus = pairs.maker.cutter.corpus
@@ -142,6 +202,8 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     render_main(arguments, Console())
     assert "32 pairs rendered" in capsys.readouterr().out
     assert open_prerendered(tmp_path / "out", batch_size=4, seed=0, effects=("Reverb",))[2].dry.shape == (4, 4000, 1)
+    render_main([*arguments, "--shard=1/2"], Console())
+    assert "0 pairs rendered" in capsys.readouterr().out  # they are all there
     with pytest.raises(UserError, match="another draws"):
         render_main([*arguments, "--config.seed=0", "--config.data.mode=same_clip"], Console())
     wrong = {"--out=x": "give --config", "--nonsense": "nonsense", "--config=none.py": r"none\.py"}

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from ml_collections import ConfigDict
 from tiny import tiny_config
 
 from dafxvae import build, networks
@@ -41,6 +42,12 @@ def run_steps(stage, batch, num_devices, num_steps=3):
     return jax.device_get(parallel.unreplicate(state)), history
 
 
+def with_value(config, key, value):
+    changed = ConfigDict(config.to_dict())
+    changed.update_from_flattened_dict({key: value})
+    return changed
+
+
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory):
     """All three stages over one fixed batch, through the real effects."""
@@ -48,7 +55,7 @@ def stages(tmp_path_factory):
     config = tiny_config(h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **counts)
     with open_bank(["Gain", "Reverb"]) as bank, open_bank(["Reverb"]) as reverb:
         batch = make_batch(bank)
-        pairs = build.Pairs([batch], [batch], None)
+        pairs = pairs_of_bank = build.Pairs([batch], [batch], None)
         f_stage, f_constants = build.build_encoder_stage(config, pairs, bank)
         f_variables = {"params": f_stage.state.params["f"], "constants": f_constants}
         encoded = build.encode_stage_pairs(config, pairs, bank, f_variables, tmp_path_factory.mktemp("g") / "g.npz")
@@ -60,8 +67,16 @@ def stages(tmp_path_factory):
         heard = build.latent_stage_pairs(config, pairs, reverb, encoders, tmp_path_factory.mktemp("h"))
         estimator = build.build_estimator(config, reverb.hosts[0], None)
         start = build.warm_start(config, heard, reverb).params
-        h_stage = build.build_decoder_stage(config, heard, reverb, start, estimator, Clock())
-        yield {"f": (f_stage, batch), "g": (g_stage, encoded.valid[0]), "h": (h_stage, heard.valid[0])}
+        h_stage, h_parts = (
+            build.build_decoder_stage(some, heard, reverb, start, estimator, Clock())
+            for some in (config, with_value(config, "accumulate.h", 2))
+        )
+        f_half, _ = build.build_encoder_stage(with_value(config, "compute_dtype", "bfloat16"), pairs_of_bank, bank)
+        yield {"f_half": (f_half, batch), "h_parts": (h_parts, heard.valid[0])} | {
+            "f": (f_stage, batch),
+            "g": (g_stage, encoded.valid[0]),
+            "h": (h_stage, heard.valid[0]),
+        }
 
 
 @pytest.mark.parametrize(("name", "counts"), [("f", (1, 2)), ("g", (1, 2)), ("h", (1, 2, 4))])
@@ -114,6 +129,52 @@ def test_a_step_is_compiled_once(num_devices):
             state, _ = step(state, frozen, batch)
     assert compiled[0] > 0
     assert compiled[1] == 0
+
+
+@pytest.mark.parametrize("num_devices", [1, 2])
+def test_accumulated_gradients_make_the_same_step(num_devices):
+    """A batch in parts, one of its examples failed: the same gradient, metrics and parameters as at once."""
+    optimizer = optax.adam(0.1)
+    devices = parallel.local_devices(num_devices)
+    batch = pairs_with([1, 1, 0, 1, 1, 1, 1, 1], np.random.default_rng(0).normal(size=(8, 2)))
+    results = []
+    for parts in (1, 2, 4):
+        step = parallel.compile_step(make_train_step(quadratic, optimizer, 0, "t", parts), devices)
+        state = parallel.replicate(create_state(jnp.ones(2), optimizer), devices)
+        for _ in range(3):
+            state, metrics = step(state, parallel.replicate(jnp.zeros(()), devices), parallel.shard(batch, devices))
+        results.append(jax.device_get((state.params, metrics)))
+    assert float(results[0][1]["failed"][0]) == 1
+    for other in results[1:]:
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), other, results[0])
+
+
+def test_accumulation_through_the_real_reverb(stages):
+    """The host is called once for each part, and the step stays the same."""
+    (whole, _), (parts, _) = (run_steps(*stages[name], 1) for name in ("h", "h_parts"))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), parts.params, whole.params)
+
+
+def test_bfloat16_computes_in_bfloat16_and_learns(stages):
+    """Hidden layers in bfloat16; parameters and losses in float32, and near those of float32."""
+
+    def program(stage, batch):
+        devices = parallel.local_devices(1)
+        trees = (parallel.replicate(tree, devices) for tree in (stage.state, stage.frozen))
+        return parallel.compile_step(stage.train_step, devices).lower(*trees, parallel.shard(batch, devices)).as_text()
+
+    assert "bf16" in program(*stages["f_half"])
+    assert "bf16" not in program(*stages["f"])
+    (_, full), (state, history) = (run_steps(*stages[name], 1) for name in ("f", "f_half"))
+    assert {np.asarray(leaf).dtype for leaf in jax.tree.leaves(state.params)} == {np.dtype("float32")}
+    assert history[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.02)
+    assert history[0]["loss"] != full[0]["loss"]
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_another_compute_dtype_is_refused():
+    with pytest.raises(UserError, match=r"compute_dtype is 'float8'.*bfloat16"):
+        networks.build_f(tiny_config().f, "float8")
 
 
 def test_h_learns_one_batch_through_the_real_reverb(stages):
@@ -185,6 +246,8 @@ def test_device_and_batch_counts_are_checked():
         parallel.local_devices(64)
     with pytest.raises(UserError, match="not a multiple"):
         parallel.check_batch_size(6, 4)
+    with pytest.raises(UserError, match="8 is not a multiple of the 4 devices, accumulated over 4 parts"):
+        parallel.check_batch_size(8, 4, 4)
 
 
 def test_failure_log_reaches_the_stage(stages):

@@ -122,15 +122,13 @@ class PrerenderedPairs:
         shards = range(self._num_pairs // self._shard_pairs)
         try:
             self._audio = [np.load(_audio_path(folder, shard), mmap_mode="r") for shard in shards]
-            small = [np.load(_audio_path(folder, shard).with_suffix(".npz")) for shard in shards]
-            self._small = {name: np.concatenate([arrays[name] for arrays in small]) for name in SMALL_FIELDS}
-            self._checksums = [int(arrays["checksum"]) for arrays in small]
+            small = [_read_small(_audio_path(folder, shard).with_suffix(".npz")) for shard in shards]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(
                 f"cannot read the pairs in {folder} ({error}): delete that shard, and render again what is missing"
             ) from error
-        for arrays in small:
-            arrays.close()
+        self._small = {name: np.concatenate([arrays[name] for arrays in small]) for name in SMALL_FIELDS}
+        self._checksums = [int(arrays["checksum"]) for arrays in small]
         self._folder, self._verified = folder, set[int]()
         self._seed, self._stream = seed, stream
 
@@ -213,6 +211,11 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise UserError(f"no rendered pairs in {folder} ({error}): make them with dafxvae.data render") from error
+
+
+def _read_small(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file, np.load(file) as arrays:
+        return {name: arrays[name] for name in (*SMALL_FIELDS, "checksum")}
 
 
 def _audio_path(folder: Path, shard: int) -> Path:

@@ -118,6 +118,16 @@ class EffectBank:
         run_jobs(self._pool, jobs)
         return out
 
+    @property
+    def num_workers(self) -> int:
+        """Renders made at once."""
+        return self._pool.num_workers
+
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds that all workers together have spent rendering so far."""
+        return self._pool.busy_seconds
+
     def close(self) -> None:
         self._pool.close()
 

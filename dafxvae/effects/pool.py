@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ class Worker:
     def __init__(self, slot: int, limits: Limits) -> None:
         self.slot = slot
         self.limits = limits
+        self.busy_seconds = 0.0  # in tasks
         self.resource: Any = None  # anything with close(); the plugin process, made by the first task that needs it
 
     def close(self) -> None:
@@ -88,6 +90,11 @@ class RenderPool:
     def closed(self) -> bool:
         return self._state.closed
 
+    @property
+    def busy_seconds(self) -> float:
+        """Seconds that all workers together have spent in tasks so far."""
+        return sum(worker.busy_seconds for worker in self._state.workers)
+
     def run(self, tasks: Sequence[Task]) -> None:
         """Runs the tasks and all that they return, and waits for the last.
 
@@ -150,11 +157,13 @@ def _work(state: _State, worker: Worker) -> None:
                 break
             group, task = state.stack.pop()
         spawned: Sequence[Task] = ()
+        started = time.perf_counter()
         try:
             if group.error is None:
                 spawned = task(worker) or ()
         except BaseException as error:  # noqa: BLE001  it is raised again where run() waits
             group.error = error
+        worker.busy_seconds += time.perf_counter() - started
         if spawned:
             with state.ready:
                 state.stack.extend((group, child) for child in reversed(spawned))

@@ -56,7 +56,7 @@ def pretrain(config: Config, workdir: Path, corpus: Corpus, session: Session) ->
         pairs = build.build_pairs(config, "f", corpus, bank, workdir)
         stage, constants = build.build_encoder_stage(config, pairs, bank, check=bank.failures.check)
         stage = replace(stage, show=showing.show_reconstructions(config, pairs.valid[0], constants))
-        state = run_stage(stage, workdir / "f", session, Clock())
+        state = run_stage(stage, workdir / "f", session, Clock(bank))
         f_variables = {"params": state.params["f"], "constants": jax.device_get(constants)}
         pairs = build.build_pairs(config, "g", corpus, bank, workdir)
         pairs = build.encode_stage_pairs(config, pairs, bank, f_variables, workdir / "pairs" / "g_encoded.npz")

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dafxvae.data.fixed import write_json
 from dafxvae.training import parallel
 from dafxvae.training.checkpoint import Checkpoints, DamagedCheckpoint
 from dafxvae.training.clock import Clock
@@ -168,6 +169,10 @@ def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> 
         if start < stage.num_steps:
             state = _train(stage, state, start, checkpoints, writer, log, session, clock)
             progress.update(task, completed=stage.num_steps)
+            report = clock.report()
+            if report is not None:
+                session.console.print(f"{stage.name}: {report}", markup=False, highlight=False)
+                write_json(directory / "speed.json", report._asdict() | {"of_bound": report.of_bound})
         best = checkpoints.best_step()
         if best is None:
             return state
@@ -201,10 +206,12 @@ def _train(
             clock.got_batch(time.perf_counter() - waiting, stage.renders_per_example * len(batch.item))
             state, metrics = train_step(state, frozen, parallel.shard(batch, devices))
             log.step(step, metrics)
+            clock.made_step(time.perf_counter() - waiting)
             stopping = stop.requested
             if step % cadence.evaluate == 0 or step == stage.num_steps:
                 log.flush()
-                values = evaluate(eval_step, state, frozen, stage, devices)
+                with clock.aside():
+                    values = evaluate(eval_step, state, frozen, stage, devices)
                 log.warn_of_collapse(step, values)
                 host_state = parallel.unreplicate(state)
                 checkpoints.save(host_state, values["loss"])
