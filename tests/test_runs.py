@@ -1,10 +1,17 @@
 """The whole job, small: every box of the diagram, from an empty folder to a stored controller."""
 
+import io
+import itertools
 import json
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from effects_vst3 import build_trouble
 from ml_collections import ConfigDict
 from rich.console import Console
 from tiny import tiny_config
@@ -16,6 +23,7 @@ from dafxvae.errors import UserError
 from dafxvae.runs.controllers import load_controller
 from dafxvae.runs.encoder_store import load_encoders
 from dafxvae.runs.loop import train_and_evaluate
+from dafxvae.runs.workdir import lock_workdir
 from dafxvae.training import stage as stage_module
 from dafxvae.training.stopping import Stopped, StopRequest
 from dafxvae.weights import fingerprint, load_weights
@@ -114,6 +122,60 @@ def test_interrupted_and_resumed_is_the_same_as_never_interrupted(finished, fold
         assert (
             load_weights(resumed / name).metadata["fingerprint"] == load_weights(workdir / name).metadata["fingerprint"]
         )
+
+
+def test_a_clock_that_was_set_changes_nothing(finished, folders, monkeypatch):
+    """Stopped in one year, resumed a day before it began, and stopped and resumed again a year later."""
+    config, workdir = tiny_config(pretrained=str(folders / "set.safetensors")), folders / "set"
+    now, offsets = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: now() + offsets[-1])
+    check, looks = StopRequest.check, itertools.count(1)
+    monkeypatch.setattr(StopRequest, "check", lambda self: check(self) if next(looks) not in (2, 5) else stop())
+    for later in (-86400.0, 3.2e7):
+        with pytest.raises(Stopped):
+            train_and_evaluate(config, workdir, QUIET)
+        offsets.append(later)
+    assert train_and_evaluate(config, workdir, QUIET) == finished[1]
+
+
+def stop():
+    raise Stopped(signal.SIGTERM)
+
+
+def test_a_workdir_is_held_by_one_run(finished):
+    words = f"in use by another run .process {os.getpid()} on"
+    with lock_workdir(finished[0]), pytest.raises(UserError, match=words):
+        train_and_evaluate(tiny_config(), finished[0], QUIET)
+    assert train_and_evaluate(tiny_config(), finished[0], QUIET) == finished[1]
+
+
+@pytest.mark.vst3
+def test_a_plugin_that_crashes_in_training_is_counted_and_the_run_ends(
+    finished, folders, monkeypatch, tmp_path_factory
+):
+    """The plugin's process is killed from outside in the middle of a render, after the first step of h."""
+    trouble = build_trouble(tmp_path_factory.getbasetemp())
+    killed = []
+
+    def kill_once(self):
+        if not killed:
+            worker = next(worker for worker in banks[-1]._pool._state.workers if worker.resource is not None)
+            os.kill(worker.resource.pid, signal.SIGSTOP)  # so that it dies in the middle of the next render
+            killed.append(threading.Timer(0.5, os.kill, (worker.resource.pid, signal.SIGKILL)))
+            killed[0].start()
+
+    monkeypatch.setattr(StopRequest, "check", kill_once)
+    banks = []
+    opened = build.build_bank
+    monkeypatch.setattr(build, "build_bank", lambda *arguments: banks.append(opened(*arguments)) or banks[-1])
+    said = Console(record=True, width=300, file=io.StringIO())
+    config = tiny_config(effect=f"{trouble}(cutoff_hz)", h__num_steps=6, num_workers=1)
+    results = train_and_evaluate(config, folders / "crashing", said)
+    killed[0].join()
+    assert results["num_pairs"] == 4
+    text = said.export_text()
+    assert "1 renders failed and were left out" in text
+    assert "crashed its process" in text
 
 
 def test_a_workdir_belongs_to_one_configuration(finished):

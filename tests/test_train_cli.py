@@ -82,6 +82,10 @@ def test_killed_and_terminated_and_interrupted_it_goes_on_to_the_end(tmp_path):
 
     process = start(tmp_path, *arguments, "--config.eval.every_steps=1000")
     wait_for(workdir / "f" / "checkpoints" / "5", process)
+    process.send_signal(signal.SIGSTOP)  # so that it is still there
+    second = run(tmp_path, *arguments, "--config.eval.every_steps=1000")
+    assert second.returncode == 2
+    assert f"in use by another run (process {process.pid} on" in second.stderr
     process.kill()
     process.communicate()
 
@@ -103,3 +107,13 @@ def test_killed_and_terminated_and_interrupted_it_goes_on_to_the_end(tmp_path):
     assert (workdir / "results.json").exists()
     assert "do nothing" in result.stderr
     assert "controller.safetensors" in result.stderr
+
+
+def test_asked_to_stop_before_there_is_a_step_it_ends_at_once(tmp_path):
+    """SIGTERM while the corpus is rendered: nothing to save, exit code 0, and nothing half-made is left in the way."""
+    arguments = [f"--workdir={tmp_path / 'run'}", *flags(data__minutes=30)]
+    process = start(tmp_path, *arguments)
+    wait_for(tmp_path / "run" / "versions.json", process)
+    process.send_signal(signal.SIGTERM)
+    assert "stopped by SIGTERM" in process.communicate(timeout=60)[1]
+    assert process.returncode == 0

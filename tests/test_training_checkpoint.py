@@ -3,7 +3,6 @@ import os
 import pickle
 import re
 import shutil
-import subprocess
 from contextlib import closing
 
 import jax
@@ -166,20 +165,6 @@ def test_a_checkpoint_says_what_made_it_and_where_the_data_goes_on(tmp_path):
     assert about["config"] == ABOUT["config"]
     assert about["dafxvae"] == "1"
     assert about["data"] == {"next_step": 3}
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A real file system of 400 kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("needs the right to mount a file system")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 def test_a_full_disk_keeps_what_was_saved(small_disk):

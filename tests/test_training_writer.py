@@ -1,15 +1,18 @@
 """Everything goes to TensorBoard and, where it is asked for, to Weights & Biases: offline, for real."""
 
+import shutil
+import struct
 import time
 from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
+from tensorboardX.proto.event_pb2 import Event
 from tiny import tiny_config
 
 from dafxvae.errors import UserError
 from dafxvae.training import writer as module
-from dafxvae.training.writer import Writer, check_tracking, open_writer
+from dafxvae.training.writer import TensorBoard, Writer, check_tracking, open_writer
 
 
 class Recorder:
@@ -47,6 +50,48 @@ def test_unknown_or_missing_tracking_says_what_to_do(monkeypatch):
     monkeypatch.setattr(module, "version", missing)
     with pytest.raises(UserError, match=r"pip install 'dafxvae\[wandb\]'"):
         check_tracking("online")
+
+
+def read_events(folder):
+    """All events of a folder, by tensorboard's record format: length, its checksum, content, its checksum."""
+    events = []
+    for path in sorted(folder.glob("events*")):
+        content = path.read_bytes()
+        while content:
+            (size,) = struct.unpack("<Q", content[:8])
+            events.append(Event.FromString(content[12 : 12 + size]))
+            content = content[16 + size :]
+    return [(event.step, value.tag) for event in events for value in event.summary.value]
+
+
+def write_all(sink, step):
+    sink.scalars(step, {"f/loss": 1.0, "f/rate": 2.0})
+    sink.audio(step, "f/sound", np.full((100, 1), 2.0), 8000)
+    sink.image(step, "f/image", np.zeros((2, 2, 3), np.uint8))
+    sink.table(step, "f/table", ("a", "b"), [("1", "2")])
+    sink.text(step, "config", "text")
+
+
+def test_tensorboard_gets_everything_and_a_resumed_run_adds_to_it(tmp_path):
+    for step in (1, 2):  # within a second: the second one must not take the first one's name
+        sink = TensorBoard(tmp_path / "f")
+        write_all(sink, step)
+        sink.close()
+    names = ["f/loss", "f/rate", "f/sound", "f/image", "f/table/text_summary", "config/text_summary"]
+    assert sorted(read_events(tmp_path / "f")) == sorted((step, name) for step in (1, 2) for name in names)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the file's buffer cannot be written
+def test_a_full_disk_ends_the_curves_and_not_the_run(small_disk, caplog):
+    sink = TensorBoard(small_disk)
+    write_all(sink, 1)
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free))
+    for step in range(2, 2000):  # more than any buffer holds
+        write_all(sink, step)
+    sink.close()
+    assert "No space left" in caplog.text
+    assert caplog.text.count("no more curves") == 1
+    TensorBoard(small_disk).close()  # nor is there room for a new file
 
 
 # wandb's own threads and files are its business, and so is what it warns of.

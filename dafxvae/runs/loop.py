@@ -56,6 +56,9 @@ def train_controller(
         settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
         picture = workdir / "result.png"
         showing.save_picture(picture, pairs.test, index, bank, settings, config.sample_rate)
+        if bank.failures.count:
+            lost = f"{bank.failures.count} renders failed and were left out, last: {bank.failures.last[-1]}"
+            session.console.print(f"warning: {lost}", style="yellow", markup=False)
     write_json(workdir / "results.json", results)
     return results
 

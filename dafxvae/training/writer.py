@@ -4,6 +4,8 @@ The one importer of tensorboardX and wandb.
 """
 
 import json
+import logging
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -11,13 +13,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tensorboardX import SummaryWriter
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import directory_check
 
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 
 WANDB_MODES = ("offline", "online")
 PROJECT = "dafxvae"
+FLUSH_SECONDS = 10.0
 
 
 class Sink(Protocol):
@@ -43,30 +50,60 @@ class Sink(Protocol):
 
 
 class TensorBoard:
-    """Event files; a resumed run continues in the same folder."""
+    """Event files; a resumed run adds one in the same folder.
+
+    Events are written where they come, by tensorboardX's own record writer. Its `SummaryWriter` writes in a thread that
+    ends at the first error (a full disk, a clock that is set back by a month), and then waits for it for ever.
+    """
 
     def __init__(self, directory: Path):
-        self._writer = SummaryWriter(str(directory), flush_secs=10)
+        directory_check(str(directory))
+        try:
+            self._events: EventsWriter | None = EventsWriter(str(directory / "events"), f".{uuid.uuid4().hex[:8]}")
+        except OSError as error:
+            self._give_up(error)
+        self._flushed = time.monotonic()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
-            self._writer.add_scalar(name, float(value), step)
+            self._write(step, summary.scalar(name, float(value)))
 
     def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
-        self._writer.add_audio(name, np.clip(audio, -1.0, 1.0), step, sample_rate)
+        self._write(step, summary.audio(name, np.clip(audio, -1.0, 1.0), sample_rate))
 
     def image(self, step: int, name: str, pixels: np.ndarray) -> None:
-        self._writer.add_image(name, pixels, step, dataformats="HWC")
+        self._write(step, summary.image(name, pixels, dataformats="HWC"))
 
     def table(self, step: int, name: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         lines = ["|".join(header), "|".join("---" for _ in header), *("|".join(row) for row in rows)]
-        self._writer.add_text(name, "\n".join(f"|{line}|" for line in lines), step)
+        self.text(step, name, "\n".join(f"|{line}|" for line in lines))
 
     def text(self, step: int, name: str, text: str) -> None:
-        self._writer.add_text(name, text, step)
+        self._write(step, summary.text(name, text))
 
     def close(self) -> None:
-        self._writer.close()
+        if self._events is not None:
+            try:
+                self._events.close()
+            except OSError as error:
+                self._give_up(error)
+
+    def _write(self, step: int, content: Summary) -> None:
+        if self._events is None:
+            return
+        event = Event(wall_time=time.time(), step=step, summary=content)
+        try:
+            self._events.write_event(event)
+            if time.monotonic() - self._flushed > FLUSH_SECONDS:
+                self._flushed = time.monotonic()
+                self._events.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Curves are not worth a run: it goes on, and its checkpoints say when they cannot be written either."""
+        self._events = None
+        logging.getLogger(__name__).error("TensorBoard's files cannot be written (%s): no more curves", error.strerror)
 
 
 class WeightsAndBiases:
