@@ -44,6 +44,7 @@ def parse() -> argparse.Namespace:
                 "--sizes", type=int, nargs="+", help="of g; default: half, once, twice the recommended"
             )
             command.add_argument("--seeds", type=int, default=3, help="trainings of each size (default 3)")
+            command.add_argument("--beta", type=float, help="weight of g's KL term in the sweep (default: the run's)")
         if name == "prune":
             command.add_argument("--keep-f", action="store_true", help="leave f as it is: prune g alone")
     return parser.parse_args()

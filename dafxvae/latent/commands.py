@@ -87,7 +87,8 @@ def retrain(
     """Runs the sweep and stores `sweep.json`."""
     recommended = studied.g.recommendation.size
     sizes = arguments.sizes or default_sizes(recommended, source.encoders.g.latent_dim)
-    found = sweep(source, gathered, studied.names, recommended, sizes, arguments.seeds, folder / "sweep", progress)
+    how = sizes, arguments.seeds, folder / "sweep", progress, arguments.beta
+    found = sweep(source, gathered, studied.names, recommended, *how)
     write_json(folder / "sweep.json", found)
     return found
 

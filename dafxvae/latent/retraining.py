@@ -25,6 +25,7 @@ from dafxvae.training.session import Cadence, Session
 from dafxvae.training.stage import Stage, run_stage
 from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import make_eval_step, make_train_step
+from dafxvae.training.stopping import StopRequest
 from dafxvae.types import EncodedBatch
 from dafxvae.weights import fingerprint
 
@@ -68,11 +69,14 @@ def training_data(source: Source, folder: Path, count: int) -> Data:
         return Data(train, valid, bank.membership)
 
 
-def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Path) -> Trained:
-    """Stage g at another size; resumes from its checkpoints in `folder`."""
+def train_g(
+    source: Source, pairs: Data, latent_dim: int, seed: int, folder: Path, beta: float | None = None
+) -> Trained:
+    """Stage g at another size, and another weight of the KL term; resumes from its checkpoints in `folder`."""
     config, valid = source.config, pairs.valid
     sizes = config.g.copy_and_resolve_references()
     sizes.latent_dim = latent_dim
+    sizes.kl.beta = sizes.kl.beta if beta is None else beta
     g = source.encoders.g.clone(latent_dim=latent_dim)
     init = jax.random.fold_in(jax.random.key(seed), stream_id("g/init"))
     params = jax.jit(g.init)(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
@@ -92,6 +96,7 @@ def train_g(source: Source, pairs: Data, latent_dim: int, seed: int, folder: Pat
         num_steps=sizes.num_steps,
     )
     every = max(1, sizes.num_steps // 8)
-    session = Session(Cadence(50, every, sizes.num_steps), parallel.local_devices(1))
-    state = run_stage(stage, folder, session, Clock())
+    with StopRequest() as stop:
+        session = Session(Cadence(50, every, sizes.num_steps), parallel.local_devices(1), stop=stop)
+        state = run_stage(stage, folder, session, Clock())
     return Trained(latent_dim, seed, g, {"params": jax.device_get(state.params), "constants": constants})

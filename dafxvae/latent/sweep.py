@@ -83,6 +83,7 @@ def sweep(
     seeds: int,
     folder: Path,
     console: Console,
+    beta: float | None = None,
 ) -> dict[str, Any]:
     """Trains and scores g at every size.
 
@@ -95,21 +96,23 @@ def sweep(
         seeds: how often each is trained.
         folder: checkpoints and encoded pairs.
         console: for the progress.
+        beta: of g's KL term; None for the run's own.
 
     Returns:
         JSON, a row for each size.
     """
     config, full = source.config, source.encoders.g.latent_dim
-    if seeds < 1 or min(sizes, default=1) < 1:
-        raise UserError(f"--seeds {seeds}, --sizes {list(sizes)}: give positive numbers")
+    if seeds < 1 or min(sizes, default=1) < 1 or (beta is not None and beta < 0):
+        raise UserError(f"--seeds {seeds}, --sizes {list(sizes)}, --beta {beta}: give positive numbers")
     count = min(config.g.num_steps * config.g.batch_size, MAX_PAIRS)
     pairs = training_data(source, folder, count)
     settings, mask = measures.settings_weights(gathered.test.task, gathered.parameters, names)
     key, scores, used = fingerprint(source.encoders.variables)[:8], {}, {}
+    key += "" if beta is None else f"_beta{beta:g}"
     for size in sorted({*sizes, full}):
         for seed in range(config.seed, config.seed + seeds):
             console.print(f"training g with {size} dimensions, seed {seed}")
-            trained = train_g(source, pairs, size, seed, folder / f"{key}_z{size}_s{seed}")
+            trained = train_g(source, pairs, size, seed, folder / f"{key}_z{size}_s{seed}", beta)
             g = g_functions(trained.g, trained.variables)
             found = score(g, gathered, settings, mask)
             scores.setdefault(size, []).append(found)
