@@ -4,8 +4,8 @@
 
 The run is `python -m dafxvae.train` itself, on the corpus of its configuration, with stage h made as long as needed, a
 checkpoint every 200 steps and an evaluation every 1000; after the time it gets SIGTERM and must save and exit with 0.
-Every ten seconds its memory (proportional set size, children included), threads, open handles, children and shared-memory
-files are read. `*_drift` compares the median of the last quarter with that of the second one (the first warms up):
+Every ten seconds its memory (proportional set size, children included), threads, open handles, children and shared
+memory are read. `*_drift` compares the median of the last quarter with that of the second one (the first warms up):
 .05 is 5 % more. Steps a second are those between checkpoints.
 """
 
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 EVERY_SECONDS = 10.0
@@ -61,7 +62,7 @@ def drift(values: list[float]) -> float:
 
 def watch(process: subprocess.Popen, checkpoints: Path, minutes: float) -> tuple[list[dict[str, float]], list[tuple]]:
     """Looks at the process until the time is over, counted from its first step of h; (looks, (seconds, step))."""
-    looks, steps = [], [(0.0, 0)]
+    looks = []
     while newest_step(checkpoints) == 0:
         if process.poll() is not None:
             raise SystemExit(f"the run ended with {process.returncode} before its first checkpoint")
@@ -91,7 +92,7 @@ def main() -> None:
         process.send_signal(signal.SIGTERM)
         stopping = time.monotonic()
         code = process.wait()
-    rates = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(steps, steps[1:])]
+    rates = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(steps)]
     result = {
         **{f"{name}_drift": drift([tick[name] for tick in looks]) for name in TICKS},
         "steps_per_second_drift": drift(rates),

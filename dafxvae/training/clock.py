@@ -130,7 +130,7 @@ class Clock:
         sums = _Counts(*(now - then for now, then in zip(self._counts(), self._warm)))
         step, host, data, busy = (1e3 * seconds / sums.steps for seconds in sums[1:])
         workers = self._workers.num_workers if self._workers else 1
-        return StepReport(sums.steps, step, host, data, max(step - host - data, 0.0), busy / workers)
+        return StepReport(int(sums.steps), step, host, data, max(step - host - data, 0.0), busy / workers)
 
     def lap(self, steps: int) -> Lap:
         """Everything since the last call, in which the loop made `steps` steps; starts the next lap."""

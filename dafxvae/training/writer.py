@@ -15,8 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event
-from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import directory_check
 
 from dafxvae.config import Config
@@ -88,10 +87,10 @@ class TensorBoard:
             except OSError as error:
                 self._give_up(error)
 
-    def _write(self, step: int, content: Summary) -> None:
+    def _write(self, step: int, content: Any) -> None:
         if self._events is None:
             return
-        event = Event(wall_time=time.time(), step=step, summary=content)
+        event: Any = event_pb2.Event(wall_time=time.time(), step=step, summary=content)
         try:
             self._events.write_event(event)
             if time.monotonic() - self._flushed > FLUSH_SECONDS:
