@@ -19,13 +19,8 @@ from dafxvae.weights import load_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 NUM_KILLS = 20
-CHANGES = {f"{stage}__num_steps": 150 for stage in "fgh"} | {"checkpoint_every_steps": 1, "eval__every_steps": 25}
-    "f__num_steps": 40,
-    "g__num_steps": 40,
-    "h__num_steps": 40,
-    "checkpoint_every_steps": 1,
-    "eval__every_steps": 5,
-}
+STEPS = {f"{stage}__num_steps": 150 for stage in "fgh"}
+CHANGES = STEPS | {"checkpoint_every_steps": 1, "eval__every_steps": 25}
 
 
 def start(root, name):

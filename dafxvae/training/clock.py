@@ -127,8 +127,9 @@ class Clock:
         """How the steps so far divide; None before there are some."""
         if self._warm is None or self._counts().steps == self._warm.steps:
             return None
-        sums = _Counts(*(now - then for now, then in zip(self._counts(), self._warm)))
-        step, host, data, busy = (1e3 * seconds / sums.steps for seconds in sums[1:])
+        now, warm = self._counts(), self._warm
+        steps = now.steps - warm.steps
+        step, host, data, busy = (1e3 * (after - before) / steps for after, before in zip(now[1:], warm[1:]))
         workers = self._workers.num_workers if self._workers else 1
         return StepReport(int(sums.steps), step, host, data, max(step - host - data, 0.0), busy / workers)
 

@@ -24,6 +24,7 @@ from dafxvae.errors import UserError
 WANDB_MODES = ("offline", "online")
 PROJECT = "dafxvae"
 FLUSH_SECONDS = 10.0
+PROTOS: Any = event_pb2  # its classes are made when it is imported, which type checkers do not see
 
 
 class Sink(Protocol):
@@ -90,7 +91,7 @@ class TensorBoard:
     def _write(self, step: int, content: Any) -> None:
         if self._events is None:
             return
-        event: Any = event_pb2.Event(wall_time=time.time(), step=step, summary=content)
+        event = PROTOS.Event(wall_time=time.time(), step=step, summary=content)
         try:
             self._events.write_event(event)
             if time.monotonic() - self._flushed > FLUSH_SECONDS:
