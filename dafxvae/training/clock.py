@@ -131,7 +131,7 @@ class Clock:
         steps = now.steps - warm.steps
         step, host, data, busy = (1e3 * (after - before) / steps for after, before in zip(now[1:], warm[1:]))
         workers = self._workers.num_workers if self._workers else 1
-        return StepReport(int(sums.steps), step, host, data, max(step - host - data, 0.0), busy / workers)
+        return StepReport(steps, step, host, data, max(step - host - data, 0.0), busy / workers)
 
     def lap(self, steps: int) -> Lap:
         """Everything since the last call, in which the loop made `steps` steps; starts the next lap."""
