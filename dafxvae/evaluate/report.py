@@ -67,9 +67,13 @@ def compose(results: dict[str, Any], folder: Path) -> str:
     page = Page("Evaluation of controllers", "MRSTFT to the target, lower is better; 95 % bootstrap intervals")
     plain = [[cell.replace("**", "") for cell in row] for row in tables.main_rows(cells)]
     page.table(tables.MAIN_COLUMNS, plain)
+    page.text(tables.MAIN_NOTE, "note")
     figure = ratio_figure(cells)
     if figure is not None:
         page.picture(png_bytes(figure), "ratio of the controller's MRSTFT to that of doing nothing")
+    columns, rows = tables.ratio_table(cells)
+    page.text(tables.RATIO_NOTE, "note")
+    page.table(columns, [[text.replace("**", "") for text in row] for row in rows])
     for i, cell in enumerate(cells):
         page.heading(tables.cell_title(cell))
         page.text(" ".join(tables.cell_notes(cell)).replace("`", ""), "note")
