@@ -1,4 +1,7 @@
-"""The digit VAE."""
+"""The digit VAE: whole spoken words at 8 kHz, a latent of 16, and back to sound (docs/digits.md).
+
+python -m dafxvae.train --config configs/spoken_digits.py --workdir runs/digits
+"""
 
 from ml_collections import ConfigDict
 
