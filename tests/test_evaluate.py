@@ -291,6 +291,6 @@ def test_five_styles_each_to_each(folders):
 
 def test_undefined_scores_of_styles_are_left_out():
     scores = [[[0.0, None], [2.0, None]], [[2.0, 3.0], [0.0, 1.0]]]
-    method = {metric: scores for metric in styles.SHOWN}
+    method = dict.fromkeys(styles.SHOWN, scores)
     text = styles.summary_table({"scores": {"do nothing": method, "controller": method}})
     assert "| MRSTFT | 2.000 (2.000 … 2.000) | 2.000 (2.000 … 2.000) | 0 of 2 | 0% | .000 (.000 … .000) |" in text
