@@ -26,7 +26,7 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
         return None
     names = list(dict.fromkeys(cell["controller"] for cell, _ in known))
     kinds = list(dict.fromkeys(f"{cell['corpus']}, {cell['mode']}, {cell['input']}" for cell, _ in known))
-    height = 1.4 + max(0.3 * len(names), 0.16 * len(known))
+    height = 1.3 + 0.1 * len(kinds) + max(0.3 * len(names), 0.16 * len(known))
     figure = Figure(figsize=(9.0, height), dpi=110, layout="constrained")
     axis = figure.subplots()
     for k, kind in enumerate(kinds):
@@ -41,7 +41,7 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
     axis.set_ylim(len(names) - 0.5, -0.5)  # the first on top
     axis.set_xlim(left=0.0)
     axis.set_xlabel("MRSTFT of the controller / of doing nothing (left of the line is better)")
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.legend(fontsize=7, frameon=False, loc="outside lower center", ncols=2)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -80,7 +80,10 @@ def compose(results: dict[str, Any], folder: Path) -> str:
     """
     cells = results["cells"]
     page = Page("Evaluation of controllers", "MRSTFT to the target, lower is better; 95 % bootstrap intervals")
-    page.table(tables.MAIN_COLUMNS, tables.main_rows(cells))
+    shown = [i for i, name in enumerate(tables.MAIN_COLUMNS) if name != "effect"]  # long; each section has it
+    rows = [tables.MAIN_COLUMNS, *tables.main_rows(cells)]
+    columns, *rows = ([row[i] for i in shown] for row in rows)
+    page.table(columns, rows)
     page.text(tables.MAIN_NOTE, "note")
     figure = ratio_figure(cells)
     if figure is not None:
