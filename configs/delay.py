@@ -1,6 +1,9 @@
 """A controller for an echo: delay time, feedback, mix.
 
 python -m dafxvae.train --config configs/delay.py
+
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .91 (.83 … 1.01) on 128 test pairs of
+theirs, doing nothing .98 (.87 … 1.10).
 """
 
 from ml_collections import ConfigDict

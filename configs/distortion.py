@@ -1,6 +1,9 @@
 """A controller for a distortion: drive, tone and level.
 
 python -m dafxvae.train --config configs/distortion.py
+
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 2.04 (1.65 … 2.47) on 128 test pairs of
+theirs, doing nothing 5.28 (4.31 … 6.41).
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,9 @@
 """A controller for an equaliser: high pass, low shelf, two peaks, high shelf, low pass.
 
 python -m dafxvae.train --config configs/eq.py
+
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.03 (.90 … 1.18) on 128 test pairs of
+theirs, doing nothing 2.21 (2.00 … 2.42).
 """
 
 from ml_collections import ConfigDict

@@ -1,6 +1,9 @@
 """A controller for the chain of DeepAFx-ST: a six-band equaliser and a compressor with make-up gain.
 
 python -m dafxvae.train --config configs/eq_compressor.py
+
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.16 (1.00 … 1.36) on 128 test pairs of
+theirs, doing nothing 2.39 (2.11 … 2.72).
 """
 
 from ml_collections import ConfigDict

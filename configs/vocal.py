@@ -1,6 +1,9 @@
 """A controller for a vocal chain: high pass, compressor, equaliser, delay, reverb.
 
 python -m dafxvae.train --config configs/vocal.py
+
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.27 (1.15 … 1.40) on 128 test pairs of
+theirs, doing nothing 2.08 (1.89 … 2.28).
 """
 
 from ml_collections import ConfigDict

@@ -3,6 +3,8 @@
 python -m dafxvae.effects show 'path/suite.vst3::Plugin Name'       what it offers
 python -m dafxvae.gradients calibrate 'path/suite.vst3::Plugin Name'  how far each knob should move: measured once
 python -m dafxvae.train --config configs/vst3.py --config.effect='path/suite.vst3::Plugin Name(knob, other=0.5)'
+
+Time and result are those of the plugin: nothing is measured here.
 """
 
 from ml_collections import ConfigDict

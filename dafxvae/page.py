@@ -3,22 +3,25 @@
 import base64
 import html
 import io
+import re
 import wave
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1b2430;max-width:1180px;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;color:#1b2430;max-width:1360px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin-bottom:.2rem} h2{margin-top:2.6rem;border-bottom:1px solid #d9dde2} h3{margin-bottom:.3rem}
-table{border-collapse:collapse;margin:.8rem 0;font-size:.88rem}
-td,th{padding:.22rem .7rem;border-bottom:1px solid #e6e9ed}
+.table{overflow-x:auto;margin:.8rem 0} table{border-collapse:collapse;font-size:.85rem}
+.interval{white-space:nowrap;color:#5a6675;font-size:.75rem}
+td,th{padding:.22rem .45rem;border-bottom:1px solid #e6e9ed}
 th{text-align:left;font-weight:600} td{font-variant-numeric:tabular-nums} img{max-width:100%;height:auto}
 .sounds{display:flex;flex-wrap:wrap;gap:.5rem;margin-bottom:1.4rem} .sounds figure{margin:0;font-size:.75rem}
 audio{width:170px;height:30px;display:block}
 .note{color:#5a6675;font-size:.85rem} .yes{color:#22733a} .no{color:#a8321f}
 .answer{background:#f2f5f9;border-left:4px solid #1f5fa8;padding:.6rem 1rem;margin:1rem 0}
 """
+INTERVAL = r"\([^()]* … [^()]*\)"
 
 
 def wav_bytes(audio: np.ndarray, sample_rate: int) -> bytes:
@@ -61,10 +64,10 @@ class Page:
         self._parts.append(f'<img src="{_data(kind, image)}" alt="{html.escape(description, quote=True)}">')
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Plain cells; "yes" and "no" are coloured."""
+        """Plain cells; "yes" and "no" are coloured, **so** is bold, and an interval (low … high) stays on one line."""
         head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
         body = "".join("<tr>" + "".join(self._cell(cell) for cell in row) + "</tr>" for row in rows)
-        self._parts.append(f"<table><tr>{head}</tr>{body}</table>")
+        self._parts.append(f"<div class=table><table><tr>{head}</tr>{body}</table></div>")
 
     def details(self, summary: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table behind a click."""
@@ -74,7 +77,11 @@ class Page:
 
     @staticmethod
     def _cell(cell: str) -> str:
-        return f"<td class={cell}>{cell}</td>" if cell in ("yes", "no") else f"<td>{html.escape(cell)}</td>"
+        if cell in ("yes", "no"):
+            return f"<td class={cell}>{cell}</td>"
+        text = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(cell))
+        text = re.sub(INTERVAL, r"<span class=interval>\g<0></span>", text)
+        return f"<td>{text}</td>"
 
     def sounds(self, sounds: Mapping, sample_rate: int) -> None:
         """Players in a row, each under its label."""

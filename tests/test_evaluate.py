@@ -96,7 +96,9 @@ def test_the_truth_scores_zero_and_every_row_says_what_it_is(finished):
     for part in ("songs", "other_section", "Gain", results["settings"]["version"]):
         assert part in table
     page = (folder / "report.html").read_text()
-    assert page.count("<audio") >= 4
+    assert page.count("<audio") == 4
+    assert "<td><b>controller</b></td>" in page
+    assert "**" not in page
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
@@ -115,6 +117,23 @@ def test_a_chunk_that_is_missing_comes_back_with_the_same_bytes(finished, folder
     chunk.unlink()
     evaluate(folders, folder)
     assert (chunk.read_bytes(), (folder / "results.json").read_bytes()) == before
+
+
+def test_a_run_that_is_stopped_has_the_tables_of_what_is_finished(folders, monkeypatch):
+    done, output = commands.run_job, folders / "stopped"
+
+    def stop_at_the_second(folder, plan, job, *rest):
+        if job.name == "other":
+            raise KeyboardInterrupt
+        return done(folder, plan, job, *rest)
+
+    (folders / "other.safetensors").write_bytes((folders / "gain.safetensors").read_bytes())
+    monkeypatch.setattr(commands, "run_job", stop_at_the_second)
+    both = f"{folders / 'gain.safetensors'},{folders / 'other.safetensors'}"
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(folders, output, controllers=both)
+    assert [cell["controller"] for cell in tables.read_results(output)["cells"]] == ["gain"]
+    assert "| gain | Gain | songs |" in (output / "results.md").read_text()
 
 
 def test_folders_are_merged_into_one_table(finished, folders, capsys):
@@ -261,3 +280,17 @@ def test_five_styles_each_to_each(folders):
     text = (output / "styles-gain" / "styles.md").read_text()
     assert text.count(".000 → ") >= 5
     assert text.count("| **telephone** |") == 3
+    ours = np.asarray(results["corpora"][0]["scores"]["controller"]["MRSTFT"])
+    row = next(line for line in text.splitlines() if line.startswith("| MRSTFT |")).split(" | ")
+    apart = ~np.eye(5, dtype=bool)
+    for entry, values in zip((row[1], row[2], row[5]), (nothing[apart], ours[apart], ours[~apart])):
+        assert entry.split()[0] == tables.number(values.mean(), 3)
+    assert row[3] == f"{(ours.mean(2) < nothing.mean(2))[apart].sum()} of 20"
+    assert row[4] == f"{(ours < nothing)[apart].mean():.0%}"
+
+
+def test_undefined_scores_of_styles_are_left_out():
+    scores = [[[0.0, None], [2.0, None]], [[2.0, 3.0], [0.0, 1.0]]]
+    method = dict.fromkeys(styles.SHOWN, scores)
+    text = styles.summary_table({"scores": {"do nothing": method, "controller": method}})
+    assert "| MRSTFT | 2.000 (2.000 … 2.000) | 2.000 (2.000 … 2.000) | 0 of 2 | 0% | .000 (.000 … .000) |" in text

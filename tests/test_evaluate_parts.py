@@ -8,7 +8,7 @@ import pytest
 from dafxvae.audio.io import write_audio
 from dafxvae.data.corpus import open_corpus
 from dafxvae.errors import UserError
-from dafxvae.evaluate import corpora, learned, listening, summary, tables
+from dafxvae.evaluate import corpora, learned, listening, report, summary, tables
 from dafxvae.evaluate.methods import Answers
 from dafxvae.evaluate.plan import Cell, Plan, chosen, claim_folder
 from dafxvae.evaluate.running import score_pairs
@@ -190,6 +190,36 @@ def test_a_failed_render_has_no_scores_and_the_table_says_so():
     assert cell["methods"]["do nothing"]["metrics"]["RMS"]["mean"] == pytest.approx(6.02, abs=0.01)
     invalid = pairs._replace(valid=np.asarray([1.0, 0.0]))
     assert score_pairs(invalid, Answers({}, outputs, 0), 24000, 0)["true settings"]["RMS"] == [0.0, None]
+
+
+def test_every_controller_is_heard_before_one_is_heard_twice():
+    cells = [{"controller": name} for name in "aaabbc"]
+    assert report.heard_cells(cells, 4) == {0, 3, 5, 1}
+    assert report.heard_cells(cells, 9) == set(range(6))
+
+
+def test_methods_are_compared_by_ratios_of_the_same_pairs():
+    def method(ratio, count, errors=None):
+        row = {"count": count, "ratio": ratio and {"mean": ratio, "low": ratio - 0.1, "high": ratio + 0.1}}
+        settings = errors and {"parameters": {name: {"error": error} for name, error in zip("abc", errors)}}
+        return {"metrics": {"MRSTFT": row}, "settings": settings}
+
+    found = {
+        "true settings": method(0.0, 9),
+        "controller": method(0.5, 9, (0.1, 0.3, 0.2)),
+        "mean settings": method(0.8, 9, (0.2, 0.2, 0.25)),
+        "do nothing": method(1.0, 9),
+        "CMA-ES, 64 renders": method(0.4, 4, (0.1, 0.1, 0.1)),
+    }
+    cell = {"controller": "x", "corpus": "songs", "mode": "same_clip", "input": "dry", "methods": found}
+    columns, (row,) = tables.ratio_table([cell])
+    assert columns[4:] == ["mean settings", "controller", "CMA-ES, 64 renders"]
+    assert row == [
+        *("x", "songs", "same_clip", "dry"),
+        *(".80 (.70 … .90)", ".50 (.40 … .60)", "**.40 (.30 … .50)**; n = 4"),
+    ]
+    assert tables.settings_below_guess(cell) == (2, 3)
+    assert tables.settings_below_guess({"methods": {"controller": method(0.5, 9)}}) is None
 
 
 def test_settings_are_compared_by_error_and_correlation():

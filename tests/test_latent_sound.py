@@ -52,11 +52,12 @@ def test_wav_bytes_hold_what_was_given(noise):
 
 def test_the_page_holds_everything_and_asks_for_nothing(noise):
     page = Page("A & B", "<script>")
-    page.table(["x"], [["yes"], ["<b>"]])
+    page.table(["x"], [["yes"], ["<b>"], ["**<i>.5** (.4 … .6)"]])
     page.strip(Strip("s", np.zeros((2, 2, 3), np.uint8), {"a": noise}), b"\x89PNG", RATE)
     text = page.render()
     assert "<script>" not in text
-    assert "<b>" not in text
+    assert "<td>&lt;b&gt;</td>" in text
+    assert "<td><b>&lt;i&gt;.5</b> <span class=interval>(.4 … .6)</span></td>" in text
     assert "http" not in text
     assert text.count("data:audio/wav;base64,") == 1
     assert text.count("data:image/png;base64,") == 1

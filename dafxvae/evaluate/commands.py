@@ -137,8 +137,8 @@ def run_job(folder: Path, plan: Plan, job: Job, num_workers: int | None, progres
     return found
 
 
-def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]]) -> None:
-    """`results.json`, `results.md` and `report.html`; cells of earlier commands in the same folder stay.
+def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]], is_last: bool = True) -> None:
+    """`results.json` and `results.md`, and at last `report.html`; cells of earlier commands in the same folder stay.
 
     Raises:
         UserError: they cannot be written, or those there cannot be read.
@@ -149,7 +149,8 @@ def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]]) -> None
     write_json(folder / "results.json", results)
     try:
         (folder / "results.md").write_text(tables.compose(results), encoding="utf-8")
-        (folder / "report.html").write_text(report.compose(results, folder), encoding="utf-8")
+        if is_last:
+            (folder / "report.html").write_text(report.compose(results, folder), encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from error
 
@@ -189,7 +190,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
         task = progress.add_task("", total=sum(len(job.cells) for job in jobs) * plan.num_pairs)
         for job in jobs:
             cells += run_job(arguments.output, plan, job, arguments.workers or None, progress, task)
-    write_results(arguments.output, plan, cells)
+            write_results(arguments.output, plan, cells, is_last=job is jobs[-1])  # tables of a run that is stopped
     for cell in cells:
         ours = tables.metric_of(cell, "controller", "MRSTFT")
         text = f"{tables.cell_title(cell)}: MRSTFT {tables.interval(ours, 3)}, of doing nothing "

@@ -1,5 +1,6 @@
 """The report as one page: the main table, ratios as a picture, every table, and a few sounds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from dafxvae.evaluate.plan import Cell
 from dafxvae.page import Page
 from dafxvae.pictures import jpeg_bytes, png_bytes, spectrogram_panels
 
-MAX_SOUNDS = 12  # cells whose sounds are in the page; all are in the folder
+MAX_SOUNDS = 16  # cells whose sounds are in the page, 1.4 MB each; all are in the folder
 COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 
 
@@ -25,7 +26,7 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
         return None
     names = list(dict.fromkeys(cell["controller"] for cell, _ in known))
     kinds = list(dict.fromkeys(f"{cell['corpus']}, {cell['mode']}, {cell['input']}" for cell, _ in known))
-    height = 1.4 + max(0.3 * len(names), 0.16 * len(known))
+    height = 1.3 + 0.1 * len(kinds) + max(0.3 * len(names), 0.16 * len(known))
     figure = Figure(figsize=(9.0, height), dpi=110, layout="constrained")
     axis = figure.subplots()
     for k, kind in enumerate(kinds):
@@ -37,18 +38,32 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
         axis.errorbar(mean, y, xerr=spread, fmt="o", ms=4, lw=1.2, color=COLOURS[k % len(COLOURS)], label=kind)
     axis.axvline(1.0, color="black", lw=0.8, ls=":")
     axis.set_yticks(range(len(names)), names)
-    axis.invert_yaxis()
+    axis.set_ylim(len(names) - 0.5, -0.5)  # the first on top
     axis.set_xlim(left=0.0)
     axis.set_xlabel("MRSTFT of the controller / of doing nothing (left of the line is better)")
-    axis.legend(fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.legend(fontsize=7, frameon=False, loc="outside lower center", ncols=2)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def _sounds(page: Page, folder: Path, cell: dict[str, Any]) -> None:
-    place = folder / "sounds" / Cell(*(cell[key] for key in tables.KEY)).folder
+def heard_cells(cells: Sequence[dict[str, Any]], count: int) -> set[int]:
+    """Which cells have their sounds in the page: one of each controller before a second one of any."""
+    seen: dict[str, int] = {}
+    turns = []
+    for i, cell in enumerate(cells):
+        seen[cell["controller"]] = seen.get(cell["controller"], 0) + 1
+        turns.append((seen[cell["controller"]], i))
+    return {i for _, i in sorted(turns)[:count]}
+
+
+def _sounds(page: Page, folder: Path, cell: dict[str, Any], are_inside: bool) -> None:
+    own = Cell(*(cell[key] for key in tables.KEY)).folder
+    place = folder / "sounds" / own
     names = ("input", "reference", CONTROLLER, "target")
     if not all((place / f"{name}.flac").is_file() for name in names):
+        return
+    if not are_inside:
+        page.text(f"Sounds of the pair with the median ratio (item {cell['median_item']}): sounds/{own}", "note")
         return
     clips = {name: read_audio(place / f"{name}.flac")[0] for name in names}
     page.text(f"The pair with the median ratio (item {cell['median_item']}):", "note")
@@ -65,19 +80,23 @@ def compose(results: dict[str, Any], folder: Path) -> str:
     """
     cells = results["cells"]
     page = Page("Evaluation of controllers", "MRSTFT to the target, lower is better; 95 % bootstrap intervals")
-    plain = [[cell.replace("**", "") for cell in row] for row in tables.main_rows(cells)]
-    page.table(tables.MAIN_COLUMNS, plain)
+    shown = [i for i, name in enumerate(tables.MAIN_COLUMNS) if name != "effect"]  # long; each section has it
+    rows = [tables.MAIN_COLUMNS, *tables.main_rows(cells)]
+    columns, *rows = ([row[i] for i in shown] for row in rows)
+    page.table(columns, rows)
+    page.text(tables.MAIN_NOTE, "note")
     figure = ratio_figure(cells)
     if figure is not None:
         page.picture(png_bytes(figure), "ratio of the controller's MRSTFT to that of doing nothing")
+    page.text(tables.RATIO_NOTE, "note")
+    page.table(*tables.ratio_table(cells))
+    heard = heard_cells(cells, MAX_SOUNDS)
     for i, cell in enumerate(cells):
         page.heading(tables.cell_title(cell))
         page.text(" ".join(tables.cell_notes(cell)).replace("`", ""), "note")
-        rows = [[text.replace("**", "") for text in row] for row in tables.method_rows(cell)]
-        page.table(tables.method_columns(cell), rows)
+        page.table(tables.method_columns(cell), tables.method_rows(cell))
         columns, rows = tables.settings_table(cell)
         if rows:
             page.details("settings: mean absolute error / correlation with the truth", columns, rows)
-        if i < MAX_SOUNDS:
-            _sounds(page, folder, cell)
+        _sounds(page, folder, cell, i in heard)
     return page.render()

@@ -20,7 +20,7 @@ from dafxvae.evaluate.corpora import find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
 from dafxvae.evaluate.plan import Plan, file_name
 from dafxvae.evaluate.running import numbers
-from dafxvae.metrics import METRICS, score_outputs
+from dafxvae.metrics import METRICS, bootstrap_interval, score_outputs
 from dafxvae.rng import host_rng
 from dafxvae.runs.controller_store import find_controller
 from dafxvae.runs.controllers import load_controller
@@ -103,6 +103,32 @@ def matrix_table(results: dict[str, Any], metric: str) -> str:
     return tables.markdown_table(["from \\ to", *names], rows)
 
 
+def summary_table(results: dict[str, Any]) -> str:
+    """One corpus's cells in short, in Markdown: means over cells, off the diagonal and on it.
+
+    Intervals are of the mean over pairs: a pair's score is its mean over the cells, since all cells share recordings.
+    """
+
+    def over_cells(values: np.ndarray, cells: np.ndarray) -> dict[str, Any] | None:
+        mine = values[cells]  # [cells, N]
+        items = mine[:, np.isfinite(mine).all(0)].mean(0)
+        return bootstrap_interval(items)._asdict() if len(items) else None
+
+    rows = []
+    for metric in SHOWN:
+        nothing, ours = (np.asarray(results["scores"][m][metric], float) for m in (NOTHING, CONTROLLER))
+        same = np.eye(len(ours), dtype=bool)
+        digits = METRICS[metric].digits
+        better = np.nanmean(ours, axis=-1)[~same] < np.nanmean(nothing, axis=-1)[~same]
+        entries = ((nothing, ~same), (ours, ~same), (ours, same))
+        unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
+        row = [f"{metric}{unit}", *(tables.interval(over_cells(*entry), digits) for entry in entries)]
+        improved = METRICS[metric].improved(ours, nothing)[~same]
+        rows.append([*row[:3], f"{better.sum()} of {better.size}", tables.share(float(improved.mean())), row[3]])
+    columns = ("", "nothing, another style", "controller, another style", "cells better", "pairs improved")
+    return tables.markdown_table([*columns, "controller, the style that it has (nothing: 0)"], rows)
+
+
 def compose(results: dict[str, Any]) -> str:
     """`styles.md`."""
     parts = [
@@ -125,6 +151,7 @@ def compose(results: dict[str, Any]) -> str:
         if corpus["num_failed"] or undefined:
             text = f"{corpus['num_failed']} renders failed; {undefined} scores are undefined and left out of the means."
             parts.append(text)
+        parts.append(summary_table(results | corpus))
         for metric in SHOWN:
             unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
             parts += [f"{metric}{unit}:", matrix_table(results | corpus, metric)]
