@@ -3,6 +3,7 @@
 from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jax import Array
 
 
@@ -21,7 +22,7 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        dtype = x.dtype
+        dtype = jnp.asarray(x).dtype
         for width in self.widths[:-1]:
             x = nn.gelu(nn.Dense(width, dtype=self.dtype)(x))
         init = nn.initializers.zeros if self.zero_output else nn.initializers.lecun_normal()

@@ -62,7 +62,7 @@ def _constants(vae: ClipVAE, variables: Any, train: Digits) -> dict[str, jax.Arr
     return {"log_mean": jnp.asarray(mean, jnp.float32), "log_deviation": jnp.asarray(deviation, jnp.float32)}
 
 
-def build_digit_stage(config: Config, digits: Digits, num_shards: int) -> Stage:
+def build_digit_stage(config: Config, digits: Digits, num_devices: int) -> Stage:
     """The one stage of the job; its frozen part holds the constants of the network."""
     part, vae = config.digits, build_digit_vae(config.digits)
     train, valid = digits.split("train"), digits.split("valid")
@@ -84,7 +84,7 @@ def build_digit_stage(config: Config, digits: Digits, num_shards: int) -> Stage:
         train_step=make_train_step(objective, optimizer, config.seed, f"{STAGE}/train", config.accumulate[STAGE]),
         eval_step=make_eval_step(objective, config.seed, f"{STAGE}/valid"),
         batches=batches,
-        valid=fixed_batches(valid, -(-min(EVAL_BATCH, len(valid.digit)) // num_shards) * num_shards),
+        valid=fixed_batches(valid, -(-min(EVAL_BATCH, len(valid.digit)) // num_devices) * num_devices),
         num_steps=part.num_steps,
         config_text=f"```\n{config}\n```",
         show=_show(config, vae, frozen, valid),
