@@ -26,7 +26,7 @@ def join_processes(environment: Mapping[str, str] = os.environ) -> None:
     """Joins the other processes of a run, where the environment names them; must come before anything touches a device.
 
     `DAFXVAE_COORDINATOR` is host:port of the first process, with `DAFXVAE_NUM_PROCESSES` and `DAFXVAE_PROCESS_ID`; or
-    "auto" where JAX finds its peers itself (TPU slices). Without it the process is alone.
+    "auto" where JAX finds its peers itself (TPU slices). Without it, or as one of one, the process is alone.
 
     Raises:
         UserError: a variable is missing or not a number in its range, or the others do not answer.
@@ -41,6 +41,8 @@ def join_processes(environment: Mapping[str, str] = os.environ) -> None:
                 f"{VARIABLES[0]} is {coordinator!r}, but {VARIABLES[1]} is {count!r} and {VARIABLES[2]} is {index!r}: "
                 "give the number of processes, and this one's place from 0 on"
             )
+        if int(count) == 1:
+            return
         numbers = {"coordinator_address": coordinator, "num_processes": int(count), "process_id": int(index)}
     try:
         jax.distributed.initialize(**numbers)
