@@ -16,7 +16,6 @@ from pathlib import Path
 from rich.console import Console
 
 from dafxvae.errors import UserError, run_cli
-from dafxvae.paths import cache_dir
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -57,11 +56,9 @@ def main(words: Sequence[str] | None = None) -> None:
         return
     if len(arguments.files) < 2:
         raise UserError(f"{len(arguments.files)} files given: give the input and at least one reference")
-    # Both before jax is imported. XLA's thread pool must outnumber the devices that sit in callbacks. Compiled programs
-    # are kept: a second transfer starts in a quarter of the time.
+    # Before jax is imported: XLA's thread pool must outnumber the devices that sit in callbacks. Compiled programs are
+    # not kept: on a CPU, storing them takes four seconds and reading them saves less than one (docs/transfer.md).
     os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_dir() / "xla"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     from dafxvae.transfer.commands import run
 
     run(arguments, console)
