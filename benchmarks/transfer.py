@@ -1,7 +1,7 @@
 """Time and memory of a style transfer as one JSON object: `python benchmarks/transfer.py [--controller NAME] [--hour]`.
 
-Without --controller h is random, over the f and g of the package. Cold: the command line, compilation included. Warm: the
-second call in a process, scan, windows, render and level included.
+Without --controller h is random, over the f and g of the package. Cold: the command line, compilation included. Warm:
+the second call in a process, scan, windows, render and level included.
 """
 
 import argparse
