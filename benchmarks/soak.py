@@ -74,7 +74,8 @@ def watch(process: subprocess.Popen, checkpoints: Path, minutes: float) -> tuple
         looks.append(look(process.pid))
         step = newest_step(checkpoints)
         if step > steps[-1][1]:
-            steps.append((time.monotonic() - began, step))
+            saved = (checkpoints / str(step)).stat().st_mtime  # a look comes up to ten seconds later
+            steps.append((saved - time.time() + time.monotonic() - began, step))
     return looks, steps
 
 
