@@ -131,7 +131,7 @@ def build_pairs(
         train = build_train_pairs(config, stage, corpus, bank, config[stage].batch_size)
     valid = fixed("valid", config.eval.num_pairs)
     test = fixed("test", num_test_pairs) if num_test_pairs else None
-    devices = config.num_devices * parallel.share().count or jax.device_count()
+    devices = parallel.num_shards(parallel.local_devices(config.num_devices))
     size = max(min(EVAL_BATCH, config.eval.num_pairs) // devices, 1) * devices
     if size > config.eval.num_pairs:
         raise UserError(f"eval.num_pairs is {config.eval.num_pairs}: give at least one pair for each of {size} devices")

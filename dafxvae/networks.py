@@ -28,7 +28,7 @@ class Encoders(NamedTuple):
 
 def build_f(config: Config, dtype: str | None = None) -> SpectrogramVAE:
     """f and its decoder, from a configuration's part `f`; hidden layers compute in `dtype` (None: float32)."""
-    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS}, dtype=_compute_dtype(dtype))
+    return SpectrogramVAE(**{key: config[key] for key in ENCODER_KEYS}, dtype=compute_dtype(dtype))
 
 
 def build_g(
@@ -36,13 +36,12 @@ def build_g(
 ) -> ControllerVAE:
     """g and its decoder for a bank of `num_units` single effects with `num_params` parameters together."""
     joint_size = 2 * f.encoding_size
-    return ControllerVAE(
-        config.latent_dim, config.width, joint_size, num_params, num_units, dtype=_compute_dtype(dtype)
-    )
+    sizes = config.latent_dim, config.width, joint_size, num_params, num_units
+    return ControllerVAE(*sizes, dtype=compute_dtype(dtype))
 
 
-def _compute_dtype(name: str | None) -> Any:
-    """Raises UserError unless the configuration's `compute_dtype` is one that networks can compute in."""
+def compute_dtype(name: str | None) -> Any:
+    """What networks take for the configuration's `compute_dtype`; UserError unless it is one they can compute in."""
     if name not in (None, *COMPUTE_DTYPES):
         raise UserError(f"compute_dtype is {name!r}: --config.compute_dtype takes one of {', '.join(COMPUTE_DTYPES)}")
     return None if name in (None, "float32") else jnp.dtype(name)

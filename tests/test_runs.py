@@ -25,6 +25,7 @@ from dafxvae.runs.encoder_store import load_encoders
 from dafxvae.runs.loop import train_and_evaluate
 from dafxvae.runs.workdir import lock_workdir
 from dafxvae.training import stage as stage_module
+from dafxvae.training.checkpoint import Checkpoints
 from dafxvae.training.stopping import Stopped, StopRequest
 from dafxvae.weights import fingerprint, load_weights
 
@@ -136,6 +137,32 @@ def test_a_clock_that_was_set_changes_nothing(finished, folders, monkeypatch):
             train_and_evaluate(config, workdir, QUIET)
         offsets.append(later)
     assert train_and_evaluate(config, workdir, QUIET) == finished[1]
+
+
+def test_a_signal_at_the_very_end_of_a_stage_stops_the_run(folders, monkeypatch):
+    """After the last step there is nothing left to look whether somebody asked: leaving the stage does."""
+    config, workdir = tiny_config(pretrained=str(folders / "late.safetensors")), folders / "late"
+    best_step = Checkpoints.best_step
+
+    def last_look(self):
+        signal.raise_signal(signal.SIGTERM)
+        return best_step(self)
+
+    monkeypatch.setattr(Checkpoints, "best_step", last_look)
+    with pytest.raises(Stopped, match="SIGTERM"):
+        train_and_evaluate(config, workdir, QUIET)
+    assert (workdir / "f" / "checkpoints" / "2").exists()
+    assert not (workdir / "g").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"compute_dtype": "float8"}, "compute_dtype is 'float8'"), ({"accumulate__h": 0}, "accumulated over 0 parts")],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_made(folders, changes, words):
+    with pytest.raises(UserError, match=words):
+        train_and_evaluate(tiny_config(**changes), folders / "refused", QUIET)
+    assert not (folders / "refused").exists()
 
 
 def stop():

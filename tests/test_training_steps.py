@@ -248,6 +248,8 @@ def test_device_and_batch_counts_are_checked():
         parallel.check_batch_size(6, 4)
     with pytest.raises(UserError, match="8 is not a multiple of the 4 devices, accumulated over 4 parts"):
         parallel.check_batch_size(8, 4, 4)
+    with pytest.raises(UserError, match="accumulated over 0 parts"):
+        parallel.check_batch_size(8, 4, 0)
 
 
 def test_failure_log_reaches_the_stage(stages):

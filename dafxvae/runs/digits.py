@@ -128,7 +128,8 @@ def train_digits(config: Config, workdir: Path, console: Console | None = None) 
         save_digit_vae(path, {"params": state.params, **jax.device_get(stage.frozen)}, config)
         vae, test = load_digit_vae(path), digits.split("test")
         results = evaluate_digits(vae, digits.split("train"), test, config.seed)
-        with closing(open_writer(folder / STAGE, config)) as writer:
+        first = parallel.is_first_process()
+        with closing(open_writer(folder / STAGE, config) if first else Writer()) as writer:
             sounds = write_all(vae, test, config, folder, stage.num_steps, writer)
         write_json(folder / "results.json", results)
         session.console.print(scores_table(results))

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dafxvae.config import Config
 from dafxvae.gradients.bridge import require_thread_pool
+from dafxvae.networks import compute_dtype
 from dafxvae.runs.workdir import belongs_to, claim_workdir, lock_workdir
 from dafxvae.training import parallel
 from dafxvae.training.session import Cadence, Session
@@ -36,6 +37,7 @@ def open_session(
     console = console or Console(stderr=True)
     devices = parallel.local_devices(config.num_devices)
     require_thread_pool(len(devices))
+    compute_dtype(config.compute_dtype)  # says so where it is none, even in a run that trains neither f nor g
     for stage in stages:
         parallel.check_batch_size(config[stage].batch_size, parallel.num_shards(devices), config.accumulate[stage])
     if not parallel.is_first_process():

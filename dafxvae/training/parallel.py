@@ -81,6 +81,10 @@ def num_shards(devices: Devices) -> int:
 
 def check_batch_size(batch_size: int, shards: int, parts: int = 1) -> None:
     """Raises UserError unless every device gets the same number of examples, in so many equal parts."""
+    if parts < 1:
+        raise UserError(
+            f"a batch is accumulated over {parts} parts: --config.accumulate takes 1 or more for each stage"
+        )
     if batch_size % (shards * parts):
         accumulated = f", accumulated over {parts} parts" if parts > 1 else ""
         raise UserError(

@@ -62,12 +62,14 @@ class StopRequest:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Inside, a signal waits until `check`: what is under way is ended and saved first."""
+        """Inside, a signal waits until `check`, or the end: what is under way is ended and saved first."""
         self._deferred = True
         try:
             yield
         finally:
             self._deferred = False
+        if self.signal_number is not None:
+            raise Stopped(self.signal_number)
 
     @property
     def requested(self) -> bool:

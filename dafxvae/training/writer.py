@@ -57,8 +57,8 @@ class TensorBoard:
     """
 
     def __init__(self, directory: Path):
-        directory_check(str(directory))
         try:
+            directory_check(str(directory))
             self._events: EventsWriter | None = EventsWriter(str(directory / "events"), f".{uuid.uuid4().hex[:8]}")
         except OSError as error:
             self._give_up(error)
