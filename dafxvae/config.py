@@ -111,19 +111,19 @@ def _stages() -> dict[str, Any]:
             "weight_decay": 0.0,
         },
         "g": {
-            "latent_dim": 64,
+            "latent_dim": 96,
             "width": 512,
             "kl": _kl(beta=0.2),
             "joint_weight": 0.1,
             "settings_weight": 10.0,
-            "input_noise": 0.2,  # on the standardised encoding, in training
+            "input_noise": 0.4,  # on the standardised encoding, in training
             "num_pairs": 32000,  # encoded once, and then seen again and again
-            "num_steps": 1500,
+            "num_steps": 4000,
             "batch_size": 64,
             "learning_rate": 1e-3,
             "warmup_steps": 50,
             "clip_norm": 1.0,
-            "weight_decay": 0.05,
+            "weight_decay": 1.0,
         },
         "h": _h(),
     }
@@ -135,7 +135,7 @@ def _h() -> dict[str, Any]:
         "widths": (128,),
         "stft_sizes": (128, 512, 2048, 8192),
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},
-        "settings_weight": 0.5,  # of the squared error of the known settings, beside the audio loss
+        "settings_weight": 4.0,  # of the squared error of the known settings, beside the audio loss
         "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
         "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
         "warm_start": {  # the known settings alone: dafxvae.training.warm_start

@@ -44,7 +44,8 @@ def test_f_takes_any_length_rate_and_channel_count(variables, num_samples, sampl
 
 def test_f_sees_the_same_sound_at_another_rate(variables):
     seconds = np.arange(48000) / 48000
-    tone = (0.2 * np.sin(2 * np.pi * 440 * seconds) * np.exp(-3 * seconds)).astype(np.float32)[None, :, None]
+    edges = 0.5 - 0.5 * np.cos(np.pi * np.clip(np.minimum(seconds, 1 - seconds) / 0.02, 0, 1))  # nothing above 12 kHz
+    tone = (0.2 * edges * np.sin(2 * np.pi * 440 * seconds) * np.exp(-3 * seconds)).astype(np.float32)[None, :, None]
     high, low = encode(variables, tone, 48000), encode(variables, tone[:, ::2], 24000)
     np.testing.assert_allclose(high, low, atol=0.1)
 

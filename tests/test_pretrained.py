@@ -6,7 +6,7 @@ from dafxvae.config import base_config
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.runs.encoders import check_encoders
 
-SHA256 = "4336bccef33a7d9576829c006db0a78b3790ac5d1927bd29d04b872c370ffd6e"
+SHA256 = "63b4e7e4f6617a249a06cd4814ea8844e8e314eb662eccb8b804b6ca249e3597"
 PATH = stored_encoders_path(SHIPPED)
 
 

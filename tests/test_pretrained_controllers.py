@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dafxvae.config import base_config
 from dafxvae.effects.factory import open_host
 from dafxvae.runs.controller_store import shipped_folder
 from dafxvae.runs.controllers import load_controller
@@ -37,7 +38,8 @@ def test_it_drives_the_effect_of_its_config(name):
 def test_they_answer_and_listen():
     """Different latents get different settings, all in range; a latent that was never seen leads nowhere wild."""
     rng = np.random.default_rng(0)
-    z = np.concatenate([rng.standard_normal((6, 64)), 100.0 * rng.standard_normal((2, 64))]).astype(np.float32)
+    size = base_config().g.latent_dim
+    z = np.concatenate([rng.standard_normal((6, size)), 100.0 * rng.standard_normal((2, size))]).astype(np.float32)
     for name in CONFIGS:
         controller = load_controller(shipped_folder() / f"{name}.safetensors")
         settings = controller.settings(z)

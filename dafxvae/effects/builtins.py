@@ -15,7 +15,8 @@ RESAMPLERS = (
     *("ZeroOrderHold", "Linear", "CatmullRom", "Lagrange", "WindowedSinc", "WindowedSinc256", "WindowedSinc128"),
     *("WindowedSinc64", "WindowedSinc32", "WindowedSinc16", "WindowedSinc8"),
 )
-LADDER_MODES = ("LPF12", "HPF12", "BPF12", "LPF24", "HPF24", "BPF24")
+# JUCE's modes, ordered so that neighbours sound alike: a controller gives one number in [0, 1], and may miss by one.
+LADDER_MODES = ("LPF24", "LPF12", "BPF12", "BPF24", "HPF12", "HPF24")
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ BUILTINS: dict[str, Builtin] = {
     # JUCE: resonance 0..1 (1 oscillates by itself), drive >= 1.
     "LadderFilter": Builtin(
         (
-            Parameter("mode", "", 0, 5, 0, kind="choice", labels=LADDER_MODES),
+            Parameter("mode", "", 0, 5, 1, kind="choice", labels=LADDER_MODES),
             _hz("cutoff_hz", 50.0, 16000.0, 200.0),
             _share("resonance", 0.0, 0.95, 0.0),
             Parameter("drive", "", 1.0, 20.0, 1.0, scale="log"),

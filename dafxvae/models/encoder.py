@@ -2,9 +2,9 @@
 
 Log-mel frames go through strided convolutions over time to a sequence of latents; the decoder mirrors it. The
 *encoding* of a recording is the latent sequence pooled over time (what the sound is like, not what is played when), so
-any length will do; loudness statistics stand beside it, so that level survives, and a *style*: a small network's view
+any length will do; loudness statistics stand beside it, so that level survives, a *style*: a small network's view
 of the hidden frames' statistics, trained to tell what was done to the sound (as a speaker embedding tells who speaks:
-Snyder et al. 2018).
+Snyder et al. 2018), and the *traces* of effects that frames do not show (`dafxvae.audio.traces`).
 """
 
 from typing import Any, NamedTuple, cast
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from dafxvae.audio import dsp
+from dafxvae.audio.traces import NUM_TRACES, traces
 from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 
@@ -108,7 +109,7 @@ class SpectrogramVAE(nn.Module):
     @property
     def encoding_size(self) -> int:
         """E, the width of one recording's encoding."""
-        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim
+        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim + sum(NUM_TRACES)
 
     def setup(self) -> None:
         self.mel_mean = self.variable("constants", "mel_mean", jnp.zeros, (self.num_mels,))
@@ -134,14 +135,22 @@ class SpectrogramVAE(nn.Module):
         hop = round(self.hop_sec * sample_rate)
         return hop * round(self.window_sec / self.hop_sec), hop
 
-    def log_mel(self, audio: Array, sample_rate: int) -> Array:
-        """Natural logarithm of the mel power spectrogram, mean over channels; `[B, T, C] -> [B, N, F]`.
+    def power(self, audio: Array, sample_rate: int) -> Array:
+        """Power spectrogram, mean over channels; `[B, T, C] -> [B, N, window // 2 + 1]`.
 
         A full-scale sine has power 1 in its bin at any window length, so that a rate only changes the sampling, not
         the level.
         """
         window, hop = self.frame_samples(sample_rate)
-        power = dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), window, hop).mean(1) * (4.0 / window) ** 2
+        return dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), window, hop).mean(1) * (4.0 / window) ** 2
+
+    def log_mel(self, audio: Array, sample_rate: int) -> Array:
+        """Natural logarithm of the mel power spectrogram; `[B, T, C] -> [B, N, F]`."""
+        return self.to_log_mel(self.power(audio, sample_rate), sample_rate)
+
+    def to_log_mel(self, power: Array, sample_rate: int) -> Array:
+        """Of a power spectrogram; `[B, N, window // 2 + 1] -> [B, N, F]`."""
+        window, _ = self.frame_samples(sample_rate)
         filters = dsp.mel_filterbank(sample_rate, window, self.num_mels, 20.0, self.high_hz)
         return jnp.log(power @ filters + MEL_FLOOR)
 
@@ -179,16 +188,24 @@ class SpectrogramVAE(nn.Module):
         levels = jnp.concatenate([(dsp.rms_db(audio) - LEVEL_CENTRE_DB)[:, None], quantiles - LEVEL_CENTRE_DB], -1)
         return jnp.concatenate([levels, dsp.crest_db(audio)[:, None] - LEVEL_SCALE_DB], -1) / LEVEL_SCALE_DB
 
-    def pool(self, posterior: Posterior, hidden: Array, levels: Array) -> Array:
-        """The encoding: statistics of the posterior mean, levels, style; `[B, E]`."""
+    def pool(self, posterior: Posterior, hidden: Array, levels: Array, traces: Array) -> Array:
+        """The encoding: statistics of the posterior mean, levels, style, traces; `[B, E]`."""
         style = self.style(jnp.concatenate([statistics(hidden), levels], axis=-1))
-        return jnp.concatenate([statistics(posterior.mean), levels, style], axis=-1)
+        return jnp.concatenate([statistics(posterior.mean), levels, style, traces], axis=-1)
+
+    def analyse(self, audio: Array, sample_rate: int) -> tuple[Array, Posterior, Array]:
+        """Standardised frames `[B, N, F]`, their posterior, and the encoding `[B, E]` of recordings `[B, T, C]`."""
+        power = self.power(audio, sample_rate)
+        log_mel = self.to_log_mel(power, sample_rate)
+        data = self.standardise(log_mel)
+        hidden = self.hidden(data)
+        posterior = self.posterior(hidden)
+        found = traces(audio, power, log_mel, sample_rate, self.hop_sec)
+        return data, posterior, self.pool(posterior, hidden, self.levels(audio, log_mel), found)
 
     def encode(self, audio: Array, sample_rate: int) -> Array:
         """f: deterministic encoding of recordings of any length; `[B, T, C] -> [B, E]`."""
-        log_mel = self.log_mel(audio, sample_rate)
-        hidden = self.hidden(self.standardise(log_mel))
-        return self.pool(self.posterior(hidden), hidden, self.levels(audio, log_mel))
+        return self.analyse(audio, sample_rate)[-1]
 
     def __call__(self, audio: Array, sample_rate: int, keys: Array, chosen: Array | None = None) -> EncoderOutput:
         """A training pass: encodings from the mean, reconstructions from a sampled latent.
@@ -199,11 +216,7 @@ class SpectrogramVAE(nn.Module):
             keys: typed PRNG keys `[B']`.
             chosen: int `[B']`, the clips to decode (half of the work of a pass); None for all.
         """
-        log_mel = self.log_mel(audio, sample_rate)
-        data = self.standardise(log_mel)
-        hidden = self.hidden(data)
-        posterior = self.posterior(hidden)
-        encoding = self.pool(posterior, hidden, self.levels(audio, log_mel))
+        data, posterior, encoding = self.analyse(audio, sample_rate)
         if chosen is not None:
             data, posterior = data[chosen], jax.tree.map(lambda leaf: leaf[chosen], posterior)
         reconstruction = self.decode(sample(posterior, keys), data.shape[1])
