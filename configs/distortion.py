@@ -2,10 +2,7 @@
 
 python -m dafxvae.train --config configs/distortion.py
 
-On two CPU cores shared with other jobs: 2 min 23 s, the embedded corpus rendered before. Test MRSTFT on it
-1.639 (1.351 … 1.935), doing nothing 3.465 (2.778 … 4.194).
-
-As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 2.04 (1.65 … 2.47) on 128 test pairs of
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.95 (1.56 … 2.39) on 128 test pairs of
 theirs, doing nothing 5.28 (4.31 … 6.41).
 """
 

@@ -2,10 +2,7 @@
 
 python -m dafxvae.train --config configs/lofi.py
 
-On two CPU cores shared with other jobs: 2 min 31 s, the embedded corpus rendered before. Test MRSTFT on it
-1.541 (1.335 … 1.750), doing nothing 3.081 (2.635 … 3.574).
-
-As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.87 (1.63 … 2.11) on 128 test pairs of
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.68 (1.48 … 1.90) on 128 test pairs of
 theirs, doing nothing 4.05 (3.50 … 4.61).
 """
 

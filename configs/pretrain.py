@@ -5,8 +5,8 @@ python -m dafxvae.data render --config configs/pretrain.py --stage f --num_pairs
 python -m dafxvae.train --config configs/pretrain.py --config.data.prerendered.f=/big/disk/pairs \
     --config.data.prerendered.g=/big/disk/pairs
 
-On two CPU cores each of f's 4000 steps took .34 s (23 minutes in all), and g 36 s after 6 minutes of encoding;
-rendering is not included. What the pair that ships tells of effects and settings: dafxvae/pretrained/README.md.
+On two CPU cores rendering took 10 minutes, each of f's 4000 steps .34 s (23 minutes in all), and g 1 min 20 s after 7.5
+minutes of encoding. What the pair that ships tells of effects and settings: dafxvae/pretrained/README.md.
 """
 
 from ml_collections import ConfigDict

@@ -5,7 +5,7 @@ python -m dafxvae.train --config configs/reverb.py
 On two CPU cores: 4 minutes 48 seconds from a fresh clone, installation included. Test MRSTFT on the embedded corpus
 .673 (.599 … .751), doing nothing 1.020 (.910 … 1.142); with SPSA, one probe, .651 (.583 … .727): a tie.
 
-As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .66 (.59 … .74) on 128 test pairs of
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .57 (.51 … .64) on 128 test pairs of
 theirs, doing nothing .94 (.84 … 1.05).
 """
 
