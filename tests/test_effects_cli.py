@@ -50,7 +50,7 @@ def test_show_as_table_and_json(run):
     data = json.loads(out)
     assert data["num_params"] == 7
     assert data["effect"] == effect
-    assert data["parameters"][5]["labels"][1] == "HPF12"
+    assert data["parameters"][5]["labels"][1] == "LPF12"
     assert data["parameters"][6]["default_unit"] == pytest.approx(np.log(4) / np.log(320))
 
 
