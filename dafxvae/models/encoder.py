@@ -188,10 +188,10 @@ class SpectrogramVAE(nn.Module):
         levels = jnp.concatenate([(dsp.rms_db(audio) - LEVEL_CENTRE_DB)[:, None], quantiles - LEVEL_CENTRE_DB], -1)
         return jnp.concatenate([levels, dsp.crest_db(audio)[:, None] - LEVEL_SCALE_DB], -1) / LEVEL_SCALE_DB
 
-    def pool(self, posterior: Posterior, hidden: Array, levels: Array, traces: Array) -> Array:
+    def pool(self, posterior: Posterior, hidden: Array, levels: Array, marks: Array) -> Array:
         """The encoding: statistics of the posterior mean, levels, style, traces; `[B, E]`."""
         style = self.style(jnp.concatenate([statistics(hidden), levels], axis=-1))
-        return jnp.concatenate([statistics(posterior.mean), levels, style, traces], axis=-1)
+        return jnp.concatenate([statistics(posterior.mean), levels, style, marks], axis=-1)
 
     def analyse(self, audio: Array, sample_rate: int) -> tuple[Array, Posterior, Array]:
         """Standardised frames `[B, N, F]`, their posterior, and the encoding `[B, E]` of recordings `[B, T, C]`."""
@@ -200,8 +200,8 @@ class SpectrogramVAE(nn.Module):
         data = self.standardise(log_mel)
         hidden = self.hidden(data)
         posterior = self.posterior(hidden)
-        found = traces(audio, power, log_mel, sample_rate, self.hop_sec)
-        return data, posterior, self.pool(posterior, hidden, self.levels(audio, log_mel), found)
+        marks = traces(audio, power, log_mel, sample_rate, self.hop_sec)
+        return data, posterior, self.pool(posterior, hidden, self.levels(audio, log_mel), marks)
 
     def encode(self, audio: Array, sample_rate: int) -> Array:
         """f: deterministic encoding of recordings of any length; `[B, T, C] -> [B, E]`."""

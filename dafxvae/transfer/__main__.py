@@ -57,7 +57,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if len(arguments.files) < 2:
         raise UserError(f"{len(arguments.files)} files given: give the input and at least one reference")
     # Before jax is imported: XLA's thread pool must outnumber the devices that sit in callbacks. Compiled programs are
-    # not kept: on a CPU, storing them takes four seconds and reading them saves less than one (docs/transfer.md).
+    # not kept: storing them makes the first transfer as much slower as later ones get faster (docs/transfer.md).
     os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
     from dafxvae.transfer.commands import run
 
