@@ -4,9 +4,10 @@
 
 The run is `python -m dafxvae.train` itself, on the corpus of its configuration, with stage h made as long as needed, a
 checkpoint every 200 steps and an evaluation every 1000; after the time it gets SIGTERM and must save and exit with 0.
-Every ten seconds its memory (proportional set size, children included), threads, open handles, children and shared
-memory are read. `*_drift` compares the median of the last quarter with that of the second one (the first warms up):
-.05 is 5 % more. Steps a second are those between checkpoints.
+Every ten seconds its memory (proportional set size, children included), threads, open handles, children, shared
+memory and processor time are read. `*_drift` compares the median of the last quarter with that of the second one (the
+first warms up): .05 is 5 % more. Steps a second are those between checkpoints. `cpu_seconds_a_step` is the processor
+time of a step, all processes together: unlike steps a second it hardly depends on what else the machine has to do.
 """
 
 import argparse
@@ -23,7 +24,8 @@ from pathlib import Path
 
 EVERY_SECONDS = 10.0
 SAVE_EVERY = 200
-TICKS = ("memory_mib", "threads", "handles", "children", "shared_memory_files")
+TICKS = ("memory_mib", "threads", "handles", "children", "shared_memory_files", "cpu_seconds")
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def family(pid: int) -> list[int]:
@@ -38,14 +40,15 @@ def family(pid: int) -> list[int]:
 def look(pid: int) -> dict[str, float]:
     """What the process holds now."""
     processes = family(pid)
-    kilobytes = threads = handles = 0
+    kilobytes = threads = handles = ticks = 0
     for process in processes:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
         kilobytes += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         threads += len(os.listdir(f"/proc/{process}/task"))
         handles += len(os.listdir(f"/proc/{process}/fd"))
+        ticks += sum(map(int, Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]))
     shared = len(os.listdir("/dev/shm"))
-    return dict(zip(TICKS, (kilobytes / 1024, threads, handles, len(processes) - 1, shared)))
+    return dict(zip(TICKS, (kilobytes / 1024, threads, handles, len(processes) - 1, shared, ticks / TICKS_A_SECOND)))
 
 
 def newest_step(checkpoints: Path) -> int:
@@ -61,21 +64,21 @@ def drift(values: list[float]) -> float:
 
 
 def watch(process: subprocess.Popen, checkpoints: Path, minutes: float) -> tuple[list[dict[str, float]], list[tuple]]:
-    """Looks at the process until the time is over, counted from its first step of h; (looks, (seconds, step))."""
+    """Looks until the time is over, from h's first step on; the looks, and (seconds, step, CPU seconds) of saves."""
     looks = []
     while newest_step(checkpoints) == 0:
         if process.poll() is not None:
             raise SystemExit(f"the run ended with {process.returncode} before its first checkpoint")
         time.sleep(1.0)
     began = time.monotonic()
-    steps = [(0.0, newest_step(checkpoints))]
+    steps = [(0.0, newest_step(checkpoints), look(process.pid)["cpu_seconds"])]
     while time.monotonic() - began < 60 * minutes and process.poll() is None:
         time.sleep(EVERY_SECONDS)
         looks.append(look(process.pid))
         step = newest_step(checkpoints)
         if step > steps[-1][1]:
             saved = (checkpoints / str(step)).stat().st_mtime  # a look comes up to ten seconds later
-            steps.append((saved - time.time() + time.monotonic() - began, step))
+            steps.append((saved - time.time() + time.monotonic() - began, step, looks[-1]["cpu_seconds"]))
     return looks, steps
 
 
@@ -94,11 +97,14 @@ def main() -> None:
         stopping = time.monotonic()
         code = process.wait()
     rates = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(steps)]
+    costs = [(b[2] - a[2]) / (b[1] - a[1]) for a, b in pairwise(steps)]
     result = {
-        **{f"{name}_drift": drift([tick[name] for tick in looks]) for name in TICKS},
+        **{f"{name}_drift": drift([tick[name] for tick in looks]) for name in TICKS[:-1]},
         "steps_per_second_drift": drift(rates),
-        **{name: statistics.median(tick[name] for tick in looks) for name in TICKS},
+        "cpu_seconds_a_step_drift": drift(costs),
+        **{name: statistics.median(tick[name] for tick in looks) for name in TICKS[:-1]},
         "steps_per_second": statistics.median(rates),
+        "cpu_seconds_a_step": statistics.median(costs),
         "steps": steps[-1][1],
         "minutes": steps[-1][0] / 60,
         "exit_code": code,

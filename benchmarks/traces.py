@@ -1,73 +1,104 @@
-"""What the traces tell of single effects that the rest of f's encoding does not; prints one JSON object.
+"""Which traces of the reference a controller's h should hear beside g's latent; prints one JSON object.
 
-    python benchmarks/traces.py [--train 1600] [--test 400] [EFFECT ...]
+    python benchmarks/traces.py [--train 2560] [--test 480] [CONFIG ...]
 
-A random forest reads the settings of an effect off the encoding of a processed recording: of its part from the
-spectrogram (statistics of the beta-VAE, levels, style), of the traces, of both. R² on recordings of the validation
-split of the corpora that f was trained on (`python -m dafxvae.data fetch train`), which the forest has not seen.
+For each configuration (all controllers of `configs/`) pairs of its effect are drawn and encoded once. Then h learns
+their known settings, as before it hears anything (`dafxvae.training.warm_start`): from the latent alone (""), with each
+group of `dafxvae.audio.traces.GROUPS`, with each two and with all. `error` is the mean squared error of the settings,
+`r2` the mean of their R², on recordings of the validation split: each half of them after stopping by the other. The
+corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
 """
 
 import argparse
 import json
+import runpy
 import sys
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
 
+import jax
 import numpy as np
 
 from dafxvae import build, networks
-from dafxvae.audio.traces import NUM_TRACES
-from dafxvae.config import Config, base_config, resolve_preset
+from dafxvae.audio.traces import GROUPS
+from dafxvae.config import Config, resolve_preset
 from dafxvae.data.corpus import Corpus
 from dafxvae.effects.bank import EffectBank
 from dafxvae.errors import run_cli
-from dafxvae.latent.probes import Parts, forest_values
+from dafxvae.models.controller import ControllerDecoder
 from dafxvae.networks import Encoders
 from dafxvae.paths import data_dir
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.training.warm_start import Known, fit_settings
 
-EFFECTS = ("Delay", "Chorus", "Phaser", "Bitcrush", "NoiseGate", "Limiter")
 BATCH = 16
+OTHERS = ("pretrain", "spoken_digits", "vst3")
+CHOICES = [(), *((name,) for name in GROUPS), *combinations(GROUPS, 2), tuple(GROUPS)]
 
 
-def examples(config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int) -> tuple:
-    """Encodings `[count, E]` of processed recordings, and their settings `[count, K]`."""
+def encoded(
+    config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joint encodings `[count, 2E]` of the valid pairs of a split, and their settings `[count, K]`."""
     encode = networks.build_encode(encoders, config.sample_rate)
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
-    batches = [pairs[step] for step in range(count // BATCH)]
-    encodings = np.concatenate([np.asarray(encode(batch.reference)) for batch in batches])
-    return encodings, np.concatenate([batch.unit_params for batch in batches])
+    joint, settings = [], []
+    for batch in (pairs[step] for step in range(count // BATCH)):
+        both = np.concatenate([np.asarray(encode(clips)) for clips in (batch.dry, batch.reference)], axis=1)
+        joint.append(both[batch.valid > 0])
+        settings.append(batch.unit_params[batch.valid > 0])
+    return np.concatenate(joint), np.concatenate(settings)
 
 
-def measure(effect: str, config: Config, corpus: Corpus, encoders: Encoders, sizes: dict[str, int]) -> dict:
-    """R² of each setting by each part of the encoding."""
-    with build.build_bank(config, [effect]) as bank:
-        (train, known), (test, asked) = (
-            examples(config, corpus, bank, encoders, split, count) for split, count in sizes.items()
+def score(config: Config, train: Known, halves: Sequence[Known]) -> dict[str, float]:
+    """h's error on each half of other recordings, stopped by the other half."""
+    num_params = train.unit_params.shape[1]
+    h = ControllerDecoder(tuple(config.h.widths), num_params)
+    params = h.init(jax.random.key(0), train.z[:1])["params"]
+    errors, r2 = [], []
+    for stop, test in (halves, halves[::-1]):
+        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1))
+        squares = (np.asarray(h.apply({"params": found.params}, test.z)) - test.unit_params) ** 2
+        errors.append(squares.mean())
+        r2.append((1.0 - squares.mean(0) / test.unit_params.var(0)).mean())
+    return {"error": round(float(np.mean(errors)), 4), "r2": round(float(np.mean(r2)), 3)}
+
+
+def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, num_test: int) -> dict[str, dict]:
+    """The scores of one controller, by the groups that its h hears."""
+    with build.build_bank(config, [config.effect]) as bank:
+        (joint, settings), (other, asked) = (
+            encoded(config, corpus, bank, encoders, *which) for which in (("train", num_train), ("valid", num_test))
         )
-        names = bank.parameter_names
-    first = train.shape[1] - sum(NUM_TRACES)
-    parts = {"spectrogram": slice(0, first), "traces": slice(first, None), "both": slice(None)}
-    found = {}
-    for name, columns in parts.items():
-        told = forest_values(Parts(train[:, columns], test[:0, columns], test[:, columns]), known, 0)
-        r2 = 1.0 - ((told - asked) ** 2).mean(0) / asked.var(0)
-        found[name] = {parameter: round(float(value), 3) for parameter, value in zip(names, r2, strict=True)}
-    return found
+    scores = {}
+    for groups in CHOICES:
+        hear = jax.jit(lambda rows, groups=groups: networks.hear(encoders, rows, groups))
+        train = Known(hear(joint), settings, np.ones(len(settings)))
+        halves = [Known(hear(other[i::2]), asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
+        scores[" ".join(groups)] = score(config, train, halves)
+    return scores
 
 
 def main() -> None:
-    """Measures each effect in turn."""
+    """Measures each configuration in turn."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("effects", nargs="*", default=EFFECTS, metavar="EFFECT")
-    parser.add_argument("--train", type=int, default=1600)
-    parser.add_argument("--test", type=int, default=400)
+    here = Path(__file__).parents[1] / "configs"
+    default = sorted(path for path in here.glob("*.py") if path.stem not in OTHERS)
+    parser.add_argument("configs", nargs="*", type=Path, default=default, metavar="CONFIG")
+    parser.add_argument("--train", type=int, default=2560)
+    parser.add_argument("--test", type=int, default=480)
     arguments = parser.parse_args()
-    config = resolve_preset(base_config())
-    config.data.update({"folder": str(data_dir() / "train"), "with_embedded": True, "mode": "mixed"})
-    config.data.options.untouched_share = 0.0
-    corpus, encoders = build.build_corpus(config), load_encoders(stored_encoders_path(SHIPPED))
-    sizes = {"train": arguments.train, "valid": arguments.test}
-    found = {effect: measure(effect, config, corpus, encoders, sizes) for effect in arguments.effects}
-    sys.stdout.write(json.dumps({"pairs": sizes, "r2": found}) + "\n")
+    encoders = load_encoders(stored_encoders_path(SHIPPED))
+    found = {}
+    for path in arguments.configs:
+        config = resolve_preset(runpy.run_path(str(path))["get_config"]())
+        config.data.update({"folder": str(data_dir() / "train"), "with_embedded": True, "mode": "mixed"})
+        corpus = build.build_corpus(config)
+        found[path.stem] = measure(config, corpus, encoders, arguments.train, arguments.test)
+        sys.stderr.write(json.dumps({path.stem: found[path.stem]}) + "\n")
+    sizes = {"train": arguments.train, "test": arguments.test}
+    sys.stdout.write(json.dumps({"pairs": sizes, "by_groups": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ ahead as in a run, against its two parts alone: `render_ms`, the bare renders of
 `device_ms`, the same step with its renders answered at once. Neither can be avoided, so a step takes at least the
 longer of them: `of_bound` is that bound over the step's time (1 is perfect overlap), the median of interleaved rounds.
 `rows` hold the same for other batch sizes, numbers of devices and of render workers. On the CPU the two parts share
-the cores: `of_sum` is (render + device) over the step, which is all that can be asked there without overlap.
+the cores: `of_sum` is (render + device) over the step, which is all that can be asked there without overlap. An
+accelerator, where JAX has one, does the device's part; within a step it still waits for the renders, and they for it.
 """
 
 import json
@@ -36,15 +37,17 @@ from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_p
 from dafxvae.training import parallel  # noqa: E402
 from dafxvae.training.clock import Clock  # noqa: E402
 
-ROUNDS, STEPS, NUM_PAIRS = 7, 6, 64
-VARIANTS = ((8, 1, CORES), (8, 1, 1), (8, 2, CORES), (16, 1, CORES), (32, 1, CORES))  # batch, devices, workers
+ROUNDS, STEPS, MIN_PAIRS = 7, 6, 64
+# batch, devices, workers
+VARIANTS = ((8, 1, CORES), (8, 1, 1), (8, 2, CORES), (16, 1, CORES), (32, 1, CORES))
+ACCELERATOR = ((8, 1, CORES), (8, 1, 1), (8, 1, max(1, CORES // 4)), (32, 1, CORES), (128, 1, CORES))
 
 
 def make_config(batch_size: int, workers: int) -> Config:
     """The reverb's configuration with a small corpus."""
     config = resolve_preset(controller_config("Reverb", SMOOTH))
     config.data.minutes, config.num_workers, config.h.batch_size = 2.0, workers, batch_size
-    config.h.num_pairs = config.h.num_audio_pairs = NUM_PAIRS
+    config.h.num_pairs = config.h.num_audio_pairs = max(MIN_PAIRS, 2 * batch_size)
     config.eval.num_pairs = 16
     return config
 
@@ -139,7 +142,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as root:
         corpus = build.build_corpus(make_config(8, 1))
-        for batch_size, num_devices, workers in VARIANTS:
+        for batch_size, num_devices, workers in VARIANTS if jax.default_backend() == "cpu" else ACCELERATOR:
             folder = Path(root) / f"{batch_size}"
             rows.append(measure(make_config(batch_size, workers), num_devices, folder, corpus, encoders))
     device = jax.local_devices()[0].device_kind

@@ -17,5 +17,9 @@ from dafxvae.config import ROUGH, controller_config
 def get_config() -> ConfigDict:
     """See the module's docstring."""
     return controller_config(
-        "Chorus", ROUGH, h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0}, h__settings_weight=0.5
+        "Chorus",
+        ROUGH,
+        h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0},
+        h__settings_weight=0.5,
+        h__traces=("combs", "movement"),
     )

@@ -13,4 +13,5 @@ from dafxvae.config import SMOOTH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("Distortion | Bitcrush | HighpassFilter | LowpassFilter", SMOOTH)
+    effect = "Distortion | Bitcrush | HighpassFilter | LowpassFilter"
+    return controller_config(effect, SMOOTH, h__traces=("amplitudes",))

@@ -238,13 +238,14 @@ def latent_stage_pairs(
     config: Config, pairs: Pairs, bank: EffectBank, encoders: networks.Encoders, folder: Path
 ) -> Pairs:
     """The pairs of stage h as latents of f and g, computed once; the training pairs are stored in `folder`."""
-    built = networks.build_latent(encoders, config.sample_rate)
+    traces = networks.heard_traces(config)
+    built = networks.build_latent(encoders, config.sample_rate, traces)
 
     def latent(dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         return np.asarray(built(dry, reference))
 
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
-    recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables)}
+    recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables), "traces": traces}
     counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
     train = encode_latents(pairs.train, latent, *counts, folder=folder, recipe=recipe, exchange=EXCHANGE)
     return Pairs(train, [latent_batch(batch, latent) for batch in pairs.valid], pairs.test)

@@ -1,6 +1,6 @@
 """f, g and h from a configuration or from what was stored of them, and the deterministic way through them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 from ml_collections import ConfigDict
 
+from dafxvae.audio.traces import GROUPS, NUM_TRACES, group_columns
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE
@@ -59,8 +60,32 @@ def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encode
     return Encoders(f, g, variables, metadata)
 
 
-def build_latent(encoders: Encoders, sample_rate: int) -> Callable[[Any, Any], Array]:
-    """`(dry, reference [B, T, C]) -> g's latent [B, Z]`, jitted, deterministic: posterior means, never a sample.
+def heard_traces(config: Config) -> tuple[str, ...]:
+    """The groups of traces that h hears beside the latent, of its configuration; UserError unless f has them."""
+    groups = tuple(config.h.get("traces", ()))
+    for name in groups:
+        if name not in GROUPS:
+            raise UserError(f"h.traces has {name!r}: --config.h.traces takes a tuple of {', '.join(GROUPS)}")
+    return groups
+
+
+def hear(encoders: Encoders, joint: Array, groups: Sequence[str] = ()) -> Array:
+    """What h is told of joint encodings; `[B, 2E] -> [B, Z + S]`.
+
+    g's latent (the posterior mean), and beside it the reference's traces of these groups as they are, standardised. A
+    latent holds all that may matter for any effect, and so each of it a little blurred; a parameter that one trace
+    tells exactly (a delay's time, a quantum) passes g by.
+    """
+    g, variables = encoders.g, encoders.variables["g"]
+    z = cast(Array, g.apply(variables, joint, method=ControllerVAE.encode))
+    if not groups:
+        return z
+    data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))
+    return jnp.concatenate([z, data[:, -NUM_TRACES:][:, group_columns(groups)]], axis=-1)
+
+
+def build_latent(encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:
+    """`(dry, reference [B, T, C]) -> what h hears [B, Z + S]` (see `hear`), jitted, deterministic.
 
     One item at a time: a product of matrices rounds differently in batches of other sizes, and so the latent of an item
     has the same bits alone and in any batch.
@@ -69,7 +94,7 @@ def build_latent(encoders: Encoders, sample_rate: int) -> Callable[[Any, Any], A
     def one(clips: tuple[Array, Array]) -> Array:
         dry, reference = (clip[None] for clip in clips)
         joint = joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
-        return cast(Array, encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode))[0]
+        return hear(encoders, joint, groups)[0]
 
     return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
 
@@ -88,20 +113,20 @@ def build_encode(encoders: Encoders, sample_rate: int) -> Callable[[Any], Array]
     return jax.jit(lambda clips: jax.lax.map(one, clips))
 
 
-def build_join(encoders: Encoders) -> Callable[[Any, Any], Array]:
-    """g alone: `(encodings of the inputs [B, E], of the references [B, E]) -> latents [B, Z]`, jitted."""
+def build_join(encoders: Encoders, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:
+    """g alone: `(encodings of the inputs [B, E], of the references [B, E]) -> what h hears [B, Z + S]`, jitted."""
 
     def one(pair: tuple[Array, Array]) -> Array:
-        joint = jnp.concatenate(pair)[None]
-        return cast(Array, encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.encode))[0]
+        return hear(encoders, jnp.concatenate(pair)[None], groups)[0]
 
     return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
 
 
-def build_predict(encoders: Encoders, h: ControllerDecoder, sample_rate: int) -> Callable[[Any, Any, Any], Array]:
+def build_predict(encoders: Encoders, config: Config, num_params: int) -> Callable[[Any, Any, Any], Array]:
     """`(h's params, dry, reference [B, T, C]) -> unit_params [B, K]`, jitted, deterministic."""
 
-    latent = build_latent(encoders, sample_rate)
+    h = build_h(config, num_params)
+    latent = build_latent(encoders, config.sample_rate, heard_traces(config))
 
     @jax.jit
     def predict(params: Any, dry: Array, reference: Array) -> Array:

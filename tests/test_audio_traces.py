@@ -18,6 +18,7 @@ from dafxvae.audio.traces import (
     RATES_HZ,
     SHORT_SEC,
     THRESHOLDS_DB,
+    group_columns,
     lag_edges,
     traces,
 )
@@ -55,21 +56,20 @@ def find(audio: jax.Array, rate: int) -> jax.Array:
 
 
 def all_of(audio: np.ndarray, rate: int = RATE) -> np.ndarray:
-    """All traces of recordings, `[B, sum(NUM_TRACES)]`."""
+    """All traces of recordings, `[B, NUM_TRACES]`."""
     return np.asarray(find(jnp.asarray(audio), rate))
 
 
-def part_of(audio: np.ndarray, part: int, rate: int = RATE) -> np.ndarray:
-    """Echoes (0), combs (1), movement of lags and of the spectrum (2) or amplitudes (3) of one recording."""
-    start = sum(NUM_TRACES[:part])
-    return all_of(audio, rate)[0, start : start + NUM_TRACES[part]]
+def part_of(audio: np.ndarray, group: str, rate: int = RATE) -> np.ndarray:
+    """One group of the traces of one recording."""
+    return all_of(audio, rate)[0, group_columns([group])]
 
 
 @pytest.mark.parametrize("rate", [24000, 48000])
 @pytest.mark.parametrize("seconds", [0.05, 0.31, 0.83])
 def test_the_strongest_lag_is_the_time_of_an_echo(seconds: float, rate: int) -> None:
     dry = bursts(rate=rate)
-    before, after = (part_of(audio, 0, rate) for audio in (dry, delayed(dry, seconds, 0.5, rate)))
+    before, after = (part_of(audio, "echoes", rate) for audio in (dry, delayed(dry, seconds, 0.5, rate)))
     assert np.exp(after[STRONGEST_LAG] - 2.0) == pytest.approx(seconds, abs=1.5 / LAG_RATE)
     assert after[PROMINENCE] > before[PROMINENCE] + 1.0
     band = np.searchsorted(lag_edges(ECHO_SEC, NUM_ECHOES), seconds * LAG_RATE, side="right") - 1
@@ -82,7 +82,7 @@ def test_an_echo_is_heard_in_what_has_pitch_and_in_a_filtered_sound() -> None:
     audio = (0.1 * tone).astype(np.float32)[None, :, None] + bursts(3)
     wet = delayed(audio, 0.42, 0.6)
     wet[0, 1:, 0] = wet[0, 1:, 0] - 0.9 * wet[0, :-1, 0]
-    assert np.exp(part_of(wet, 0)[STRONGEST_LAG] - 2.0) == pytest.approx(0.42, abs=1e-3)
+    assert np.exp(part_of(wet, "echoes")[STRONGEST_LAG] - 2.0) == pytest.approx(0.42, abs=1e-3)
 
 
 def swept(audio: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -95,13 +95,13 @@ def swept(audio: np.ndarray, rate_hz: float) -> np.ndarray:
 @pytest.mark.parametrize("rate_hz", [1.7, 2.4, 3.1])
 def test_a_swinging_comb_moves_at_its_rate(rate_hz: float) -> None:
     audio = swept(np.random.default_rng(1).standard_normal((1, 65536, 1)).astype(np.float32) * 0.1, rate_hz)
-    found = part_of(audio, 2)[: len(RATES_HZ)]
+    found = part_of(audio, "movement")[: len(RATES_HZ)]
     assert RATES_HZ[found.argmax()] == pytest.approx(rate_hz, rel=0.15)
 
 
 def test_a_standing_comb_stands_out_at_its_lag() -> None:
     audio = np.random.default_rng(2).standard_normal((1, 65536, 1)).astype(np.float32) * 0.1
-    shown = [part_of(wet, 1)[:NUM_SHORT] for wet in (audio, delayed(audio, 0.012, 0.7))]
+    shown = [part_of(wet, "combs")[:NUM_SHORT] for wet in (audio, delayed(audio, 0.012, 0.7))]
     band = np.searchsorted(lag_edges(SHORT_SEC, NUM_SHORT), 0.012 * LAG_RATE, side="right") - 1
     assert (shown[1] - shown[0]).argmax() == band
 
@@ -109,11 +109,9 @@ def test_a_standing_comb_stands_out_at_its_lag() -> None:
 def test_a_gain_moves_amplitudes_alone() -> None:
     audio = bursts()
     loud, soft = all_of(audio), all_of(0.25 * audio)
-    first = sum(NUM_TRACES[:3])
-    np.testing.assert_allclose(
-        loud[:, : NUM_TRACES[0] + NUM_TRACES[1]], soft[:, : NUM_TRACES[0] + NUM_TRACES[1]], atol=5e-3
-    )
-    levels = slice(first + len(THRESHOLDS_DB) + 8 + 1, first + len(THRESHOLDS_DB) + 8 + len(LEVEL_QUANTILES))
+    lags = group_columns(["echoes", "combs"])
+    np.testing.assert_allclose(loud[:, lags], soft[:, lags], atol=5e-3)
+    levels = group_columns(["amplitudes"])[len(THRESHOLDS_DB) + 8 :][1 : len(LEVEL_QUANTILES)]
     np.testing.assert_allclose((loud - soft)[:, levels], 20.0 * np.log10(4.0) / 12.0, atol=1e-2)
 
 
@@ -123,7 +121,9 @@ def test_amplitudes_show_a_quantum_a_ceiling_and_a_gate() -> None:
     clipped = np.clip(audio, -0.1, 0.1)
     opened = np.arange(audio.shape[1]) % 12000 < 6000
     gated = audio * opened[None, :, None]
-    plain, coarse, flat, gate = (part_of(sound.astype(np.float32), 3) for sound in (audio, quantised, clipped, gated))
+    plain, coarse, flat, gate = (
+        part_of(sound.astype(np.float32), "amplitudes") for sound in (audio, quantised, clipped, gated)
+    )
     assert 4.0 * (coarse[QUANTUM] - 4.0) == pytest.approx(-7.0, abs=1e-3)
     assert plain[QUANTUM] < coarse[QUANTUM] - 1.0
     assert flat[PEAK] == pytest.approx(-1.0, abs=1e-3)
@@ -137,7 +137,7 @@ def test_amplitudes_show_a_quantum_a_ceiling_and_a_gate() -> None:
 def test_silence_shortness_and_several_channels_are_finite(num_samples: int, scale: float) -> None:
     rng = np.random.default_rng(0)
     found = all_of((scale * rng.standard_normal((2, num_samples, 2))).astype(np.float32))
-    assert found.shape == (2, sum(NUM_TRACES))
+    assert found.shape == (2, NUM_TRACES)
     assert np.isfinite(found).all()
     assert np.abs(found).max() < 7.0
 

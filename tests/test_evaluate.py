@@ -11,6 +11,7 @@ from tiny import tiny_config
 
 from dafxvae import build, networks, refinement
 from dafxvae.audio.io import write_audio
+from dafxvae.audio.traces import GROUPS
 from dafxvae.effects.factory import open_host
 from dafxvae.errors import UserError, run_cli
 from dafxvae.evaluate import __main__ as cli
@@ -57,7 +58,7 @@ def folders(tmp_path_factory):
     f_variables = jax.jit(f.init, static_argnums=2)(key, clip, RATE, key[None])
     g_variables = jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None])
     save_weights(root / "encoders.safetensors", {"f": f_variables, "g": g_variables}, metadata)
-    params = networks.build_h(config, 1).init(key, np.zeros((1, config.g.latent_dim)))["params"]
+    params = networks.build_h(config, 1).init(key, np.zeros((1, config.g.latent_dim + GROUPS["echoes"])))["params"]
     encoders = load_encoders(root / "encoders.safetensors")
     save_controller(root / "gain.safetensors", params, ("gain_db",), encoders, config)
     with pytest.MonkeyPatch.context() as patch:

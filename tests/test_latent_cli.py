@@ -9,6 +9,7 @@ import pytest
 from tiny import tiny_config
 
 from dafxvae import build, networks
+from dafxvae.audio.traces import GROUPS
 from dafxvae.errors import run_cli
 from dafxvae.latent import __main__ as cli
 from dafxvae.latent import analysis, probes, report, traversals
@@ -17,7 +18,7 @@ from dafxvae.runs.encoder_store import load_encoders
 from dafxvae.runs.workdir import claim_workdir
 from dafxvae.weights import save_weights
 
-CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=4)
+CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=4, h__traces=("combs",))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,7 +50,8 @@ def workdir(folders):
     f_variables = jax.jit(f.init, static_argnums=2)(key, clip, CONFIG.sample_rate, key[None])
     g_variables = jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None])
     save_weights(path / "encoders.safetensors", {"f": f_variables, "g": g_variables}, metadata)
-    h = jax.device_get(jax.jit(networks.build_h(CONFIG, len(names)).init)(key, np.zeros((1, 4))))["params"]
+    heard = np.zeros((1, 4 + GROUPS["combs"]))
+    h = jax.device_get(jax.jit(networks.build_h(CONFIG, len(names)).init)(key, heard))["params"]
     h["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(0).standard_normal((16, len(names))).astype(np.float32)
     encoders = load_encoders(path / "encoders.safetensors")
     save_controller(path / "controller.safetensors", h, names, encoders, CONFIG)

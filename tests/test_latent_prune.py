@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 from tiny import tiny_config
 
 from dafxvae import networks
+from dafxvae.audio.traces import GROUPS
 from dafxvae.latent.analysis import Studied
 from dafxvae.latent.measures import measure_f, measure_g
 from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
@@ -24,7 +25,7 @@ from dafxvae.runs.controllers import Controller
 
 RATE = 24000
 DEAD_G, DEAD_F = (1, 4), (2,)
-CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=6)
+CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=6, h__traces=("echoes", "amplitudes"))
 
 
 def kill_reader(dense, rows):
@@ -150,7 +151,8 @@ def test_a_pruned_controller_agrees_with_the_whole_one(encoders, studied, clips,
     keep_g = keep_used(studied.g.recommendation.used, z.mean(0))
     keep_f = keep_used(studied.f.recommendation.used, studied.f.per_dimension.mean)
     h = networks.build_h(CONFIG, 2)
-    params = jax.device_get(jax.jit(h.init)(jax.random.key(3), np.zeros((1, 6))))["params"]
+    heard = 6 + GROUPS["echoes"] + GROUPS["amplitudes"]
+    params = jax.device_get(jax.jit(h.init)(jax.random.key(3), np.zeros((1, heard))))["params"]
     params["MLP_0"]["Dense_0"] = kill_reader(params["MLP_0"]["Dense_0"], DEAD_G)
     params["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(4).standard_normal((16, 2)).astype(np.float32)
     whole = Controller("A", ("x", "y"), RATE, encoders, params, CONFIG)

@@ -4,8 +4,10 @@ import pytest
 from tiny import tiny_config
 
 from dafxvae import build, networks
+from dafxvae.audio.traces import GROUPS
 from dafxvae.effects.bank import open_bank
 from dafxvae.errors import UserError
+from dafxvae.models.controller import ControllerVAE
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, save_encoders, stored_encoders_path
 from dafxvae.weights import fingerprint, load_weights, save_weights
 
@@ -46,6 +48,30 @@ def test_an_item_has_the_same_bits_alone_and_in_any_batch(path):
     for size in (1, 2, 3):
         parts = [latent(dry[i : i + size], reference[i : i + size]) for i in range(0, 7, size)]
         np.testing.assert_array_equal(np.concatenate(parts), together)
+
+
+def test_h_hears_g_and_beside_it_the_traces_that_it_asks_for(path):
+    """The latent is as without them; traces are the reference's, standardised, group after group; f alone and then g
+    give the same."""
+    encoders = load_encoders(path)
+    dry, reference = (np.random.default_rng(2).standard_normal((2, 3, 8192, 1)) * 0.1).astype(np.float32)
+    groups = ("amplitudes", "echoes")
+    heard = np.asarray(networks.build_latent(encoders, CONFIG.sample_rate, groups)(dry, reference))
+    alone = np.asarray(networks.build_latent(encoders, CONFIG.sample_rate)(dry, reference))
+    np.testing.assert_allclose(heard[:, : alone.shape[1]], alone, atol=1e-6)
+    encode = networks.build_encode(encoders, CONFIG.sample_rate)
+    both = [np.asarray(encode(clips)) for clips in (dry, reference)]
+    g, variables = encoders.g, encoders.variables["g"]
+    data = np.asarray(g.apply(variables, np.concatenate(both, axis=1), method=ControllerVAE.standardise))
+    sizes = list(GROUPS.values())
+    last, first = data[:, -sizes[3] :], data[:, data.shape[1] - sum(sizes) :][:, : sizes[0]]
+    np.testing.assert_allclose(heard[:, alone.shape[1] :], np.concatenate([last, first], axis=1), atol=1e-5)
+    np.testing.assert_allclose(networks.build_join(encoders, groups)(*both), heard, atol=1e-5)
+
+
+def test_traces_that_f_does_not_have_are_refused():
+    with pytest.raises(UserError, match=r"h\.traces has 'echos': .*echoes, combs, movement, amplitudes"):
+        networks.heard_traces(tiny_config(h__traces=("echos",)))
 
 
 def test_weights_that_encode_otherwise_than_when_they_were_stored_are_refused(path, tmp_path):

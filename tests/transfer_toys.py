@@ -6,6 +6,7 @@ import numpy as np
 from tiny import tiny_config
 
 from dafxvae import build, networks
+from dafxvae.audio.traces import GROUPS
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.factory import open_host
 from dafxvae.runs.controllers import save_controller
@@ -32,7 +33,8 @@ def save_toy(folder, effect="Reverb", name="toy"):
     with open_host(effect, num_workers=1) as host:
         names = host.parameters.names
     h = networks.build_h(config, len(names))
-    params = jax.device_get(jax.jit(h.init)(jax.random.key(0), jnp.zeros((1, config.g.latent_dim))))["params"]
+    heard = jnp.zeros((1, config.g.latent_dim + GROUPS["echoes"]))
+    params = jax.device_get(jax.jit(h.init)(jax.random.key(0), heard))["params"]
     rng = np.random.default_rng(1)
     params = jax.tree.map(lambda leaf: (2.0 * rng.standard_normal(leaf.shape)).astype(np.float32), params)
     path = folder / f"{name}.safetensors"

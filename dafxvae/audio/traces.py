@@ -9,6 +9,8 @@ References:
     Foote & Uchihashi 2001 (periodicity of a self-similarity: the beat spectrum).
 """
 
+from collections.abc import Iterable
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -29,14 +31,17 @@ BLOCK_SEC = 0.01
 LEVEL_QUANTILES = (0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1.0)
 STEP_QUANTILES = (0.01, 0.05, 0.2, 0.8, 0.95, 0.99)
 TINY = 1e-5
-NUM_TRACES = (
-    *(NUM_ECHOES + 4, 2 * NUM_SHORT, 2 * len(RATES_HZ)),
-    len(THRESHOLDS_DB) + 8 + len(LEVEL_QUANTILES) + len(STEP_QUANTILES),
-)
+GROUPS = {  # their sizes, in this order
+    "echoes": NUM_ECHOES + 4,
+    "combs": 2 * NUM_SHORT,
+    "movement": 2 * len(RATES_HZ),
+    "amplitudes": len(THRESHOLDS_DB) + 8 + len(LEVEL_QUANTILES) + len(STEP_QUANTILES),
+}
+NUM_TRACES = sum(GROUPS.values())
 
 
 def traces(audio: Array, power: Array, log_mel: Array, sample_rate: int, hop_sec: float) -> Array:
-    """All of them; `[B, sum(NUM_TRACES)]`.
+    """All of them, group by group; `[B, NUM_TRACES]`.
 
     Args:
         audio: `[B, T, C]`.
@@ -57,6 +62,12 @@ def traces(audio: Array, power: Array, log_mel: Array, sample_rate: int, hop_sec
         ],
         axis=-1,
     )
+
+
+def group_columns(names: Iterable[str]) -> np.ndarray:
+    """Where groups of traces stand among all; KeyError for a name that is none of `GROUPS`."""
+    starts = dict(zip(GROUPS, np.cumsum([0, *GROUPS.values()]).tolist()))
+    return np.concatenate([np.zeros(0, int), *(starts[name] + np.arange(GROUPS[name]) for name in names)])
 
 
 def root_autocorrelation(power: Array, sample_rate: int, num_lags: int) -> Array:

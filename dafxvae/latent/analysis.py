@@ -1,5 +1,6 @@
 """The dimensions of f and g of one source, measured; what the report shows and what pruning goes by."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from dafxvae.latent.gather import Gathered
 from dafxvae.latent.measures import Dimensions, measure_f, measure_g, rendered_variance, settings_weights
 from dafxvae.latent.networks import G, f_feature, g_functions, h_settings
 from dafxvae.latent.sources import Source, held_out_corpus
+from dafxvae.runs.controllers import Controller
 from dafxvae.types import PairBatch
 
 NUM_CLIPS = 12  # that f's decoder runs on, several hundred times
@@ -21,6 +23,7 @@ class Driven(NamedTuple):
 
     pairs: PairBatch
     mean: np.ndarray  # [B, Z]
+    h: Callable[[np.ndarray], np.ndarray]  # latents [B, Z] to settings [B, K]
 
 
 class Studied(NamedTuple):
@@ -39,20 +42,22 @@ def joint_of(source: Source, dry: np.ndarray, reference: np.ndarray) -> np.ndarr
     return np.concatenate([encode(dry), encode(reference)], axis=1)
 
 
-def drive(source: Source, bank: EffectBank, functions: G, folder: str | None, seed: int) -> Driven:
-    """Held-out pairs of the controller's effect.
+def drive(source: Source, controller: Controller, bank: EffectBank, folder: str | None, seed: int) -> Driven:
+    """Held-out pairs of the controller's effect; traces that h hears beside g's latent are held at their mean.
 
     Args:
-        source: with a controller.
+        source: of f and g.
+        controller: h with them.
         bank: of its one effect.
-        functions: of g.
         folder: held-out audio, or None.
         seed: of the pairs.
     """
     corpus = held_out_corpus(source.config, folder)
     batches = list(pair_batches(source.config, corpus, bank, "controller", RENDERED_CLIPS, seed))
     pairs = PairBatch(*(np.concatenate(leaves) for leaves in zip(*batches)))
-    return Driven(pairs, np.asarray(functions.infer(joint_of(source, pairs.dry, pairs.reference)).mean))
+    heard = controller.latent(pairs.dry, pairs.reference)
+    mean, traces = np.split(heard, [source.encoders.g.latent_dim], axis=1)
+    return Driven(pairs, mean, h_settings(controller, traces.mean(0)))
 
 
 def study(source: Source, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:
@@ -73,9 +78,9 @@ def study(source: Source, gathered: Gathered, effect: EffectBank | None, folder:
     extra: dict[str, Any] = {}
     driven = None
     if source.controller is not None and effect is not None:
-        driven = drive(source, effect, functions, folder, seed)
-        h = h_settings(source.controller)
-        extra[f"sound of {effect.names[0]}"] = rendered_variance(h, driven.mean, driven.pairs.dry, effect, rate)
+        driven = drive(source, source.controller, effect, folder, seed)
+        sound = rendered_variance(driven.h, driven.mean, driven.pairs.dry, effect, rate)
+        extra[f"sound of {effect.names[0]}"] = sound
     g = measure_g(functions, joint, settings, mask, extra)
     clips = np.concatenate([gathered.shown.dry[:NUM_CLIPS], gathered.shown.reference[:NUM_CLIPS]])
     return Studied(measure_f(source.encoders, clips, joint, functions, rate), g, functions, names, driven)

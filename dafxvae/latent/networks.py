@@ -106,8 +106,13 @@ def g_functions(g: ControllerVAE, variables: Any) -> G:
     )
 
 
-def h_settings(controller: Controller) -> Callable[[np.ndarray], np.ndarray]:
-    """h: `[B, Z] -> unit_params [B, K]` of the controller's own effect."""
+def h_settings(controller: Controller, traces: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """h: `[B, Z] -> unit_params [B, K]` of the controller's own effect, the same traces `[S]` beside every latent."""
     h = networks.build_h(controller.config, len(controller.parameters))
-    compiled = jax.jit(lambda z: h.apply({"params": controller.params}, z))
+
+    def settings(z: Array) -> Any:
+        beside = jnp.broadcast_to(jnp.asarray(traces, z.dtype), (len(z), len(traces)))
+        return h.apply({"params": controller.params}, jnp.concatenate([z, beside], axis=-1))
+
+    compiled = jax.jit(settings)
     return lambda z: in_rows(compiled, z)

@@ -140,7 +140,9 @@ def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep, joint_mean: n
 def prune_controller(controller: Controller, encoders: Encoders, keep_g: Keep) -> tuple[Any, Config]:
     """h over the pruned g: its parameters, and the configuration that belongs to them."""
     mlp = controller.params["MLP_0"]
-    first = fold_inputs(mlp["Dense_0"], keep_g.used, keep_g.constant)
+    traces = len(mlp["Dense_0"]["kernel"]) - len(keep_g.used)  # beside the latent; all of them stay
+    used, constant = np.pad(keep_g.used, (0, traces), constant_values=True), np.pad(keep_g.constant, (0, traces))
+    first = fold_inputs(mlp["Dense_0"], used, constant)
     config = controller.config.copy_and_resolve_references()
     for name in ("f", "g"):
         config[name].latent_dim = encoders.metadata[name]["latent_dim"]

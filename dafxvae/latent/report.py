@@ -12,7 +12,6 @@ from dafxvae.latent import figures, measures, probing, traversals
 from dafxvae.latent.analysis import Studied, joint_of
 from dafxvae.latent.disentangle import effect_scores
 from dafxvae.latent.gather import Gathered
-from dafxvae.latent.networks import h_settings
 from dafxvae.latent.probes import Parts, Tasks
 from dafxvae.latent.projection import pca_2d, umap_2d
 from dafxvae.latent.sources import Source
@@ -92,7 +91,7 @@ def strips_of(
     found.append(("interpolation_f", traversals.f_interpolation(source.encoders, shown.dry[0], shown.dry[1], rate)))
     if source.controller is None or effect is None or studied.driven is None:
         return found
-    h, (pairs, mean) = h_settings(source.controller), studied.driven
+    pairs, mean, h = studied.driven
     heard = next(name for name in studied.g.variances if name.startswith("sound of"))
     order = np.argsort(-studied.g.variances[heard], kind="stable")[:NUM_TRAVERSED].tolist()
     moved = traversals.g_traversals(h, mean[0], pairs.dry[0], order, effect, rate)

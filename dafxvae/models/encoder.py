@@ -109,7 +109,7 @@ class SpectrogramVAE(nn.Module):
     @property
     def encoding_size(self) -> int:
         """E, the width of one recording's encoding."""
-        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim + sum(NUM_TRACES)
+        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim + NUM_TRACES
 
     def setup(self) -> None:
         self.mel_mean = self.variable("constants", "mel_mean", jnp.zeros, (self.num_mels,))

@@ -38,7 +38,7 @@ class Controller:
 
     @cached_property
     def _latent(self) -> Callable:
-        return networks.build_latent(self.encoders, self.sample_rate)
+        return networks.build_latent(self.encoders, self.sample_rate, networks.heard_traces(self.config))
 
     @cached_property
     def _encode(self) -> Callable:
@@ -46,7 +46,7 @@ class Controller:
 
     @cached_property
     def _join(self) -> Callable:
-        return networks.build_join(self.encoders)
+        return networks.build_join(self.encoders, networks.heard_traces(self.config))
 
     @cached_property
     def _settings(self) -> Callable:
@@ -54,14 +54,15 @@ class Controller:
         return jax.jit(lambda params, z: jax.lax.map(lambda item: h.apply({"params": params}, item), z))
 
     def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """What g makes of each input and its reference; deterministic, the same bits alone and in any batch.
+        """What h hears of each input and its reference: g's latent Z, and beside it S traces of the reference where
+        the controller asks for them (`networks.hear`). Deterministic, the same bits alone and in any batch.
 
         Args:
             dry: float32 `[B, T, C]` at `sample_rate`.
             reference: float32 `[B, T, C]`, of the same shape.
 
         Returns:
-            float32 `[B, Z]`.
+            float32 `[B, Z + S]`.
         """
         starts = range(0, len(dry), BATCH)
         return np.concatenate([np.asarray(self._latent(dry[i : i + BATCH], reference[i : i + BATCH])) for i in starts])
@@ -71,7 +72,7 @@ class Controller:
         return np.concatenate([np.asarray(self._encode(clips[i : i + 1])) for i in range(len(clips))])
 
     def join(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """g's latents of encodings that f has made, `[B, E]` each to `[B, Z]`: `latent` but for rounding."""
+        """`latent` of encodings that f has made, but for rounding; `[B, E]` each to `[B, Z + S]`."""
         missing = -len(dry) % JOIN_BATCH  # filled up, so that one compilation serves every number of pairs
         padded = (np.concatenate([side, np.zeros((missing, side.shape[1]), np.float32)]) for side in (dry, reference))
         dry_padded, reference_padded = padded
@@ -80,7 +81,7 @@ class Controller:
         return np.concatenate([np.asarray(part) for part in parts])[: len(dry)]
 
     def settings(self, z: np.ndarray) -> np.ndarray:
-        """Settings of latents, `[B, Z] -> [B, K]` in (0, 1)."""
+        """Settings of latents, `[B, Z + S] -> [B, K]` in (0, 1)."""
         return np.asarray(self._settings(self.params, z))
 
     def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ def save_picture(
 def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: networks.Encoders) -> Show:
     """Stage h: input, reference, output and target to hear and see, and true beside predicted settings."""
     parameters = bank.hosts[0].parameters
-    predict: Callable = networks.build_predict(encoders, networks.build_h(config, bank.num_params), config.sample_rate)
+    predict: Callable = networks.build_predict(encoders, config, bank.num_params)
     few = jax.tree.map(lambda leaf: leaf[: config.eval.num_media], batch)
 
     def show(state: TrainState, writer: Writer) -> None:
