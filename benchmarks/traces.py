@@ -26,7 +26,6 @@ from dafxvae.config import Config, resolve_preset
 from dafxvae.data.corpus import Corpus
 from dafxvae.effects.bank import EffectBank
 from dafxvae.errors import run_cli
-from dafxvae.models.controller import ControllerDecoder
 from dafxvae.networks import Encoders
 from dafxvae.paths import data_dir
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
@@ -51,10 +50,12 @@ def encoded(
     return np.concatenate(joint), np.concatenate(settings)
 
 
-def score(config: Config, train: Known, halves: Sequence[Known]) -> dict[str, float]:
+def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequence[Known]) -> dict[str, float]:
     """h's error on each half of other recordings, stopped by the other half."""
-    num_params = train.unit_params.shape[1]
-    h = ControllerDecoder(tuple(config.h.widths), num_params)
+    config = config.copy_and_resolve_references()
+    with config.ignore_type():
+        config.h.traces = groups
+    h = networks.build_h(config, train.unit_params.shape[1])
     params = h.init(jax.random.key(0), train.z[:1])["params"]
     errors, r2 = [], []
     for stop, test in (halves, halves[::-1]):
@@ -76,7 +77,7 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
         hear = jax.jit(lambda rows, groups=groups: networks.hear(encoders, rows, groups))
         train = Known(hear(joint), settings, np.ones(len(settings)))
         halves = [Known(hear(other[i::2]), asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
-        scores[" ".join(groups)] = score(config, train, halves)
+        scores[" ".join(groups)] = score(config, groups, train, halves)
     return scores
 
 

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from ml_collections import ConfigDict
 
-from dafxvae.audio.traces import GROUPS, NUM_TRACES, group_columns
+from dafxvae.audio.traces import GROUPS, NUM_TRACES, READINGS, group_columns
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE
@@ -50,7 +51,9 @@ def compute_dtype(name: str | None) -> Any:
 
 def build_h(config: Config, num_params: int) -> ControllerDecoder:
     """h for an effect of `num_params` parameters."""
-    return ControllerDecoder(tuple(config.h.widths), num_params)
+    columns = heard_columns(heard_traces(config))
+    readings = tuple(int(columns[name][READINGS[name]]) for name in columns if name in READINGS)
+    return ControllerDecoder(tuple(config.h.widths), num_params, sum(map(len, columns.values())), readings)
 
 
 def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encoders:
@@ -67,6 +70,12 @@ def heard_traces(config: Config) -> tuple[str, ...]:
         if name not in GROUPS:
             raise UserError(f"h.traces has {name!r}: --config.h.traces takes a tuple of {', '.join(GROUPS)}")
     return groups
+
+
+def heard_columns(groups: Sequence[str]) -> dict[str, np.ndarray]:
+    """Where each group of traces stands in what h hears, counted from the end (below 0)."""
+    sizes = [GROUPS[name] for name in groups]
+    return {name: np.arange(sizes[i]) - sum(sizes[i:]) for i, name in enumerate(groups)}
 
 
 def hear(encoders: Encoders, joint: Array, groups: Sequence[str] = ()) -> Array:
@@ -131,6 +140,6 @@ def build_predict(encoders: Encoders, config: Config, num_params: int) -> Callab
     @jax.jit
     def predict(params: Any, dry: Array, reference: Array) -> Array:
         z = latent(dry, reference)
-        return jax.lax.map(lambda item: cast(Array, h.apply({"params": params}, item)), z)
+        return jax.lax.map(lambda item: cast(Array, h.apply({"params": params}, item[None]))[0], z)
 
     return predict

@@ -31,11 +31,11 @@ class Listener:
         return np.stack(cut, axis=1).reshape(-1, window, audio.shape[2])
 
     def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Mean over the windows of g's latent; two `[B, T, C]` of one shape -> `[B, Z]`."""
+        """What h hears of all windows (`Controller.average`); two `[B, T, C]` of one shape -> `[B, Z + S]`."""
         if dry.shape != reference.shape:
             raise ValueError(f"input {dry.shape} and reference {reference.shape} differ in shape")
         z = self.controller.latent(self._windows(dry), self._windows(reference))
-        return z.reshape(len(dry), -1, z.shape[-1]).mean(1)
+        return self.controller.average(z.reshape(len(dry), -1, z.shape[-1]))
 
     def settings(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Settings by the mean latent; `[B, K]` in (0, 1)."""

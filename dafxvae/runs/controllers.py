@@ -11,8 +11,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae import __version__, networks
+from dafxvae.audio.traces import CLEARNESS
 from dafxvae.config import Config
 from dafxvae.errors import UserError
+from dafxvae.models.controller import ControllerDecoder
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.weights import fingerprint, load_weights, save_weights
 
@@ -49,9 +51,13 @@ class Controller:
         return networks.build_join(self.encoders, networks.heard_traces(self.config))
 
     @cached_property
+    def _h(self) -> ControllerDecoder:
+        return networks.build_h(self.config, len(self.parameters))
+
+    @cached_property
     def _settings(self) -> Callable:
-        h = networks.build_h(self.config, len(self.parameters))
-        return jax.jit(lambda params, z: jax.lax.map(lambda item: h.apply({"params": params}, item), z))
+        h = self._h
+        return jax.jit(lambda params, z: jax.lax.map(lambda item: h.apply({"params": params}, item[None])[0], z))
 
     def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """What h hears of each input and its reference: g's latent Z, and beside it S traces of the reference where
@@ -79,6 +85,24 @@ class Controller:
         starts = range(0, len(dry_padded), JOIN_BATCH)
         parts = [self._join(dry_padded[i : i + JOIN_BATCH], reference_padded[i : i + JOIN_BATCH]) for i in starts]
         return np.concatenate([np.asarray(part) for part in parts])[: len(dry)]
+
+    def average(self, latents: np.ndarray) -> np.ndarray:
+        """What h hears of several windows together, `[..., N, Z + S] -> [..., Z + S]`: the mean, but the echoes of that
+        window in which one stands out most. Between two lags lies no third that has anything to do with them."""
+        found = latents.mean(axis=-2)
+        columns = networks.heard_columns(networks.heard_traces(self.config)).get("echoes")
+        if columns is not None:
+            clearest = latents[..., columns[CLEARNESS]].argmax(axis=-1)[..., None, None]
+            found[..., columns] = np.take_along_axis(latents, clearest, axis=-2)[..., 0, columns]
+        return found
+
+    def blend(self, neutral: np.ndarray, latents: np.ndarray, amount: float) -> np.ndarray:
+        """From `neutral` towards `latents`, straight on beyond 1; `[..., Z + S]`. What settings are read off stays that
+        of `latents`: half of an echo is a softer one, not one after half the time."""
+        found = neutral + amount * (latents - neutral)
+        readings = list(self._h.readings)
+        found[..., readings] = latents[..., readings]
+        return found
 
     def settings(self, z: np.ndarray) -> np.ndarray:
         """Settings of latents, `[B, Z + S] -> [B, K]` in (0, 1)."""

@@ -19,6 +19,11 @@ class TrainState(struct.PyTreeNode):
     opt_state: optax.OptState
 
 
+def is_decayed(params: Any) -> Any:
+    """Which parameters weight decay draws to zero: all but h's curves, which are fitted once and then constant."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: jax.tree_util.DictKey("curves") not in path, params)
+
+
 def make_optimizer(config: Config) -> optax.GradientTransformation:
     """AdamW with a clipped global norm and a linear warm-up, then a cosine to zero.
 
@@ -27,7 +32,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     """
     warmup = min(config.warmup_steps, config.num_steps // 2)
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.num_steps)
-    adam = optax.adamw(schedule, weight_decay=config.weight_decay)
+    adam = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
 
 

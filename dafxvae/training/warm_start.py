@@ -4,11 +4,14 @@ from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
 from dafxvae.config import Config
-from dafxvae.models.controller import ControllerDecoder
+from dafxvae.models import curves
+from dafxvae.models.controller import ControllerDecoder, Experts
+from dafxvae.training.state import is_decayed
 
 
 class Known(NamedTuple):
@@ -34,13 +37,21 @@ def squared_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
     return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
 
 
+def expected_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
+    """`squared_error`, expected over h's experts as it trusts them: lets each win what it knows best; `[]`."""
+    found = cast(Experts, h.apply({"params": params}, known.z, method=ControllerDecoder.experts))
+    each = jnp.sum(found.trust * (found.settings - known.unit_params[..., None]) ** 2, axis=-1).mean(-1)
+    return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
+
+
 def fit_settings(
     h: ControllerDecoder, params: Any, train: Known, valid: Known, config: Config, key: Array
 ) -> WarmStart:
     """Regression of the settings on the latents, stopped where held-out recordings are predicted best.
 
     A pure function of its arguments, so that a resumed run needs no checkpoint of it. Noise on the latents keeps h from
-    learning recordings by heart (there are many more pairs than recordings).
+    learning recordings by heart (there are many more pairs than recordings); traces beside them stay exact. Curves are
+    fitted first, and then stay.
 
     Args:
         h: the network.
@@ -51,7 +62,10 @@ def fit_settings(
         key: of batches and noise.
     """
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
-    optimizer = optax.adamw(schedule, weight_decay=config.weight_decay)
+    optimizer = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
+    if h.readings:
+        read = np.asarray(train.z)[:, list(h.readings)]
+        params = params | {"curves": jnp.asarray(curves.fit(read, train.unit_params, train.valid))}
     every = max(1, config.num_steps // config.evaluations)
 
     @jax.jit
@@ -61,8 +75,9 @@ def fit_settings(
             rows_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
             rows = jax.random.randint(rows_key, (config.batch_size,), 0, len(train.z))
             batch = jax.tree.map(lambda leaf: leaf[rows], train)
-            batch = batch._replace(z=batch.z + config.noise * jax.random.normal(noise_key, batch.z.shape))
-            gradient = jax.grad(lambda params: squared_error(h, params, batch))(params)
+            noise = config.noise * jax.random.normal(noise_key, (len(rows), batch.z.shape[1] - h.num_traces))
+            batch = batch._replace(z=batch.z + jnp.pad(noise, ((0, 0), (0, h.num_traces))))
+            gradient = jax.grad(lambda params: expected_error(h, params, batch))(params)
             updates, state = optimizer.update(gradient, state, params)
             return (optax.apply_updates(params, updates), state), None
 

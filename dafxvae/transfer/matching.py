@@ -92,11 +92,10 @@ def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
     for reference in references:
         other = controller.encode(reference)
         pairs = np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))
-        latents.append(controller.join(*pairs).mean(axis=0))
-    z = np.mean(latents, axis=0)
+        latents.append(controller.average(controller.join(*pairs)))
+    z = controller.average(np.stack(latents))
     if amount != 1.0:
-        neutral = controller.join(own, own).mean(axis=0)
-        z = neutral + amount * (z - neutral)
+        z = controller.blend(controller.average(controller.join(own, own)), z, amount)
     return controller.settings(z[None].astype(np.float32))[0]
 
 
