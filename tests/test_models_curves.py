@@ -1,0 +1,144 @@
+"""What a trace tells exactly is read off exactly, and only where h has reason to."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from tiny import tiny_config
+from transfer_toys import save_toy
+
+from dafxvae import networks
+from dafxvae.audio.traces import CLEARNESS, GROUPS, NUM_ECHOES, THRESHOLDS_DB
+from dafxvae.models import curves
+from dafxvae.models.controller import ControllerDecoder
+from dafxvae.runs.controllers import load_controller
+from dafxvae.training.state import make_optimizer
+from dafxvae.training.warm_start import Known, fit_settings
+
+NUM_LATENTS = 4
+
+
+def bent(reading):
+    """A parameter's scale."""
+    return 1.0 / (1.0 + np.exp(-1.5 * reading))
+
+
+def told(count, seed, share_wrong=0.2):
+    """Readings, whether each is right, and two settings: the first follows right readings by a curve."""
+    rng = np.random.default_rng(seed)
+    reading, right = rng.uniform(-2.0, 2.0, count), rng.random(count) >= share_wrong
+    settings = np.stack([np.where(right, bent(reading), rng.random(count)), rng.random(count)], axis=1)
+    return reading, right, settings.astype(np.float32)
+
+
+def test_a_curve_is_found_through_pairs_that_show_something_else():
+    reading, _, settings = told(3000, 0)
+    found = curves.fit(reading[:, None], settings, np.ones(3000))
+    at = np.linspace(-1.9, 1.9, 50)
+    np.testing.assert_allclose(curves.read(found, at[:, None])[:, 0, 0], bent(at), atol=2e-3)
+    assert np.asarray(curves.read(found, at[:, None]))[:, 1, 0] == pytest.approx(0.5, abs=0.2)
+
+
+def test_pairs_that_failed_do_not_bend_it():
+    reading, right, settings = told(600, 1, share_wrong=0.7)
+    found = curves.fit(reading[:, None], settings, right)
+    at = np.linspace(-1.8, 1.8, 20)
+    np.testing.assert_allclose(curves.read(found, at[:, None])[:, 0, 0], bent(at), atol=5e-3)
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_few_pairs_give_a_curve_that_can_be_read_anywhere(count):
+    reading, _, settings = told(count, 2)
+    found = curves.fit(reading[:, None], settings, np.ones(count))
+    values = np.asarray(curves.read(found, np.asarray([[-50.0], [0.0], [50.0]])))
+    assert values.shape == (3, 2, 1)
+    assert np.isfinite(found).all()
+    assert values.min() >= 0.0
+    assert values.max() <= 1.0
+
+
+def pairs(count, seed):
+    """Latents without meaning, and two traces: the reading, and how clear it is."""
+    reading, right, settings = told(count, seed)
+    rng = np.random.default_rng(seed + 100)
+    clearness = np.where(right, 1.0, -1.0) + 0.2 * rng.standard_normal(count)
+    z = np.concatenate([rng.standard_normal((count, NUM_LATENTS)), np.stack([reading, clearness], 1)], axis=1)
+    return Known(z.astype(np.float32), settings, np.ones(count, np.float32)), right
+
+
+@pytest.fixture(scope="module")
+def learnt():
+    """h after its warm start, noisy latents and all."""
+    h = ControllerDecoder((16,), 2, 2, (-2,))
+    params = h.init(jax.random.key(0), np.zeros((1, NUM_LATENTS + 2)))["params"]
+    (train, _), (valid, _) = pairs(2000, 0), pairs(200, 1)
+    config = tiny_config(
+        h__warm_start__num_steps=400, h__warm_start__evaluations=4, h__warm_start__noise=0.5
+    ).h.warm_start
+    return h, fit_settings(h, params, train, valid, config, jax.random.key(1)).params
+
+
+def test_h_reads_where_the_trace_is_clear_and_guesses_elsewhere(learnt):
+    h, params = learnt
+    test, right = pairs(500, 2)
+    found = h.apply({"params": params}, test.z, method=ControllerDecoder.experts)
+    np.testing.assert_allclose(np.asarray(found.trust).sum(-1), 1.0, atol=1e-6)
+    reads = np.asarray(found.trust)[:, 0, 1] > 0.5
+    assert (reads == right).mean() > 0.97
+    error = np.abs(np.asarray(h.apply({"params": params}, test.z)) - test.unit_params)
+    assert np.quantile(error[right, 0], 0.95) < 5e-3
+    assert error[~right, 0].mean() < 0.3  # .25 is the least that a guess can have
+    assert error[:, 1].mean() < 0.3
+
+
+def test_without_traces_h_is_a_network_alone():
+    h = ControllerDecoder((16,), 3)
+    params = h.init(jax.random.key(0), np.zeros((1, NUM_LATENTS)))["params"]
+    assert set(params) == {"MLP_0"}
+
+
+def test_training_on_sound_leaves_the_curves_as_they_are(learnt):
+    """Neither a gradient nor weight decay moves them."""
+    h, params = learnt
+    config = tiny_config(h__weight_decay=0.5, h__learning_rate=0.1, h__warmup_steps=0).h
+    optimizer = make_optimizer(config)
+    z = pairs(8, 3)[0].z
+    gradient = jax.grad(lambda params: jnp.sum(h.apply({"params": params}, z) ** 2))(params)
+    updates, _ = optimizer.update(gradient, optimizer.init(params), params)
+    after = optax.apply_updates(params, updates)
+    np.testing.assert_array_equal(after["curves"], params["curves"])
+    assert np.abs(np.asarray(after["MLP_0"]["Dense_0"]["kernel"] - params["MLP_0"]["Dense_0"]["kernel"])).max() > 0
+
+
+def test_h_knows_where_the_readings_stand():
+    h = networks.build_h(tiny_config(h__traces=("combs", "echoes", "amplitudes")), 2)
+    assert h.num_traces == GROUPS["combs"] + GROUPS["echoes"] + GROUPS["amplitudes"]
+    lag = -GROUPS["amplitudes"] - GROUPS["echoes"] + NUM_ECHOES + 1
+    quantum = -GROUPS["amplitudes"] + len(THRESHOLDS_DB) + 4
+    assert h.readings == (lag, quantum)
+    assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory):
+    """With g's latent of four, and echoes."""
+    return load_controller(save_toy(tmp_path_factory.mktemp("toy")))
+
+
+def test_of_several_windows_the_clearest_echo_counts_and_the_mean_of_all_else(controller):
+    latents = np.random.default_rng(0).standard_normal((3, 5, 4 + GROUPS["echoes"])).astype(np.float32)
+    found = controller.average(latents)
+    np.testing.assert_allclose(found[:, :4], latents[:, :, :4].mean(1), atol=1e-6)
+    for item, rows in zip(found, latents):
+        np.testing.assert_array_equal(item[4:], rows[rows[:, 4 + CLEARNESS].argmax(), 4:])
+
+
+def test_half_an_amount_is_half_of_everything_but_what_is_read_off(controller):
+    neutral, latents = np.random.default_rng(1).standard_normal((2, 4 + GROUPS["echoes"])).astype(np.float32)
+    lag = 4 + NUM_ECHOES + 1
+    others = np.arange(len(neutral)) != lag
+    for amount in (0.0, 0.5, 1.5):
+        found = controller.blend(neutral, latents, amount)
+        np.testing.assert_allclose(found[others], (neutral + amount * (latents - neutral))[others], atol=1e-6)
+        assert found[lag] == latents[lag]
