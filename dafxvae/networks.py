@@ -52,7 +52,7 @@ def compute_dtype(name: str | None) -> Any:
 def build_h(config: Config, num_params: int) -> ControllerDecoder:
     """h for an effect of `num_params` parameters."""
     columns = heard_columns(heard_traces(config))
-    readings = tuple(int(columns[name][READINGS[name]]) for name in columns if name in READINGS)
+    readings = tuple(int(columns[name][place]) for name in columns for place in READINGS.get(name, ()))
     return ControllerDecoder(tuple(config.h.widths), num_params, sum(map(len, columns.values())), readings)
 
 

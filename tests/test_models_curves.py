@@ -115,8 +115,8 @@ def test_h_knows_where_the_readings_stand():
     h = networks.build_h(tiny_config(h__traces=("combs", "echoes", "amplitudes")), 2)
     assert h.num_traces == GROUPS["combs"] + GROUPS["echoes"] + GROUPS["amplitudes"]
     lag = -GROUPS["amplitudes"] - GROUPS["echoes"] + NUM_ECHOES + 1
-    quantum = -GROUPS["amplitudes"] + len(THRESHOLDS_DB) + 4
-    assert h.readings == (lag, quantum)
+    peak = -GROUPS["amplitudes"] + len(THRESHOLDS_DB)
+    assert h.readings == (lag, peak, peak + 4)
     assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
 
 

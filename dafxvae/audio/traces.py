@@ -38,8 +38,8 @@ GROUPS = {  # their sizes, in this order
     "amplitudes": len(THRESHOLDS_DB) + 8 + len(LEVEL_QUANTILES) + len(STEP_QUANTILES),
 }
 NUM_TRACES = sum(GROUPS.values())
-# Traces that may equal a parameter up to a curve, by their place in the group: the strongest lag, and the quantum.
-READINGS = {"echoes": NUM_ECHOES + 1, "amplitudes": len(THRESHOLDS_DB) + 4}
+# Traces that may equal a parameter up to a curve, by their place in a group: the strongest lag; the peak, the quantum.
+READINGS = {"echoes": (NUM_ECHOES + 1,), "amplitudes": (len(THRESHOLDS_DB), len(THRESHOLDS_DB) + 4)}
 CLEARNESS = NUM_ECHOES + 3  # among the echoes: how far the strongest lag stands out
 
 

@@ -38,9 +38,16 @@ def squared_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
 
 
 def expected_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
-    """`squared_error`, expected over h's experts as it trusts them: lets each win what it knows best; `[]`."""
+    """What is learnt by: the guess's squared error, and the absolute error of all experts as h trusts them; `[]`.
+
+    The guess learns from every pair, so that it does not fall behind where a reading was preferred early. Trust goes by
+    absolute errors: by squared ones a time about right is preferred to one that is exact nine times in ten (delay's
+    time exact in 75 % of pairs of other recordings, 86 % by absolute errors).
+    """
     found = cast(Experts, h.apply({"params": params}, known.z, method=ControllerDecoder.experts))
-    each = jnp.sum(found.trust * (found.settings - known.unit_params[..., None]) ** 2, axis=-1).mean(-1)
+    errors = found.settings - known.unit_params[..., None]
+    trusted = jnp.sum(found.trust * jax.lax.stop_gradient(jnp.abs(errors)), axis=-1)
+    each = jnp.mean(errors[..., 0] ** 2 + trusted, axis=-1)
     return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
 
 
