@@ -59,22 +59,25 @@ def test_few_pairs_give_a_curve_that_can_be_read_anywhere(count):
 
 
 def pairs(count, seed):
-    """Latents without meaning, and two traces: the reading, and how clear it is."""
+    """Latents, of which the first tells the setting where the reading does not, and two traces: the reading, and how
+    clear it is."""
     reading, right, settings = told(count, seed)
     rng = np.random.default_rng(seed + 100)
     clearness = np.where(right, 1.0, -1.0) + 0.2 * rng.standard_normal(count)
-    z = np.concatenate([rng.standard_normal((count, NUM_LATENTS)), np.stack([reading, clearness], 1)], axis=1)
+    latents = rng.standard_normal((count, NUM_LATENTS))
+    settings[~right, 0] = bent(latents[~right, 0])
+    z = np.concatenate([latents, np.stack([reading, clearness], 1)], axis=1)
     return Known(z.astype(np.float32), settings, np.ones(count, np.float32)), right
 
 
 @pytest.fixture(scope="module")
 def learnt():
     """h after its warm start, noisy latents and all."""
-    h = ControllerDecoder((16,), 2, 2, (-2,))
+    h = ControllerDecoder((32,), 2, 2, (-2,))
     params = h.init(jax.random.key(0), np.zeros((1, NUM_LATENTS + 2)))["params"]
     (train, _), (valid, _) = pairs(2000, 0), pairs(200, 1)
     config = tiny_config(
-        h__warm_start__num_steps=400, h__warm_start__evaluations=4, h__warm_start__noise=0.5
+        h__warm_start__num_steps=1500, h__warm_start__learning_rate=0.01, h__warm_start__noise=0.2
     ).h.warm_start
     return h, fit_settings(h, params, train, valid, config, jax.random.key(1)).params
 
@@ -88,7 +91,7 @@ def test_h_reads_where_the_trace_is_clear_and_guesses_elsewhere(learnt):
     assert (reads == right).mean() > 0.97
     error = np.abs(np.asarray(h.apply({"params": params}, test.z)) - test.unit_params)
     assert np.quantile(error[right, 0], 0.95) < 5e-3
-    assert error[~right, 0].mean() < 0.3  # .25 is the least that a guess can have
+    assert error[~right, 0].mean() < 0.1  # latents are noisy while it learns
     assert error[:, 1].mean() < 0.3
 
 
