@@ -4,7 +4,9 @@ python -m dafxvae.effects show 'path/suite.vst3::Plugin Name'       what it offe
 python -m dafxvae.gradients calibrate 'path/suite.vst3::Plugin Name'  how far each knob should move: measured once
 python -m dafxvae.train --config configs/vst3.py --config.effect='path/suite.vst3::Plugin Name(knob, other=0.5)'
 
-Time and result are those of the plugin: nothing is measured here.
+A delay's time is found exactly with --config.h.traces="('echoes',)", a bit crusher's depth with "('amplitudes',)":
+`python benchmarks/traces.py CONFIG` says what they are worth. Time and result are those of the plugin: nothing is
+measured here.
 """
 
 from ml_collections import ConfigDict

@@ -154,7 +154,9 @@ def test_a_pruned_controller_agrees_with_the_whole_one(encoders, studied, clips,
     heard = 6 + GROUPS["echoes"] + GROUPS["amplitudes"]
     params = jax.device_get(jax.jit(h.init)(jax.random.key(3), np.zeros((1, heard))))["params"]
     params["MLP_0"]["Dense_0"] = kill_reader(params["MLP_0"]["Dense_0"], DEAD_G)
-    params["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(4).standard_normal((16, 2)).astype(np.float32)
+    rng = np.random.default_rng(4)
+    params["MLP_0"]["Dense_1"]["kernel"] = rng.standard_normal((16, 2 * 4)).astype(np.float32)  # guess, 3 readings
+    params["curves"] = rng.random(params["curves"].shape).astype(np.float32)
     whole = Controller("A", ("x", "y"), RATE, encoders, params, CONFIG)
     pruned = prune_encoders(encoders, keep_g, keep_f, joint.mean(0))
     small, config = prune_controller(whole, pruned, keep_g)

@@ -49,11 +49,15 @@ def test_encodings_joined_are_the_latent(path):
     np.testing.assert_allclose(joined, controller.latent(dry, reference), atol=1e-4)
 
 
+def every_pair(controller, dry, reference):
+    """What h hears of each window of one with each of the other."""
+    return controller.latent(np.repeat(dry, len(reference), 0), np.tile(reference, (len(dry), 1, 1)))
+
+
 def test_latents_are_averaged_over_all_pairs_of_windows(path):
     controller = load_controller(path)
     dry, first, second = clips(2, 1), clips(3, 2), clips(1, 3)
-    pairs = [controller.latent(np.repeat(dry, len(r), 0), np.tile(r, (len(dry), 1, 1))) for r in (first, second)]
-    z = np.mean([latents.mean(axis=0) for latents in pairs], axis=0)
+    z = controller.average(np.stack([controller.average(every_pair(controller, dry, r)) for r in (first, second)]))
     expected = controller.settings(z[None])[0]
     np.testing.assert_allclose(matching.predict(controller, dry, [first, second], 1.0), expected, atol=1e-3)
 
@@ -61,7 +65,9 @@ def test_latents_are_averaged_over_all_pairs_of_windows(path):
 def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
     controller = load_controller(path)
     dry, reference = clips(2, 1), clips(2, 5)
-    neutral = controller.settings(controller.latent(dry, dry).mean(axis=0)[None])[0]
+    itself = controller.average(controller.latent(dry, dry))
+    heard = controller.average(every_pair(controller, dry, reference))
+    neutral = controller.settings(controller.blend(itself, heard, 0.0)[None])[0]
     none = matching.predict(controller, dry, [reference], 0.0)
     half, full = (matching.predict(controller, dry, [reference], amount) for amount in (0.5, 1.0))
     np.testing.assert_allclose(none, neutral, atol=1e-3)

@@ -35,8 +35,11 @@ def save_toy(folder, effect="Reverb", name="toy"):
     h = networks.build_h(config, len(names))
     heard = jnp.zeros((1, config.g.latent_dim + GROUPS["echoes"]))
     params = jax.device_get(jax.jit(h.init)(jax.random.key(0), heard))["params"]
-    rng = np.random.default_rng(1)
-    params = jax.tree.map(lambda leaf: (2.0 * rng.standard_normal(leaf.shape)).astype(np.float32), params)
+    rng = np.random.default_rng(3)
+    params = jax.tree.map(
+        lambda leaf: (4.0 / len(leaf) ** 0.5 * rng.standard_normal(leaf.shape)).astype(np.float32), params
+    )
+    params["MLP_0"]["Dense_1"]["bias"][len(names) :] = -1e3  # a guess: what random curves say would not change with z
     path = folder / f"{name}.safetensors"
     save_controller(path, params, names, encoders, config)
     return path
