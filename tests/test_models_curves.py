@@ -1,5 +1,7 @@
 """What a trace tells exactly is read off exactly, and only where h has reason to."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,11 +12,13 @@ from transfer_toys import save_toy
 
 from dafxvae import networks
 from dafxvae.audio.traces import CLEARNESS, GROUPS, NUM_ECHOES, THRESHOLDS_DB
+from dafxvae.effects.factory import open_host
 from dafxvae.models import curves
 from dafxvae.models.controller import ControllerDecoder
 from dafxvae.runs.controllers import load_controller
 from dafxvae.training.state import make_optimizer
 from dafxvae.training.warm_start import Known, fit_settings
+from dafxvae.transfer import matching
 
 NUM_LATENTS = 4
 
@@ -145,3 +149,18 @@ def test_half_an_amount_is_half_of_everything_but_what_is_read_off(controller):
         found = controller.blend(neutral, latents, amount)
         np.testing.assert_allclose(found[others], (neutral + amount * (latents - neutral))[others], atol=1e-6)
         assert found[lag] == latents[lag]
+
+
+def test_refinement_leaves_alone_what_was_read_off(controller):
+    """The distance of styles does not hear exactly when an echo comes."""
+    count = len(controller.parameters)
+    params = jax.tree.map(np.array, controller.params)
+    params["MLP_0"]["Dense_1"]["bias"][count + 1] = 1e6  # the second setting trusts the reading
+    reading = dataclasses.replace(controller, params=params)
+    dry, reference = np.random.default_rng(2).standard_normal((2, 1, 8192, 1)).astype(np.float32) * 0.1
+    settings, read = matching.predict(reading, dry, [reference], 1.0)
+    assert read.tolist() == [i == 1 for i in range(count)]
+    with open_host(controller.effect, num_workers=1) as host:
+        found = matching.match(host, reading, dry, [reference], lambda: dry[0], 24000, 1.0, {}, 12, None)
+    assert found.unit_params[1] == pytest.approx(settings[1], abs=1e-6)
+    assert np.abs(found.unit_params - settings)[~read].max() > 1e-3

@@ -59,7 +59,7 @@ def test_latents_are_averaged_over_all_pairs_of_windows(path):
     dry, first, second = clips(2, 1), clips(3, 2), clips(1, 3)
     z = controller.average(np.stack([controller.average(every_pair(controller, dry, r)) for r in (first, second)]))
     expected = controller.settings(z[None])[0]
-    np.testing.assert_allclose(matching.predict(controller, dry, [first, second], 1.0), expected, atol=1e-3)
+    np.testing.assert_allclose(matching.predict(controller, dry, [first, second], 1.0)[0], expected, atol=1e-3)
 
 
 def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
@@ -68,8 +68,8 @@ def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
     itself = controller.average(controller.latent(dry, dry))
     heard = controller.average(every_pair(controller, dry, reference))
     neutral = controller.settings(controller.blend(itself, heard, 0.0)[None])[0]
-    none = matching.predict(controller, dry, [reference], 0.0)
-    half, full = (matching.predict(controller, dry, [reference], amount) for amount in (0.5, 1.0))
+    none, _ = matching.predict(controller, dry, [reference], 0.0)
+    half, full = (matching.predict(controller, dry, [reference], amount)[0] for amount in (0.5, 1.0))
     np.testing.assert_allclose(none, neutral, atol=1e-3)
     assert np.abs(full - none).max() > 0.01
     assert not np.allclose(half, full)

@@ -12,7 +12,7 @@ from dafxvae.errors import UserError
 from dafxvae.evaluate.learned import Learned, describe_clips
 from dafxvae.evaluate.listening import Listener
 from dafxvae.evaluate.rules import COMPRESSOR, rule_based
-from dafxvae.evaluate.search import SEARCHES, search
+from dafxvae.evaluate.search import SEARCHES, Answer, search
 from dafxvae.evaluation import CONTROLLER, MEAN, NOTHING, RANDOM, TRUE, mean_settings
 from dafxvae.rng import host_rng
 from dafxvae.runs.controllers import Controller
@@ -79,11 +79,12 @@ def choose_settings(tools: Tools, pairs: PairBatch, seed: int, num_searched: int
         timbre, encoding = describe_clips(tools.listener, pairs.dry, pairs.reference)
         settings[NEIGHBOUR] = tools.learned.neighbour(timbre)
         settings[FOREST] = tools.learned.forest(encoding)
-    settings[CONTROLLER] = tools.listener.settings(pairs.dry, pairs.reference)
+    own = Answer(*tools.controller.answer(tools.listener.latent(pairs.dry, pairs.reference)))
+    settings[CONTROLLER] = own.settings
     num_failed = 0
     if num_searched:
-        dry, reference, start = (values[:num_searched] for values in (pairs.dry, pairs.reference, settings[CONTROLLER]))
-        found = search(tools.controller, tools.host, dry, reference, start, seed)
+        dry, reference = pairs.dry[:num_searched], pairs.reference[:num_searched]
+        found = search(tools.controller, tools.host, dry, reference, Answer(*(x[:num_searched] for x in own)), seed)
         settings |= found.settings
         num_failed = found.num_failed
     settings[TRUE] = pairs.unit_params

@@ -167,8 +167,12 @@ class ControllerDecoder(nn.Module):
         gates = jnp.swapaxes(outputs, 1, 2).at[..., 0].set(0.0)
         return Experts(jnp.concatenate([guess, read], axis=-1), nn.softmax(gates))
 
-    def __call__(self, z: Array) -> Array:
-        """Settings `[B, K]` by the expert that is trusted most."""
+    def answer(self, z: Array) -> tuple[Array, Array]:
+        """Settings by the expert that is trusted most, and bool, whether that is a reading; `[B, K]` each."""
         found = self.experts(z)
         chosen = jnp.argmax(found.trust, axis=-1, keepdims=True)
-        return jnp.take_along_axis(found.settings, chosen, axis=-1)[..., 0]
+        return jnp.take_along_axis(found.settings, chosen, axis=-1)[..., 0], chosen[..., 0] > 0
+
+    def __call__(self, z: Array) -> Array:
+        """Settings `[B, K]`."""
+        return self.answer(z)[0]

@@ -55,9 +55,11 @@ class Controller:
         return networks.build_h(self.config, len(self.parameters))
 
     @cached_property
-    def _settings(self) -> Callable:
-        h = self._h
-        return jax.jit(lambda params, z: jax.lax.map(lambda item: h.apply({"params": params}, item[None])[0], z))
+    def _answer(self) -> Callable:
+        def one(params: Any, item: jax.Array) -> Any:
+            return self._h.apply({"params": params}, item[None], method=ControllerDecoder.answer)
+
+        return jax.jit(lambda params, z: jax.lax.map(lambda item: one(params, item), z))
 
     def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """What h hears of each input and its reference: g's latent Z, and beside it S traces of the reference where
@@ -106,7 +108,12 @@ class Controller:
 
     def settings(self, z: np.ndarray) -> np.ndarray:
         """Settings of latents, `[B, Z + S] -> [B, K]` in (0, 1)."""
-        return np.asarray(self._settings(self.params, z))
+        return self.answer(z)[0]
+
+    def answer(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`settings`, and bool `[B, K]`: which of them were read off a trace rather than guessed."""
+        settings, read = (np.asarray(part)[:, 0] for part in self._answer(self.params, z))
+        return settings, read
 
     def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Settings that give each input the style of its reference: `settings(latent(dry, reference))`, `[B, K]`."""

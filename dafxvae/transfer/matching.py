@@ -73,8 +73,10 @@ def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.n
     return np.array([name in locks for name in space.names], bool), space.from_values(locks)
 
 
-def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float) -> np.ndarray:
-    """Settings that give the input the style of the references.
+def predict(
+    controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Settings that give the input the style of the references, and which of them were read off a trace.
 
     Every window is encoded once; the latents of all pairs of windows are averaged, each reference counting the same.
 
@@ -85,7 +87,7 @@ def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
         amount: 0 is the latent of the input against itself, 1 that of the reference; straight on beyond.
 
     Returns:
-        float32 `[K]` in (0, 1).
+        float32 `[K]` in [0, 1], and bool `[K]`.
     """
     own = controller.encode(dry)
     latents = []
@@ -96,7 +98,8 @@ def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
     z = controller.average(np.stack(latents))
     if amount != 1.0:
         z = controller.blend(controller.average(controller.join(own, own)), z, amount)
-    return controller.settings(z[None].astype(np.float32))[0]
+    settings, read = controller.answer(z[None].astype(np.float32))
+    return settings[0], read[0]
 
 
 def match(
@@ -111,7 +114,7 @@ def match(
     num_refinements: int,
     refiner: Refiner | None,
 ) -> Match:
-    """Settings for an input: predicted, held where locked, refined where asked for.
+    """Settings for an input: predicted, held where locked or read off, refined elsewhere where asked for.
 
     Args:
         host: renders the effect.
@@ -130,8 +133,10 @@ def match(
     space = host.parameters
     is_locked, values = locked_values(space, locks)
     start = predicted = refined = None
+    is_held = is_locked  # by the search
     if controller is not None:
-        start = predict(controller, dry, references, amount)
+        start, read = predict(controller, dry, references, amount)
+        is_held = is_locked | read  # the distance of styles hears an echo, but not exactly when it comes
         predicted = space.describe(start)
         start = np.where(is_locked, values, start).astype(np.float32)
     elif not num_refinements:
@@ -139,8 +144,9 @@ def match(
     if num_refinements:
         search = refiner or cast(Refiner, refinement)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)
+        fixed = values if start is None else start
         found = search.refine(
-            host, distance, excerpt(), sample_rate, start, num_refinements, free=~is_locked, fixed=values
+            host, distance, excerpt(), sample_rate, start, num_refinements, free=~is_held, fixed=fixed
         )
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
         refined = {
