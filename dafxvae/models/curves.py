@@ -47,7 +47,7 @@ def fit(readings: np.ndarray, unit_params: np.ndarray, valid: np.ndarray) -> np.
         hats[np.arange(len(reading)), below] = 1.0 - (place - below)
         hats[np.arange(len(reading)), below + 1] = place - below
         for k, target in enumerate(unit_params.T):
-            weights = np.ones(len(target))
+            weights, curve = np.ones(len(target)), np.zeros(NUM_KNOTS)
             for _ in range(ROUNDS):
                 weighted = hats * weights[:, None]
                 curve = np.linalg.solve(weighted.T @ hats + bends, weighted.T @ target)
