@@ -63,13 +63,13 @@ def test_few_pairs_give_a_curve_that_can_be_read_anywhere(count):
 
 
 def pairs(count, seed):
-    """Latents, of which the first tells the setting where the reading does not, and two traces: the reading, and how
-    clear it is."""
+    """Latents, of which the first tells the setting where the reading does not, and two traces: the reading, over which
+    the setting goes up and down too often for a small network, and how clear it is."""
     reading, right, settings = told(count, seed)
     rng = np.random.default_rng(seed + 100)
     clearness = np.where(right, 1.0, -1.0) + 0.2 * rng.standard_normal(count)
     latents = rng.standard_normal((count, NUM_LATENTS))
-    settings[~right, 0] = bent(latents[~right, 0])
+    settings[:, 0] = np.where(right, 0.5 + 0.4 * np.sin(4.0 * reading), bent(latents[:, 0]))
     z = np.concatenate([latents, np.stack([reading, clearness], 1)], axis=1)
     return Known(z.astype(np.float32), settings, np.ones(count, np.float32)), right
 
@@ -94,7 +94,7 @@ def test_h_reads_where_the_trace_is_clear_and_guesses_elsewhere(learnt):
     reads = np.asarray(found.trust)[:, 0, 1] > 0.5
     assert (reads == right).mean() > 0.97
     error = np.abs(np.asarray(h.apply({"params": params}, test.z)) - test.unit_params)
-    assert np.quantile(error[right, 0], 0.95) < 5e-3
+    assert np.quantile(error[right, 0], 0.95) < 1e-2
     assert error[~right, 0].mean() < 0.1  # latents are noisy while it learns
     assert error[:, 1].mean() < 0.3
 
