@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dafxvae import networks
 from dafxvae.config import base_config
 from dafxvae.effects.factory import open_host
 from dafxvae.runs.controller_store import shipped_folder
@@ -38,10 +39,11 @@ def test_it_drives_the_effect_of_its_config(name):
 def test_they_answer_and_listen():
     """Different latents get different settings, all in range; a latent that was never seen leads nowhere wild."""
     rng = np.random.default_rng(0)
-    size = base_config().g.latent_dim
-    z = np.concatenate([rng.standard_normal((6, size)), 100.0 * rng.standard_normal((2, size))]).astype(np.float32)
     for name in CONFIGS:
         controller = load_controller(shipped_folder() / f"{name}.safetensors")
+        h = networks.build_h(controller.config, len(controller.parameters))
+        scale = np.repeat([1.0, 100.0], [6, 2])[:, None]
+        z = (scale * rng.standard_normal((8, base_config().g.latent_dim + h.num_traces))).astype(np.float32)
         settings = controller.settings(z)
         assert settings.shape == (8, len(controller.parameters))
         assert np.isfinite(settings).all()
