@@ -13,7 +13,6 @@ from dafxvae.models import curves
 from dafxvae.models.controller import ControllerDecoder, Experts
 from dafxvae.training.state import is_decayed
 
-
 NEAR = 0.05  # of the range: an error of as much and more is a miss, a smaller one a part of it
 MARGIN = 0.4
 
