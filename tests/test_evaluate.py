@@ -195,8 +195,9 @@ def test_every_method_on_every_input(folders, monkeypatch):
     monkeypatch.setattr(learned, "NUM_TREES", 4)
     asked = []
 
-    def refine(host, distance, audio, rate, start, num_renders, *, seed):
+    def refine(host, distance, audio, rate, start, num_renders, *, seed, free):
         asked.append((start is None, num_renders))
+        assert free is None if start is None else free.tolist() in ([True], [False])
         assert audio.shape == (12 * 1024, 1)
         assert distance(audio[None]).shape == (1,)
         return refinement.Refined(np.asarray([0.5]), 0.0, 0.0, num_renders, num_failed=1)
