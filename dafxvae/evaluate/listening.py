@@ -17,8 +17,8 @@ class Listener:
     """A controller's ears for clips of any length.
 
     A controller knows clips of `clip_samples`. A longer clip is cut into such windows; window i of the input is heard
-    with window i of the reference, and the latents of all windows are averaged, from which h makes one setting. No
-    other pairing of windows is tried.
+    with window i of the reference, and from what is heard of all windows together (`Controller.average`) h makes one
+    setting. No other pairing of windows is tried.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -38,7 +38,7 @@ class Listener:
         return self.controller.average(z.reshape(len(dry), -1, z.shape[-1]))
 
     def settings(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Settings by the mean latent; `[B, K]` in (0, 1)."""
+        """Settings by what is heard of all windows; `[B, K]` in [0, 1]."""
         return self.controller.settings(self.latent(dry, reference))
 
     def encoding(self, audio: np.ndarray) -> np.ndarray:

@@ -107,7 +107,7 @@ class Controller:
         return found
 
     def settings(self, z: np.ndarray) -> np.ndarray:
-        """Settings of latents, `[B, Z + S] -> [B, K]` in (0, 1)."""
+        """Settings of latents, `[B, Z + S] -> [B, K]` in [0, 1]."""
         return self.answer(z)[0]
 
     def answer(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
