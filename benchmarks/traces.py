@@ -4,7 +4,7 @@
 
 For each configuration (all controllers of `configs/`) pairs of its effect are drawn and encoded once. Then h learns
 their known settings, as before it hears anything (`dafxvae.training.warm_start`): from the latent alone (""), with each
-group of `dafxvae.audio.traces.GROUPS`, with each two and with all. `error` is the mean squared error of the settings,
+group of `dafxvae.networks.GROUPS`, with each two and with all. `error` is the mean squared error of the settings,
 `r2` the mean of their R², on recordings of the validation split: each half of them after stopping by the other. The
 corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
 """
@@ -21,12 +21,12 @@ import jax
 import numpy as np
 
 from dafxvae import build, networks
-from dafxvae.audio.traces import GROUPS
+from dafxvae.audio import cycles
 from dafxvae.config import Config, resolve_preset
 from dafxvae.data.corpus import Corpus
 from dafxvae.effects.bank import EffectBank
 from dafxvae.errors import run_cli
-from dafxvae.networks import Encoders
+from dafxvae.networks import GROUPS, Encoders
 from dafxvae.paths import data_dir
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.training.warm_start import Known, fit_settings
@@ -39,15 +39,23 @@ CHOICES = [(), *((name,) for name in GROUPS), *combinations(GROUPS, 2), tuple(GR
 def encoded(
     config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Joint encodings `[count, 2E]` of the valid pairs of a split, and their settings `[count, K]`."""
-    encode = networks.build_encode(encoders, config.sample_rate)
+    """Encodings `[2, count, E + X]` of the valid pairs of a split, with all traces, and their settings `[count, K]`."""
+    encode = networks.build_encode(encoders, config.sample_rate, tuple(GROUPS))
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
-        both = np.concatenate([np.asarray(encode(clips)) for clips in (batch.dry, batch.reference)], axis=1)
-        joint.append(both[batch.valid > 0])
+        both = np.stack([np.asarray(encode(clips)) for clips in (batch.dry, batch.reference)])
+        joint.append(both[:, batch.valid > 0])
         settings.append(batch.unit_params[batch.valid > 0])
-    return np.concatenate(joint), np.concatenate(settings)
+    return np.concatenate(joint, axis=1), np.concatenate(settings)
+
+
+def with_traces(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+    """The columns of `encoded` that are there where only these groups are asked for."""
+    size, beside = encoders.f.encoding_size, list(cycles.GROUPS)
+    places = [size + beside.index(name) * cycles.NUM_CYCLES for name in groups if name in beside]
+    columns = np.concatenate([np.arange(size), *(start + np.arange(cycles.NUM_CYCLES) for start in places)])
+    return encodings[..., columns]
 
 
 def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequence[Known]) -> dict[str, float]:
@@ -59,7 +67,8 @@ def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequenc
     params = h.init(jax.random.key(0), train.z[:1])["params"]
     errors, r2 = [], []
     for stop, test in (halves, halves[::-1]):
-        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1))
+        blurred = networks.blurred_columns(train.z.shape[1], groups)
+        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1), blurred)
         squares = (np.asarray(h.apply({"params": found.params}, test.z)) - test.unit_params) ** 2
         errors.append(squares.mean())
         r2.append((1.0 - squares.mean(0) / test.unit_params.var(0)).mean())
@@ -74,9 +83,10 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
         )
     scores = {}
     for groups in CHOICES:
-        hear = jax.jit(lambda rows, groups=groups: networks.hear(encoders, rows, groups))
-        train = Known(hear(joint), settings, np.ones(len(settings)))
-        halves = [Known(hear(other[i::2]), asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
+        hear = jax.jit(lambda rows, groups=groups: networks.hear(encoders, rows[0], rows[1], groups))
+        seen, unseen = (hear(with_traces(encoders, rows, groups)) for rows in (joint, other))
+        train = Known(seen, settings, np.ones(len(settings)))
+        halves = [Known(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
         scores[" ".join(groups)] = score(config, groups, train, halves)
     return scores
 

@@ -17,5 +17,11 @@ from dafxvae.config import ROUGH, controller_config
 def get_config() -> ConfigDict:
     """See the module's docstring."""
     return controller_config(
-        "Phaser", ROUGH, h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0}, h__settings_weight=0.5
+        "Phaser",
+        ROUGH,
+        h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0},
+        h__settings_weight=0.5,
+        h__traces=("movement", "cycles", "lag_cycles"),
+        h__warm_start__margin=0.2,
+        clip_samples=131072,
     )

@@ -257,7 +257,8 @@ def warm_start(config: Config, pairs: Pairs, bank: EffectBank) -> WarmStart:
     params = jax.jit(h.init)(_init_key(config, "h"), jnp.asarray(pairs.valid[0].z[:1]))["params"]
     valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
     train, valid = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
-    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"))
+    blurred = networks.blurred_columns(train.z.shape[1], networks.heard_traces(config))
+    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"), blurred)
 
 
 def build_decoder_stage(

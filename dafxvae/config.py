@@ -133,7 +133,7 @@ def _h() -> dict[str, Any]:
     """The controller decoder: pairs encoded once, their known settings first, then their sound."""
     return {
         "widths": (128,),
-        "traces": (),  # groups of dafxvae.audio.traces.GROUPS that h hears of the reference, beside g's latent
+        "traces": (),  # groups of dafxvae.networks.GROUPS that h hears of the reference, beside g's latent
         "stft_sizes": (128, 512, 2048, 8192),
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},
         "settings_weight": 4.0,  # of the squared error of the known settings, beside the audio loss
@@ -145,6 +145,7 @@ def _h() -> dict[str, Any]:
             "learning_rate": 2e-3,
             "weight_decay": 0.01,
             "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
+            "margin": 0.4,  # of the pairs, by which a reading must hit more often than a guess to be preferred
             "evaluations": 16,
         },
         "num_steps": 200,

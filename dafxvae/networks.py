@@ -9,14 +9,20 @@ import numpy as np
 from jax import Array
 from ml_collections import ConfigDict
 
-from dafxvae.audio.traces import GROUPS, NUM_TRACES, READINGS, group_columns
+from dafxvae.audio import cycles, traces
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE, joint_encoding
+from dafxvae.models.encoder import SpectrogramVAE
 
 COMPUTE_DTYPES = ("float32", "bfloat16")
 ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz", "style_dim")
+
+
+# Groups of traces that h may hear: those of f's encoding, and what is looked for where h asks for it alone.
+GROUPS = traces.GROUPS | dict.fromkeys(cycles.GROUPS, cycles.NUM_CYCLES)
+READINGS = traces.READINGS | dict.fromkeys(cycles.GROUPS, (cycles.RATE,))
+CLEARNESS = {"echoes": traces.CLEARNESS} | dict.fromkeys(cycles.GROUPS, cycles.CLEARNESS)
 
 
 class Encoders(NamedTuple):
@@ -64,7 +70,7 @@ def encoders_from(variables: dict[str, Any], metadata: dict[str, Any]) -> Encode
 
 
 def heard_traces(config: Config) -> tuple[str, ...]:
-    """The groups of traces that h hears beside the latent, of its configuration; UserError unless f has them."""
+    """The groups of traces that h hears beside the latent, of its configuration; UserError unless there are such."""
     groups = tuple(config.h.get("traces", ()))
     for name in groups:
         if name not in GROUPS:
@@ -78,19 +84,41 @@ def heard_columns(groups: Sequence[str]) -> dict[str, np.ndarray]:
     return {name: np.arange(sizes[i]) - sum(sizes[i:]) for i, name in enumerate(groups)}
 
 
-def hear(encoders: Encoders, joint: Array, groups: Sequence[str] = ()) -> Array:
-    """What h is told of joint encodings; `[B, 2E] -> [B, Z + S]`.
+def blurred_columns(num_heard: int, groups: Sequence[str]) -> np.ndarray:
+    """Columns of what h hears that are uncertain: the latent, and the period of a cycle, of which the rate is exact."""
+    latent = np.arange(num_heard - sum(GROUPS[name] for name in groups))
+    columns = heard_columns(groups)
+    periods = [num_heard + columns[name][cycles.PERIOD :] for name in groups if name in cycles.GROUPS]
+    return np.concatenate([latent, *periods])
 
-    g's latent (the posterior mean), and beside it the reference's traces of these groups as they are, standardised. A
-    latent holds all that may matter for any effect, and so each of it a little blurred; a parameter that one trace
-    tells exactly (a delay's time, a quantum) passes g by.
+
+def encode(encoders: Encoders, clips: Array, sample_rate: int, groups: Sequence[str] = ()) -> Array:
+    """f's encoding E of recordings, and X traces of these groups that are no part of it; `[B, T, C] -> [B, E + X]`."""
+    encoding = cast(Array, encoders.f.apply(encoders.variables["f"], clips, sample_rate, method=SpectrogramVAE.encode))
+    return jnp.concatenate([encoding, *trace_beside(clips, sample_rate, groups)], axis=-1)
+
+
+def trace_beside(clips: Array, sample_rate: int, groups: Sequence[str]) -> list[Array]:
+    """The traces of these groups that are no part of f's encoding, `[B, T, C]` to one array for each of the groups."""
+    return [cycles.GROUPS[name](clips, sample_rate) for name in groups if name in cycles.GROUPS]
+
+
+def hear(encoders: Encoders, dry: Array, reference: Array, groups: Sequence[str] = ()) -> Array:
+    """What h is told of an input and a reference, each as `encode` gives it; `[B, E (+ X)] -> [B, Z + S]`.
+
+    g's latent (the posterior mean), and beside it the reference's traces of these groups as they are, those of f
+    standardised. A latent holds all that may matter for any effect, and so each of it a little blurred; a parameter
+    that one trace tells exactly (a delay's time, a quantum) passes g by.
     """
-    g, variables = encoders.g, encoders.variables["g"]
+    g, variables, size = encoders.g, encoders.variables["g"], encoders.f.encoding_size
+    joint = jnp.concatenate([dry[:, :size], reference[:, :size]], axis=-1)
     z = cast(Array, g.apply(variables, joint, method=ControllerVAE.encode))
     if not groups:
         return z
-    data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))
-    return jnp.concatenate([z, data[:, -NUM_TRACES:][:, group_columns(groups)]], axis=-1)
+    data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))[:, -traces.NUM_TRACES :]
+    beside = iter(jnp.split(reference[:, size:], sum(name in cycles.GROUPS for name in groups) or 1, axis=-1))
+    heard = [next(beside) if name in cycles.GROUPS else data[:, traces.group_columns((name,))] for name in groups]
+    return jnp.concatenate([z, *heard], axis=-1)
 
 
 def build_latent(encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:
@@ -101,32 +129,31 @@ def build_latent(encoders: Encoders, sample_rate: int, groups: Sequence[str] = (
     """
 
     def one(clips: tuple[Array, Array]) -> Array:
-        dry, reference = (clip[None] for clip in clips)
-        joint = joint_encoding(encoders.f, encoders.variables["f"], dry, reference, sample_rate)
-        return hear(encoders, joint, groups)[0]
+        dry, reference = jnp.split(encode(encoders, jnp.stack(clips), sample_rate), 2)
+        beside = trace_beside(clips[1][None], sample_rate, groups)
+        return hear(encoders, dry, jnp.concatenate([reference, *beside], axis=-1), groups)[0]
 
     return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
 
 
-def build_encode(encoders: Encoders, sample_rate: int) -> Callable[[Any], Array]:
-    """f alone: `[B, T, C] -> encodings [B, E]`, jitted, an item at a time as in `build_latent`.
+def build_encode(encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> Callable[[Any], Array]:
+    """`encode`: `[B, T, C] -> [B, E + X]`, jitted, an item at a time as in `build_latent`.
 
     With `build_join` it takes W + V passes through f, which is nearly all of the work, to compare W recordings with V
     others, where `build_latent` takes 2 W V; the latents are those of `build_latent` but for rounding.
     """
 
     def one(clip: Array) -> Array:
-        f, variables = encoders.f, encoders.variables["f"]
-        return cast(Array, f.apply(variables, clip[None], sample_rate, method=SpectrogramVAE.encode))[0]
+        return encode(encoders, clip[None], sample_rate, groups)[0]
 
     return jax.jit(lambda clips: jax.lax.map(one, clips))
 
 
 def build_join(encoders: Encoders, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:
-    """g alone: `(encodings of the inputs [B, E], of the references [B, E]) -> what h hears [B, Z + S]`, jitted."""
+    """g alone: `(inputs, references [B, E + X]) -> what h hears [B, Z + S]`, jitted."""
 
     def one(pair: tuple[Array, Array]) -> Array:
-        return hear(encoders, jnp.concatenate(pair)[None], groups)[0]
+        return hear(encoders, pair[0][None], pair[1][None], groups)[0]
 
     return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
 

@@ -51,6 +51,18 @@ def test_pairs_that_failed_do_not_bend_it():
     np.testing.assert_allclose(curves.read(found, at[:, None])[:, 0, 0], bent(at), atol=5e-3)
 
 
+def test_where_most_pairs_show_something_else_the_heap_counts():
+    """As with an LFO's rate: a third of the pairs lie on a curve, the others anywhere; they bend absolute errors."""
+    reading, _, settings = told(5000, 3, share_wrong=0.65)
+    found = curves.fit(reading[:, None], settings, np.ones(5000))
+    at = np.linspace(-1.8, 1.8, 20)
+    np.testing.assert_allclose(curves.read(found, at[:, None])[:, 0, 0], bent(at), atol=5e-3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curves, "MORE", 1.0)
+        bent_down = curves.fit(reading[:, None], settings, np.ones(5000))
+    assert np.abs(np.asarray(curves.read(bent_down, at[:, None]))[:, 0, 0] - bent(at)).max() > 0.1
+
+
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_few_pairs_give_a_curve_that_can_be_read_anywhere(count):
     reading, _, settings = told(count, 2)
@@ -125,6 +137,17 @@ def test_h_knows_where_the_readings_stand():
     peak = -GROUPS["amplitudes"] + len(THRESHOLDS_DB)
     assert h.readings == (lag, peak, peak + 4)
     assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
+
+
+def test_noise_keeps_off_what_is_exact():
+    groups = ("echoes", "cycles", "amplitudes")
+    num_heard = 7 + sum(networks.GROUPS[name] for name in groups)
+    blurred = networks.blurred_columns(num_heard, groups)
+    period = 7 + GROUPS["echoes"] + 2
+    expected = [*range(7), *range(period, period + networks.GROUPS["cycles"] - 2)]
+    np.testing.assert_array_equal(blurred, expected)
+    h = networks.build_h(tiny_config(h__traces=groups), 2)
+    assert not set(blurred) & {num_heard + place for place in h.readings}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import pytest
 from tiny import tiny_config
 
 from dafxvae import build, networks
+from dafxvae.audio.cycles import GROUPS as CYCLES
 from dafxvae.audio.traces import GROUPS
 from dafxvae.effects.bank import open_bank
 from dafxvae.errors import UserError
@@ -69,8 +70,29 @@ def test_h_hears_g_and_beside_it_the_traces_that_it_asks_for(path):
     np.testing.assert_allclose(networks.build_join(encoders, groups)(*both), heard, atol=1e-5)
 
 
+def test_h_hears_cycles_of_the_reference_that_f_does_not_encode(path):
+    """In the order in which they are asked for, as they are; and f's encoding stands first."""
+    encoders = load_encoders(path)
+    dry, reference = (np.random.default_rng(2).standard_normal((2, 2, 32768, 1)) * 0.1).astype(np.float32)
+    groups = ("lag_cycles", "echoes", "cycles")
+    heard = np.asarray(networks.build_latent(encoders, CONFIG.sample_rate, groups)(dry, reference))
+    columns = networks.heard_columns(groups)
+    for name, find in CYCLES.items():
+        alone = jax.jit(lambda clips, find=find: find(clips, CONFIG.sample_rate))(reference)
+        np.testing.assert_allclose(heard[:, columns[name]], alone, atol=1e-3)
+    encode = networks.build_encode(encoders, CONFIG.sample_rate, groups)
+    both = [np.asarray(encode(clips)) for clips in (dry, reference)]
+    np.testing.assert_allclose(networks.build_join(encoders, groups)(*both), heard, atol=1e-3)
+    joint = np.concatenate([part[:, : encoders.f.encoding_size] for part in both], axis=1)
+    data = np.asarray(encoders.g.apply(encoders.variables["g"], joint, method=ControllerVAE.standardise))
+    echoes = data[:, data.shape[1] - sum(GROUPS.values()) :][:, : GROUPS["echoes"]]
+    np.testing.assert_allclose(heard[:, columns["echoes"]], echoes, atol=1e-5)
+
+
 def test_traces_that_f_does_not_have_are_refused():
-    with pytest.raises(UserError, match=r"h\.traces has 'echos': .*echoes, combs, movement, amplitudes"):
+    with pytest.raises(
+        UserError, match=r"h\.traces has 'echos': .*echoes, combs, movement, amplitudes, cycles, lag_cycles"
+    ):
         networks.heard_traces(tiny_config(h__traces=("echos",)))
 
 

@@ -13,6 +13,7 @@ CONFIG = ConfigDict(
         "learning_rate": 1e-2,
         "weight_decay": 0.01,
         "noise": 0.05,
+        "margin": 0.4,
         "evaluations": 6,
     }
 )

@@ -11,7 +11,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae import __version__, networks
-from dafxvae.audio.traces import CLEARNESS
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder
@@ -44,7 +43,7 @@ class Controller:
 
     @cached_property
     def _encode(self) -> Callable:
-        return networks.build_encode(self.encoders, self.sample_rate)
+        return networks.build_encode(self.encoders, self.sample_rate, networks.heard_traces(self.config))
 
     @cached_property
     def _join(self) -> Callable:
@@ -76,11 +75,12 @@ class Controller:
         return np.concatenate([np.asarray(self._latent(dry[i : i + BATCH], reference[i : i + BATCH])) for i in starts])
 
     def encode(self, clips: np.ndarray) -> np.ndarray:
-        """What f makes of recordings, each once: float32 `[B, T, C]` at `sample_rate` to `[B, E]`; see `join`."""
+        """What is heard of recordings, each once: float32 `[B, T, C]` at `sample_rate` to `[B, E + X]`, f's encoding
+        first (`networks.encode`); see `join`."""
         return np.concatenate([np.asarray(self._encode(clips[i : i + 1])) for i in range(len(clips))])
 
     def join(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """`latent` of encodings that f has made, but for rounding; `[B, E]` each to `[B, Z + S]`."""
+        """`latent` of what `encode` has made, but for rounding; `[B, E + X]` each to `[B, Z + S]`."""
         missing = -len(dry) % JOIN_BATCH  # filled up, so that one compilation serves every number of pairs
         padded = (np.concatenate([side, np.zeros((missing, side.shape[1]), np.float32)]) for side in (dry, reference))
         dry_padded, reference_padded = padded
@@ -89,13 +89,14 @@ class Controller:
         return np.concatenate([np.asarray(part) for part in parts])[: len(dry)]
 
     def average(self, latents: np.ndarray) -> np.ndarray:
-        """What h hears of several windows together, `[..., N, Z + S] -> [..., Z + S]`: the mean, but the echoes of that
-        window in which one stands out most. Between two lags lies no third that has anything to do with them."""
+        """What h hears of several windows together, `[..., N, Z + S] -> [..., Z + S]`: the mean, but the echoes and the
+        cycles of that window in which one stands out most. Between two lags, or two rates, lies no third that has
+        anything to do with them."""
         found = latents.mean(axis=-2)
-        columns = networks.heard_columns(networks.heard_traces(self.config)).get("echoes")
-        if columns is not None:
-            clearest = latents[..., columns[CLEARNESS]].argmax(axis=-1)[..., None, None]
-            found[..., columns] = np.take_along_axis(latents, clearest, axis=-2)[..., 0, columns]
+        for name, columns in networks.heard_columns(networks.heard_traces(self.config)).items():
+            if name in networks.CLEARNESS:
+                clearest = latents[..., columns[networks.CLEARNESS[name]]].argmax(axis=-1)[..., None, None]
+                found[..., columns] = np.take_along_axis(latents, clearest, axis=-2)[..., 0, columns]
         return found
 
     def blend(self, neutral: np.ndarray, latents: np.ndarray, amount: float) -> np.ndarray:

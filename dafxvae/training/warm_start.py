@@ -14,7 +14,6 @@ from dafxvae.models.controller import ControllerDecoder, Experts
 from dafxvae.training.state import is_decayed
 
 NEAR = 0.05  # of the range: an error of as much and more is a miss, a smaller one a part of it
-MARGIN = 0.4
 
 
 class Known(NamedTuple):
@@ -40,29 +39,34 @@ def squared_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
     return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
 
 
-def expected_error(h: ControllerDecoder, params: Any, known: Known) -> Array:
+def expected_error(h: ControllerDecoder, params: Any, known: Known, margin: float) -> Array:
     """What is learnt by: the guess's squared error, and how often the experts miss, as h trusts them; `[]`.
 
     The guess learns from every pair, so that it does not fall behind where a reading was preferred early. Trust goes by
     misses (`NEAR`): by squared errors a time about right is preferred to one that is exact nine times in ten. A reading
-    must hit more often than the guess by `MARGIN`, or curves of traces that tell nothing are read by chance.
+    must hit more often than the guess by `margin`, or curves of traces that tell nothing are read by chance.
     """
     found = cast(Experts, h.apply({"params": params}, known.z, method=ControllerDecoder.experts))
     errors = found.settings - known.unit_params[..., None]
-    misses = jnp.clip(jnp.abs(errors) / NEAR, 0.0, 1.0).at[..., 1:].add(MARGIN)
+    misses = jnp.clip(jnp.abs(errors) / NEAR, 0.0, 1.0).at[..., 1:].add(margin)
     trusted = jnp.sum(found.trust * jax.lax.stop_gradient(misses), axis=-1)
     each = jnp.mean(errors[..., 0] ** 2 + trusted, axis=-1)
     return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
 
 
 def fit_settings(
-    h: ControllerDecoder, params: Any, train: Known, valid: Known, config: Config, key: Array
+    h: ControllerDecoder,
+    params: Any,
+    train: Known,
+    valid: Known,
+    config: Config,
+    key: Array,
+    blurred: np.ndarray | None = None,
 ) -> WarmStart:
     """Regression of the settings on the latents, stopped where held-out recordings are predicted best.
 
-    A pure function of its arguments, so that a resumed run needs no checkpoint of it. Noise on the latents keeps h from
-    learning recordings by heart (there are many more pairs than recordings); traces beside them stay exact. Curves are
-    fitted first, and then stay.
+    A pure function of its arguments, so that a resumed run needs no checkpoint of it. Noise keeps h from learning
+    recordings by heart (there are many more pairs than recordings). Curves are fitted first, and then stay.
 
     Args:
         h: the network.
@@ -71,7 +75,11 @@ def fit_settings(
         valid: pairs of other recordings.
         config: the part `h.warm_start`.
         key: of batches and noise.
+        blurred: columns of z that get noise (`networks.blurred_columns`), so that what is exact stays so; the latent
+            where it is None.
     """
+    if blurred is None:
+        blurred = np.arange(train.z.shape[1] - h.num_traces)
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     optimizer = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
     if h.readings:
@@ -86,9 +94,9 @@ def fit_settings(
             rows_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
             rows = jax.random.randint(rows_key, (config.batch_size,), 0, len(train.z))
             batch = jax.tree.map(lambda leaf: leaf[rows], train)
-            noise = config.noise * jax.random.normal(noise_key, (len(rows), batch.z.shape[1] - h.num_traces))
-            batch = batch._replace(z=batch.z + jnp.pad(noise, ((0, 0), (0, h.num_traces))))
-            gradient = jax.grad(lambda params: expected_error(h, params, batch))(params)
+            noise = config.noise * jax.random.normal(noise_key, (len(rows), len(blurred)))
+            batch = batch._replace(z=batch.z.at[:, blurred].add(noise))
+            gradient = jax.grad(lambda params: expected_error(h, params, batch, config.margin))(params)
             updates, state = optimizer.update(gradient, state, params)
             return (optax.apply_updates(params, updates), state), None
 

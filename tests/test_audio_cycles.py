@@ -1,0 +1,116 @@
+"""Cycles: an LFO's rate is found in what a real effect makes of irregular sounds, whatever its phase and level."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pedalboard
+import pytest
+
+from dafxvae.audio.cycles import (
+    CLEARNESS,
+    COMPONENTS,
+    FOLDED,
+    GROUPS,
+    NUM_CYCLES,
+    PERIOD,
+    RATE,
+    Kind,
+    cosines,
+    cycles,
+    lag_cycles,
+    spectrum_cycles,
+)
+
+SAMPLE_RATE = 24000
+SECONDS = 5.5
+FINDERS = pytest.mark.parametrize("find", GROUPS.values(), ids=GROUPS)
+
+
+def played(seed: int = 0, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Notes of many partials at irregular times, and noise; `[T]`."""
+    rng = np.random.default_rng(seed)
+    audio = 0.02 * rng.standard_normal(round(SECONDS * sample_rate))
+    for start_sec in np.sort(rng.uniform(0.0, SECONDS - 0.5, 14)):
+        seconds = np.arange(round(0.5 * sample_rate)) / sample_rate
+        pitch = 110.0 * 2.0 ** rng.uniform(0.0, 1.5)
+        note = sum(np.sin(2.0 * np.pi * k * pitch * seconds + k) / k for k in range(1, 40) if k * pitch < 11000.0)
+        start = round(start_sec * sample_rate)
+        audio[start : start + len(note)] += 0.1 * note * np.exp(-seconds / 0.2)
+    return audio.astype(np.float32)
+
+
+def phased(audio: np.ndarray, rate_hz: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    return pedalboard.Phaser(rate_hz=rate_hz, depth=0.6, feedback=0.3, mix=0.5)(audio, sample_rate)
+
+
+def doubled(audio: np.ndarray, rate_hz: float, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    return pedalboard.Chorus(rate_hz=rate_hz, depth=0.3, centre_delay_ms=8.0, mix=0.5)(audio, sample_rate)
+
+
+@partial(jax.jit, static_argnums=(0, 2))
+def _run(find, audio, sample_rate):
+    return find(audio, sample_rate)
+
+
+def hear(find, audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """The cycles of one recording `[T]`."""
+    return np.asarray(_run(find, jnp.asarray(audio)[None, :, None], sample_rate))[0]
+
+
+@pytest.mark.parametrize("rate_hz", [0.7, 1.3, 3.7])
+@pytest.mark.parametrize(
+    ("find", "effect"), [(spectrum_cycles, phased), (lag_cycles, doubled)], ids=["phaser", "chorus"]
+)
+def test_the_rate_of_an_lfo_is_found(find, effect, rate_hz):
+    """To the .04 Hz that 5.5 s can tell, and it stands out further than anything in the untreated sound."""
+    found = hear(find, effect(played(), rate_hz))
+    assert np.exp(found[RATE]) == pytest.approx(rate_hz, abs=0.04)
+    assert found[CLEARNESS] > hear(find, played())[CLEARNESS] + 0.5
+
+
+@FINDERS
+def test_neither_the_level_nor_where_the_recording_begins_matters(find):
+    audio = (phased if find is spectrum_cycles else doubled)(played(), 1.3)
+    found, softer, later = hear(find, audio), hear(find, 0.25 * audio), hear(find, audio[8000:])
+    np.testing.assert_allclose(softer[RATE], found[RATE], atol=0.01)
+    np.testing.assert_allclose(later[RATE], found[RATE], atol=0.03)
+    periods = [part[PERIOD:].reshape(2, FOLDED, COMPONENTS) for part in (found, later)]
+    turned = (
+        periods[1] * np.where(np.arange(FOLDED) % 2, 1.0, -1.0)[None, :, None]
+    )  # the phase is known up to a half turn
+    near = max(np.corrcoef(periods[0].ravel(), other.ravel())[0, 1] for other in (periods[1], turned))
+    assert near > 0.75
+
+
+def test_the_sampling_rate_changes_the_sampling_alone():
+    for find, effect in ((spectrum_cycles, phased), (lag_cycles, doubled)):
+        audio = effect(played(sample_rate=48000), 1.3, 48000)
+        assert np.exp(hear(find, audio, 48000)[RATE]) == pytest.approx(1.3, abs=0.04)
+
+
+@FINDERS
+def test_silence_a_click_and_a_short_clip_give_finite_numbers(find):
+    click = np.zeros(60000, np.float32)
+    click[30000] = 1.0
+    for audio in (np.zeros(60000, np.float32), click, np.full(60000, 0.5, np.float32)):
+        found = hear(find, audio)
+        assert found.shape == (NUM_CYCLES,)
+        assert np.isfinite(found).all()
+    np.testing.assert_array_equal(hear(find, played()[:4096]), 0.0)  # too short for any rate
+
+
+def test_a_period_is_what_was_put_there():
+    """Frames of one cosine component that goes round at 1 Hz: it alone has a first harmonic, nothing has a second."""
+    rng, hop_sec = np.random.default_rng(0), 0.02
+    seconds = hop_sec * np.arange(300)
+    wave = np.sin(2.0 * np.pi * seconds + 0.7)[:, None] * cosines(20)[:, 2]
+    frames = (wave + 0.1 * rng.standard_normal((300, 20))).astype(np.float32)
+    found = np.asarray(cycles(jnp.asarray(frames)[None], hop_sec, Kind(0.0, 0.0, 0.0)))[0]
+    assert np.exp(found[RATE]) == pytest.approx(1.0, abs=0.04)
+    period = np.sinh(2.0 * found[PERIOD:].reshape(2, FOLDED, COMPONENTS))
+    strength = np.hypot(*period)
+    assert strength[0, 2] == pytest.approx(0.5 * np.sqrt(300), rel=0.15)
+    strength[0, 2] = 0.0
+    assert strength.max() < 0.5
