@@ -29,6 +29,7 @@ from dafxvae.types import PairBatch
 CLIPS = (65536, 131072)
 BATCH = 20
 RIGHT_HZ = 0.04
+NUM_COMPONENTS = 12  # to which the constants are fitted
 SMALLEST_HZ, LARGEST_HZ = 0.2, 22.0  # between which the constants are fitted
 
 
@@ -55,13 +56,13 @@ def fit_kind(batches: list[PairBatch], name: str, rate: int) -> dict[str, float]
     """Level, slope and tilt of what untreated recordings move by themselves, each octave counting the same."""
     frames = jax.jit(lambda clips: cycles.FRAMES[name](clips, rate))
     moving = np.concatenate([np.asarray(frames(jnp.asarray(batch.dry))) for batch in batches])
-    moving = (moving - moving.mean(1, keepdims=True)) @ cycles.cosines(moving.shape[-1])[:, : cycles.COMPONENTS]
+    moving = (moving - moving.mean(1, keepdims=True)) @ cycles.cosines(moving.shape[-1])[:, :NUM_COMPONENTS]
     hz = np.fft.rfftfreq(moving.shape[1], cycles.HOP_SEC)
     used = (hz > SMALLEST_HZ) & (hz < LARGEST_HZ)
     power = (np.abs(np.fft.rfft(moving, axis=1)) ** 2).mean(0)[used] / moving.shape[1]
-    places = np.log(hz[used])[:, None], np.log(np.arange(1, cycles.COMPONENTS + 1))[None]
+    places = np.log(hz[used])[:, None], np.log(np.arange(1, NUM_COMPONENTS + 1))[None]
     columns = np.stack([np.ones_like(power), *(place + 0.0 * power for place in places)], axis=-1).reshape(-1, 3)
-    weights = np.repeat(hz[used] ** -0.5, cycles.COMPONENTS)
+    weights = np.repeat(hz[used] ** -0.5, NUM_COMPONENTS)
     found = np.linalg.lstsq(columns * weights[:, None], np.log(power).ravel() * weights, rcond=None)[0]
     return dict(zip(cycles.Kind._fields, found.round(2).tolist()))
 

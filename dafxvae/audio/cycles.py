@@ -3,15 +3,17 @@
 Music and speech move too, and more than a phaser moves them. But an LFO comes back exactly, for as long as it is heard:
 its power stands on a line and on the line's harmonics, where that of anything else is spread over all rates. So frames
 are whitened (each of their cosine components, over the rates near each rate), and the rate is that whose first
-`HARMONICS` harmonics together stand out most. At this rate the frames are averaged synchronously: a period of the notch
-or of the comb that moves, with what was played averaged out. The LFO's phase does not matter, since a recording begins
-anywhere in it. Nothing here is learnt. Pure jnp, finite at silence, any length.
+`HARMONICS` harmonics together stand out most. At this rate the frames are averaged synchronously, which averages out
+what is played: which harmonics of which components are how strong there tells how deep and how wide the movement is.
+The LFO's phase does not matter, since a recording begins anywhere in it. Nothing here is learnt. Pure jnp, finite at
+silence, any length.
 
 References:
     Gardner 1986 (cyclostationarity: lines of what is periodic in the mean); Braun 1975 (synchronous averaging); Noll
     1970 (harmonic product and sum spectra).
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -32,9 +34,11 @@ HARMONICS = 12
 FINENESS = 16  # points of a spectrum for each that the frames give: the twelfth harmonic of a rate must be met, too
 BACKGROUND_HZ = 1.1  # over which the power around a line is averaged
 CLIP = 3.0  # deviations of a whitened component: one loud onset is no cycle
-COMPONENTS, FOLDED = 12, 5  # of the period that is kept: cosine components, harmonics
+HARMONIC_EDGES = (1, 2, 3, 5, 9)  # of the cells in which a period's power is averaged
+COMPONENT_EDGES = (1, 2, 3, 5, 9, 25)
+CELLS = (len(HARMONIC_EDGES) - 1) * (len(COMPONENT_EDGES) - 1)
 RATE, CLEARNESS, PERIOD = 0, 1, 2  # places: log Hz; how far that rate stands out; where the period begins
-NUM_CYCLES = PERIOD + 2 * COMPONENTS * FOLDED
+NUM_CYCLES = PERIOD + CELLS
 MIN_FRAMES = 16
 
 
@@ -88,9 +92,8 @@ def _power(audio: Array, sample_rate: int) -> tuple[Array, int]:
 def cycles(frames: Array, hop_sec: float, kind: Kind) -> Array:
     """The strongest rate of some frames and their period at it; `[B, N, D] -> [B, NUM_CYCLES]`.
 
-    Log of the rate in Hz, how far it stands out, and the period: real, then imaginary parts of harmonics 1 to `FOLDED`
-    of the first `COMPONENTS` cosine components, in deviations of what moves by itself, compressed, at a phase that
-    depends on them alone. Zeros where there are fewer than `MIN_FRAMES` frames, or not `LEAST_PERIODS` of any rate.
+    Log of the rate in Hz, how far it stands out, and how strong the period is (`fold`). Zeros where there are fewer
+    than `MIN_FRAMES` frames, or not `LEAST_PERIODS` of any rate.
     """
     num_frames, num_bands = frames.shape[1:]
     step_hz = 1.0 / (hop_sec * num_frames * FINENESS)
@@ -103,8 +106,8 @@ def cycles(frames: Array, hop_sec: float, kind: Kind) -> Array:
     best = jnp.argmax(standing_out, -1)
     clearness = jnp.take_along_axis(standing_out, best[:, None], -1)
     place = jnp.asarray(rates)[best]
-    period = fold(moving, place, step_hz, hop_sec, kind)
-    columns = [jnp.log(place * step_hz)[:, None], jnp.log(jnp.maximum(clearness, 0.0) + 0.1), period]
+    rate = place * step_hz
+    columns = [jnp.log(rate)[:, None], jnp.log(jnp.maximum(clearness, 0.0) + 0.1), fold(moving, rate, hop_sec, kind)]
     return jnp.concatenate(columns, axis=-1)
 
 
@@ -146,23 +149,17 @@ def prominence(power: Array, rates: np.ndarray) -> Array:
     return (found / counts[None] - 1.0) * jnp.asarray(np.sqrt(counts), jnp.float32)[None]
 
 
-def fold(moving: Array, place: Array, step_hz: float, hop_sec: float, kind: Kind) -> Array:
-    """The period at rate `place * step_hz`; `[B, N, D], [B] -> [B, 2 * FOLDED * COMPONENTS]`.
-
-    The phase is that of the strongest direction of the first harmonics, half of the angle of the sum of their squares:
-    a turn of the LFO turns it along, up to the sign.
-    """
-    rate = place * step_hz
-    harmonics = np.arange(1, FOLDED + 1)
+def fold(moving: Array, rate: Array, hop_sec: float, kind: Kind) -> Array:
+    """How strong the period at `rate` is, by octaves of harmonics and of components; `[B, N, D], [B] -> [B, CELLS]`."""
+    harmonics = np.arange(1, HARMONIC_EDGES[-1])
     seconds = hop_sec * np.arange(moving.shape[1])
     angles = 2.0 * np.pi * rate[:, None, None] * jnp.asarray(harmonics[None, :, None] * seconds, jnp.float32)
-    waves = jnp.cos(angles) - 1j * jnp.sin(angles)
-    size = jnp.sqrt(jnp.sum(jnp.abs(waves) ** 2, -1, keepdims=True))
-    found = jnp.einsum("bhn,bnk->bhk", waves / size, moving[..., :COMPONENTS].astype(waves.dtype))
-    power = jnp.exp(kind.level) * (rate[:, None] * harmonics[None])[..., None] ** kind.slope
-    power = power * np.arange(1, COMPONENTS + 1, dtype=np.float32)[None, None] ** kind.tilt
-    found = found / jnp.sqrt(power)
-    turn = 0.5 * jnp.angle((found[:, 0] ** 2).sum(-1))
-    found = found * jnp.exp(-1j * turn[:, None, None] * harmonics[None, :, None])
-    parts = jnp.concatenate([found.real.reshape(len(found), -1), found.imag.reshape(len(found), -1)], axis=-1)
-    return jnp.arcsinh(parts) / 2.0
+    num_components = COMPONENT_EDGES[-1] - 1
+    found = jnp.einsum("bhn,bnk->bhk", jnp.exp(-1j * angles), moving[..., :num_components].astype(complex))
+    power = (found.real**2 + found.imag**2) / moving.shape[1]
+    expected = jnp.exp(kind.level) * (rate[:, None] * harmonics[None])[..., None] ** kind.slope
+    tilt = np.arange(1, num_components + 1, dtype=np.float32)[None, None] ** kind.tilt
+    relative = power / (expected * tilt)
+    rows = [relative[:, a - 1 : b - 1].mean(1) for a, b in pairwise(HARMONIC_EDGES)]
+    cells = [row[:, a - 1 : b - 1].mean(1) for row in rows for a, b in pairwise(COMPONENT_EDGES)]
+    return jnp.log(jnp.stack(cells, axis=-1) + 0.3) / 2.0
