@@ -173,7 +173,6 @@ def test_tpu_needs_a_name(bench):
     assert "TPU" in result.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_local_trains_on_all_devices(bench, cache, tmp_path):
     environment = real(bench.environment, cache) | {"CPU_DEVICES": "2"}  # num_devices=2 is refused with fewer

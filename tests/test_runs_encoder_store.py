@@ -77,9 +77,9 @@ def test_h_hears_cycles_of_the_reference_that_f_does_not_encode(path):
     groups = ("lag_cycles", "echoes", "cycles")
     heard = np.asarray(networks.build_latent(encoders, CONFIG.sample_rate, groups)(dry, reference))
     columns = networks.heard_columns(groups)
-    for name, find in CYCLES.items():
-        alone = jax.jit(lambda clips, find=find: find(clips, CONFIG.sample_rate))(reference)
-        np.testing.assert_allclose(heard[:, columns[name]], alone, atol=1e-3)
+    alone = jax.jit(lambda clips: [find(clips, CONFIG.sample_rate) for find in CYCLES.values()])(reference)
+    for name, found in zip(CYCLES, alone, strict=True):
+        np.testing.assert_allclose(heard[:, columns[name]], found, atol=1e-3)
     encode = networks.build_encode(encoders, CONFIG.sample_rate, groups)
     both = [np.asarray(encode(clips)) for clips in (dry, reference)]
     np.testing.assert_allclose(networks.build_join(encoders, groups)(*both), heard, atol=1e-3)

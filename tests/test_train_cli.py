@@ -75,8 +75,7 @@ def wait_for(path, process):
 
 
 @pytest.mark.timeout(600)
-def test_killed_and_interrupted_it_goes_on_to_the_end(tmp_path):
-    """SIGTERM while it trains: `test_launch.py`, through the scheduler's script."""
+def test_killed_and_terminated_and_interrupted_it_goes_on_to_the_end(tmp_path):
     workdir = tmp_path / "run"
     arguments = [f"--workdir={workdir}", *flags(f__num_steps=20, h__num_steps=30, checkpoint_every_steps=5)]
     arguments = [argument for argument in arguments if "every_steps=2" not in argument]
@@ -89,6 +88,12 @@ def test_killed_and_interrupted_it_goes_on_to_the_end(tmp_path):
     assert f"in use by another run (process {process.pid} on" in second.stderr
     process.kill()
     process.communicate()
+
+    process = start(tmp_path, *arguments, "--config.eval.every_steps=1000")
+    wait_for(workdir / "f" / "checkpoints" / "10", process)
+    process.send_signal(signal.SIGTERM)
+    assert "SIGTERM" in process.communicate()[1]
+    assert process.returncode == 0
 
     process = start(tmp_path, *arguments, "--config.eval.every_steps=1000")
     wait_for(workdir / "h" / "checkpoints" / "5", process)
