@@ -78,8 +78,7 @@ def fit_settings(
         blurred: columns of z that get noise (`networks.blurred_columns`), so that what is exact stays so; the latent
             where it is None.
     """
-    if blurred is None:
-        blurred = np.arange(train.z.shape[1] - h.num_traces)
+    columns = np.arange(train.z.shape[1] - h.num_traces) if blurred is None else blurred
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     optimizer = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
     if h.readings:
@@ -94,8 +93,8 @@ def fit_settings(
             rows_key, noise_key = jax.random.split(jax.random.fold_in(key, number))
             rows = jax.random.randint(rows_key, (config.batch_size,), 0, len(train.z))
             batch = jax.tree.map(lambda leaf: leaf[rows], train)
-            noise = config.noise * jax.random.normal(noise_key, (len(rows), len(blurred)))
-            batch = batch._replace(z=batch.z.at[:, blurred].add(noise))
+            noise = config.noise * jax.random.normal(noise_key, (len(rows), len(columns)))
+            batch = batch._replace(z=batch.z.at[:, columns].add(noise))
             gradient = jax.grad(lambda params: expected_error(h, params, batch, config.margin))(params)
             updates, state = optimizer.update(gradient, state, params)
             return (optax.apply_updates(params, updates), state), None
