@@ -1,26 +1,33 @@
-"""How often an LFO's rate is read off the reference; prints one JSON object.
+"""How often an LFO's rate and settings are read off the reference; prints one JSON object.
 
     python benchmarks/cycles.py [--pairs 200] [EFFECT ...]
 
 For each effect (Phaser and Chorus) references are rendered as for an evaluation, of recordings of the test split of the
 training corpora (`python -m dafxvae.data fetch train`). `within` is the share of all of them in which the rate of a
 group of `dafxvae.audio.cycles.GROUPS` is right to .04 Hz, `clear_half` that of the half that stands out most, by the
-clip's length; rates below .2 Hz, a quarter of them, cannot be among them. `kinds` are the constants of
-`dafxvae.audio.cycles.Kind`, fitted to the untreated clips.
+clip's length; rates below .2 Hz, a quarter of them, cannot be among them. `matched` is the same for the templates of
+`dafxvae.audio.matched`, and `error` there the mean absolute error of each normalised setting in the half, third and
+fifth that are clearest, and that of guessing the middle. `kinds` are the constants of `dafxvae.audio.cycles.Kind`,
+fitted to the untreated clips.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from dafxvae import build
-from dafxvae.audio import cycles
+from dafxvae.audio import cycles, matched
 from dafxvae.config import Config, base_config, resolve_preset
 from dafxvae.data.draws import PairMaker, PairOptions, make_cutter
+from dafxvae.data.templates import measure_templates
 from dafxvae.errors import run_cli
 from dafxvae.evaluate.corpora import long_enough
 from dafxvae.paths import data_dir
@@ -28,13 +35,24 @@ from dafxvae.types import PairBatch
 
 CLIPS = (65536, 131072)
 BATCH = 20
+RATE = "rate_hz"  # the first of the settings
 RIGHT_HZ = 0.04
+CLEAREST = {"half": 1 / 2, "third": 1 / 3, "fifth": 1 / 5}
 NUM_COMPONENTS = 12  # to which the constants are fitted
 SMALLEST_HZ, LARGEST_HZ = 0.2, 22.0  # between which the constants are fitted
 
 
-def draw(config: Config, effect: str, count: int) -> tuple[list[PairBatch], np.ndarray]:
-    """Pairs of the longest clips, and the rates of their LFOs in Hz."""
+class Drawn(NamedTuple):
+    """Pairs of the longest clips, and what was done to their references."""
+
+    batches: list[PairBatch]
+    unit_params: np.ndarray  # [N, K]
+    rates_hz: np.ndarray  # [N]
+    templates: matched.Templates
+
+
+def draw(config: Config, effect: str, count: int) -> Drawn:
+    """Pairs of one effect, and the templates of its LFO."""
     corpus = long_enough(build.build_corpus(config).split("test"), max(CLIPS), "other_section")
     options = PairOptions()
     with build.build_bank(config, [effect]) as bank:
@@ -42,14 +60,34 @@ def draw(config: Config, effect: str, count: int) -> tuple[list[PairBatch], np.n
         maker = PairMaker(cutter, bank, seed=0, stream="cycles", mode="other_section", options=options)
         batches = [maker.make(np.arange(start, start + BATCH))[0] for start in range(0, count, BATCH)]
         unit_params = np.concatenate([batch.unit_params for batch in batches])
-        place = next(i for i, name in enumerate(bank.parameter_names) if name.endswith("rate_hz"))
-        return batches, bank.hosts[0].parameters.to_physical(unit_params)[:, place]
+        host = bank.hosts[0]
+        rates_hz = host.parameters.to_physical(unit_params)[:, host.parameters.names.index(RATE)]
+        num_templates = config.h.matched.num_templates
+        templates = measure_templates(host, RATE, num_templates, config.seed, config.sample_rate, progress=False)
+        return Drawn(batches, unit_params, rates_hz, templates)
 
 
-def find(batches: list[PairBatch], name: str, clip: int, rate: int) -> np.ndarray:
-    """The cycles of all references, cut to a length; `[N, NUM_CYCLES]`."""
-    one = jax.jit(lambda clips: jax.lax.map(lambda audio: cycles.GROUPS[name](audio[None], rate)[0], clips))
+def find(batches: list[PairBatch], trace: Callable[[Array], Array], clip: int) -> np.ndarray:
+    """The traces `[N, S]` of all references, cut to a length."""
+    one = jax.jit(lambda clips: jax.lax.map(lambda audio: trace(audio[None])[0], clips))
     return np.concatenate([np.asarray(one(jnp.asarray(batch.reference[:, :clip]))) for batch in batches])
+
+
+def shares(drawn: Drawn, log_rate: np.ndarray, clearness: np.ndarray) -> dict[str, float]:
+    """How often a rate was right, among all and among the clear half."""
+    right = np.abs(np.exp(log_rate) - drawn.rates_hz) < RIGHT_HZ
+    clear = clearness >= np.median(clearness)
+    return {"within": round(float(right.mean()), 3), "clear_half": round(float(right[clear].mean()), 3)}
+
+
+def errors(drawn: Drawn, found: np.ndarray) -> dict[str, list[float]]:
+    """Of each setting but the rate, among the clearest."""
+    settings = found[:, matched.SETTINGS :] / matched.SPREAD + 0.5
+    off = np.abs(settings - drawn.unit_params)[:, 1:]
+    order = np.argsort(-found[:, matched.CLEARNESS])
+    kept = {name: off[order[: round(share * len(off))]] for name, share in CLEAREST.items()}
+    kept["guess"] = np.abs(drawn.unit_params - 0.5)[:, 1:]
+    return {name: rows.mean(0).round(3).tolist() for name, rows in kept.items()}
 
 
 def fit_kind(batches: list[PairBatch], name: str, rate: int) -> dict[str, float]:
@@ -77,16 +115,17 @@ def main() -> None:
     config.data.update({"folder": str(data_dir() / "train"), "with_embedded": True})
     results = {}
     for effect in arguments.effects:
-        batches, rates = draw(config, effect, arguments.pairs)
+        drawn, rate = draw(config, effect, arguments.pairs), config.sample_rate
         found = {}
-        for name in cycles.GROUPS:
-            for clip in CLIPS:
-                columns = find(batches, name, clip, config.sample_rate)
-                right = np.abs(np.exp(columns[:, cycles.RATE]) - rates) < RIGHT_HZ
-                clear = columns[:, cycles.CLEARNESS] >= np.median(columns[:, cycles.CLEARNESS])
-                shares = {"within": right.mean(), "clear_half": right[clear].mean()}
-                found[f"{name}, {clip}"] = {key: round(float(share), 3) for key, share in shares.items()}
-        kinds = {name: fit_kind(batches, name, config.sample_rate) for name in cycles.GROUPS}
+        for clip in CLIPS:
+            for name, trace in cycles.GROUPS.items():
+                columns = find(drawn.batches, partial(trace, sample_rate=rate), clip)
+                found[f"{name}, {clip}"] = shares(drawn, columns[:, cycles.RATE], columns[:, cycles.CLEARNESS])
+            match = partial(matched.match, sample_rate=rate, templates=drawn.templates)
+            columns = find(drawn.batches, match, clip)
+            of_rate = shares(drawn, columns[:, matched.RATE], columns[:, matched.CLEARNESS])
+            found[f"matched, {clip}"] = of_rate | {"error": errors(drawn, columns)}
+        kinds = {name: fit_kind(drawn.batches, name, rate) for name in cycles.GROUPS}
         results[effect] = {"rates": found, "kinds": kinds}
     sys.stdout.write(json.dumps({"pairs": arguments.pairs, "effects": results}, indent=1) + "\n")
 

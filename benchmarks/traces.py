@@ -67,7 +67,7 @@ def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequenc
     params = h.init(jax.random.key(0), train.z[:1])["params"]
     errors, r2 = [], []
     for stop, test in (halves, halves[::-1]):
-        blurred = networks.blurred_columns(train.z.shape[1], groups)
+        blurred = networks.blurred_columns(train.z.shape[1], groups, train.unit_params.shape[1])
         found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1), blurred)
         squares = (np.asarray(h.apply({"params": found.params}, test.z)) - test.unit_params) ** 2
         errors.append(squares.mean())

@@ -21,7 +21,8 @@ def get_config() -> ConfigDict:
         ROUGH,
         h__loss_weights={"mrstft": 1.0, "smoothed_mel": 1.0},
         h__settings_weight=0.5,
-        h__traces=("combs", "movement", "cycles", "lag_cycles"),
+        h__traces=("combs", "movement", "cycles", "lag_cycles", "matched"),
+        h__matched__rate="rate_hz",
         h__warm_start__margin=0.2,
         clip_samples=131072,
     )

@@ -18,6 +18,7 @@ from dafxvae.data.latents import HeardPairs, encode_latents, latent_batch
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs import Pairs as RenderedPairs
 from dafxvae.data.prerendered import open_prerendered
+from dafxvae.data.templates import stored_templates
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.errors import UserError
@@ -234,6 +235,14 @@ def build_controller_stage(config: Config, pairs: Pairs, bank: EffectBank, **hoo
     return _make_stage(config, "g", pairs, params, frozen, noisy, valid_objective=clean, **hooks), constants
 
 
+def measure_effect(config: Config, bank: EffectBank, encoders: networks.Encoders, folder: Path) -> networks.Encoders:
+    """f and g with the templates of an effect's LFO, where h hears what they are needed for; stored in `folder`."""
+    if "matched" not in networks.heard_traces(config):
+        return encoders
+    recipe = config.h.matched.rate, config.h.matched.num_templates, config.seed, config.sample_rate
+    return encoders._replace(templates=stored_templates(bank.hosts[0], *recipe, path=folder / "templates.npz"))
+
+
 def latent_stage_pairs(
     config: Config, pairs: Pairs, bank: EffectBank, encoders: networks.Encoders, folder: Path
 ) -> Pairs:
@@ -246,6 +255,8 @@ def latent_stage_pairs(
 
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
     recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables), "traces": traces}
+    if encoders.templates is not None:
+        recipe["templates"] = fingerprint(encoders.templates._asdict())
     counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
     train = encode_latents(pairs.train, latent, *counts, folder=folder, recipe=recipe, exchange=EXCHANGE)
     return Pairs(train, [latent_batch(batch, latent) for batch in pairs.valid], pairs.test)
@@ -257,7 +268,7 @@ def warm_start(config: Config, pairs: Pairs, bank: EffectBank) -> WarmStart:
     params = jax.jit(h.init)(_init_key(config, "h"), jnp.asarray(pairs.valid[0].z[:1]))["params"]
     valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
     train, valid = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
-    blurred = networks.blurred_columns(train.z.shape[1], networks.heard_traces(config))
+    blurred = networks.blurred_columns(train.z.shape[1], networks.heard_traces(config), bank.num_params)
     return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"), blurred)
 
 

@@ -1,6 +1,7 @@
 """f, g and h from a configuration or from what was stored of them, and the deterministic way through them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -9,7 +10,7 @@ import numpy as np
 from jax import Array
 from ml_collections import ConfigDict
 
-from dafxvae.audio import cycles, traces
+from dafxvae.audio import cycles, matched, traces
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder, ControllerVAE
@@ -20,9 +21,9 @@ ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec",
 
 
 # Groups of traces that h may hear: those of f's encoding, and what is looked for where h asks for it alone.
-GROUPS = traces.GROUPS | dict.fromkeys(cycles.GROUPS, cycles.NUM_CYCLES)
-READINGS = traces.READINGS | dict.fromkeys(cycles.GROUPS, (cycles.RATE,))
-CLEARNESS = {"echoes": traces.CLEARNESS} | dict.fromkeys(cycles.GROUPS, cycles.CLEARNESS)
+BESIDE = (*cycles.GROUPS, "matched")
+GROUPS = (*traces.GROUPS, *BESIDE)
+CLEARNESS = {"echoes": traces.CLEARNESS, "matched": matched.CLEARNESS} | dict.fromkeys(cycles.GROUPS, cycles.CLEARNESS)
 
 
 class Encoders(NamedTuple):
@@ -32,6 +33,7 @@ class Encoders(NamedTuple):
     g: ControllerVAE
     variables: dict[str, Any]  # {"f": ..., "g": ...}, numpy
     metadata: dict[str, Any]
+    templates: matched.Templates | None = None  # of one effect's LFO: what the group "matched" of traces compares with
 
 
 def build_f(config: Config, dtype: str | None = None) -> SpectrogramVAE:
@@ -57,8 +59,8 @@ def compute_dtype(name: str | None) -> Any:
 
 def build_h(config: Config, num_params: int) -> ControllerDecoder:
     """h for an effect of `num_params` parameters."""
-    columns = heard_columns(heard_traces(config))
-    readings = tuple(int(columns[name][place]) for name in columns for place in READINGS.get(name, ()))
+    columns = heard_columns(heard_traces(config), num_params)
+    readings = tuple(int(columns[name][place]) for name in columns for place in reading_places(name, num_params))
     return ControllerDecoder(tuple(config.h.widths), num_params, sum(map(len, columns.values())), readings)
 
 
@@ -78,16 +80,30 @@ def heard_traces(config: Config) -> tuple[str, ...]:
     return groups
 
 
-def heard_columns(groups: Sequence[str]) -> dict[str, np.ndarray]:
+def group_size(name: str, num_params: int) -> int:
+    """How many traces a group has, for an effect of K parameters."""
+    if name == "matched":
+        return matched.num_matched(num_params)
+    return cycles.NUM_CYCLES if name in cycles.GROUPS else traces.GROUPS[name]
+
+
+def reading_places(name: str, num_params: int) -> Sequence[int]:
+    """Which traces of a group a setting may follow by a curve."""
+    if name == "matched":
+        return range(matched.RATE, matched.num_matched(num_params))
+    return (cycles.RATE,) if name in cycles.GROUPS else traces.READINGS.get(name, ())
+
+
+def heard_columns(groups: Sequence[str], num_params: int) -> dict[str, np.ndarray]:
     """Where each group of traces stands in what h hears, counted from the end (below 0)."""
-    sizes = [GROUPS[name] for name in groups]
+    sizes = [group_size(name, num_params) for name in groups]
     return {name: np.arange(sizes[i]) - sum(sizes[i:]) for i, name in enumerate(groups)}
 
 
-def blurred_columns(num_heard: int, groups: Sequence[str]) -> np.ndarray:
+def blurred_columns(num_heard: int, groups: Sequence[str], num_params: int) -> np.ndarray:
     """Columns of what h hears that are uncertain: the latent, and the period of a cycle, of which the rate is exact."""
-    latent = np.arange(num_heard - sum(GROUPS[name] for name in groups))
-    columns = heard_columns(groups)
+    latent = np.arange(num_heard - sum(group_size(name, num_params) for name in groups))
+    columns = heard_columns(groups, num_params)
     periods = [num_heard + columns[name][cycles.PERIOD :] for name in groups if name in cycles.GROUPS]
     return np.concatenate([latent, *periods])
 
@@ -95,12 +111,20 @@ def blurred_columns(num_heard: int, groups: Sequence[str]) -> np.ndarray:
 def encode(encoders: Encoders, clips: Array, sample_rate: int, groups: Sequence[str] = ()) -> Array:
     """f's encoding E of recordings, and X traces of these groups that are no part of it; `[B, T, C] -> [B, E + X]`."""
     encoding = cast(Array, encoders.f.apply(encoders.variables["f"], clips, sample_rate, method=SpectrogramVAE.encode))
-    return jnp.concatenate([encoding, *trace_beside(clips, sample_rate, groups)], axis=-1)
+    return jnp.concatenate([encoding, *trace_beside(encoders, clips, sample_rate, groups)], axis=-1)
 
 
-def trace_beside(clips: Array, sample_rate: int, groups: Sequence[str]) -> list[Array]:
+def trace_beside(encoders: Encoders, clips: Array, sample_rate: int, groups: Sequence[str]) -> list[Array]:
     """The traces of these groups that are no part of f's encoding, `[B, T, C]` to one array for each of the groups."""
-    return [cycles.GROUPS[name](clips, sample_rate) for name in groups if name in cycles.GROUPS]
+
+    def trace(name: str) -> Array:
+        if name != "matched":
+            return cycles.GROUPS[name](clips, sample_rate)
+        if encoders.templates is None:
+            raise ValueError("to hear the group 'matched', encoders need templates of the effect")
+        return matched.match(clips, sample_rate, jax.tree.map(jnp.asarray, encoders.templates))
+
+    return [trace(name) for name in groups if name in BESIDE]
 
 
 def hear(encoders: Encoders, dry: Array, reference: Array, groups: Sequence[str] = ()) -> Array:
@@ -116,8 +140,10 @@ def hear(encoders: Encoders, dry: Array, reference: Array, groups: Sequence[str]
     if not groups:
         return z
     data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))[:, -traces.NUM_TRACES :]
-    beside = iter(jnp.split(reference[:, size:], sum(name in cycles.GROUPS for name in groups) or 1, axis=-1))
-    heard = [next(beside) if name in cycles.GROUPS else data[:, traces.group_columns((name,))] for name in groups]
+    num_params = encoders.templates.settings.shape[1] if encoders.templates is not None else 0
+    ends = np.cumsum([group_size(name, num_params) for name in groups if name in BESIDE]).tolist()
+    beside = iter(jnp.split(reference[:, size:], ends, axis=-1))
+    heard = [next(beside) if name in BESIDE else data[:, traces.group_columns((name,))] for name in groups]
     return jnp.concatenate([z, *heard], axis=-1)
 
 
@@ -128,12 +154,12 @@ def build_latent(encoders: Encoders, sample_rate: int, groups: Sequence[str] = (
     has the same bits alone and in any batch.
     """
 
-    def one(clips: tuple[Array, Array]) -> Array:
+    def one(encoders: Encoders, clips: tuple[Array, Array]) -> Array:
         dry, reference = jnp.split(encode(encoders, jnp.stack(clips), sample_rate), 2)
-        beside = trace_beside(clips[1][None], sample_rate, groups)
+        beside = trace_beside(encoders, clips[1][None], sample_rate, groups)
         return hear(encoders, dry, jnp.concatenate([reference, *beside], axis=-1), groups)[0]
 
-    return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
+    return _with_templates(encoders, lambda own, *clips: jax.lax.map(partial(one, own), clips))
 
 
 def build_encode(encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> Callable[[Any], Array]:
@@ -143,10 +169,17 @@ def build_encode(encoders: Encoders, sample_rate: int, groups: Sequence[str] = (
     others, where `build_latent` takes 2 W V; the latents are those of `build_latent` but for rounding.
     """
 
-    def one(clip: Array) -> Array:
+    def one(encoders: Encoders, clip: Array) -> Array:
         return encode(encoders, clip[None], sample_rate, groups)[0]
 
-    return jax.jit(lambda clips: jax.lax.map(one, clips))
+    return _with_templates(encoders, lambda own, clips: jax.lax.map(partial(one, own), clips))
+
+
+def _with_templates(encoders: Encoders, function: Callable[..., Array]) -> Callable[..., Array]:
+    """`function(encoders, *clips)` as a jitted function of clips. The templates are an argument of what is compiled:
+    megabytes of constants in a program take seconds to compile."""
+    compiled = jax.jit(lambda templates, *clips: function(encoders._replace(templates=templates), *clips))
+    return lambda *clips: compiled(encoders.templates, *clips)
 
 
 def build_join(encoders: Encoders, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:

@@ -138,14 +138,16 @@ def test_h_knows_where_the_readings_stand():
     peak = -GROUPS["amplitudes"] + len(THRESHOLDS_DB)
     assert h.readings == (lag, peak, peak + 4)
     assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
+    rate_and_settings = (-3, -2, -1)
+    assert networks.build_h(tiny_config(h__traces=("matched",)), 2).readings == rate_and_settings
 
 
 def test_noise_keeps_off_what_is_exact():
-    groups = ("echoes", "cycles", "amplitudes")
-    num_heard = 7 + sum(networks.GROUPS[name] for name in groups)
-    blurred = networks.blurred_columns(num_heard, groups)
+    groups = ("echoes", "cycles", "matched", "amplitudes")
+    num_heard = 7 + sum(networks.group_size(name, 2) for name in groups)
+    blurred = networks.blurred_columns(num_heard, groups, 2)
     period = 7 + GROUPS["echoes"] + 2
-    expected = [*range(7), *range(period, period + networks.GROUPS["cycles"] - 2)]
+    expected = [*range(7), *range(period, period + networks.group_size("cycles", 2) - 2)]
     np.testing.assert_array_equal(blurred, expected)
     h = networks.build_h(tiny_config(h__traces=groups), 2)
     assert not set(blurred) & {num_heard + place for place in h.readings}

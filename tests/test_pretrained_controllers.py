@@ -16,6 +16,7 @@ from dafxvae.runs.controllers import load_controller
 OTHERS = {"pretrain", "spoken_digits", "vst3"}  # configs that belong to no controller of the package
 CONFIGS = {path.stem: path for path in Path("configs").glob("*.py") if path.stem not in OTHERS}
 LIMIT_BYTES = 200_000  # vocal: 22 settings, a guess and three curves of each
+TEMPLATE_BYTES = 1_400_000  # of an LFO, where h hears them
 
 
 def test_each_config_has_its_controller():
@@ -25,8 +26,10 @@ def test_each_config_has_its_controller():
 @pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_it_drives_the_effect_of_its_config(name):
     path = shipped_folder() / f"{name}.safetensors"
-    assert path.stat().st_size < LIMIT_BYTES
     controller = load_controller(path)
+    templates = "matched" in controller.config.h.traces
+    assert (controller.encoders.templates is not None) == templates
+    assert path.stat().st_size < LIMIT_BYTES + templates * TEMPLATE_BYTES
     spec = importlib.util.spec_from_file_location(name, CONFIGS[name])
     assert spec is not None
     assert spec.loader is not None

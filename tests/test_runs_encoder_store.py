@@ -5,6 +5,7 @@ from tiny import tiny_config
 
 from dafxvae import build, networks
 from dafxvae.audio.cycles import GROUPS as CYCLES
+from dafxvae.audio.matched import NUM_COMPONENTS, NUM_HARMONICS, match, quantised
 from dafxvae.audio.traces import GROUPS
 from dafxvae.effects.bank import open_bank
 from dafxvae.errors import UserError
@@ -76,7 +77,7 @@ def test_h_hears_cycles_of_the_reference_that_f_does_not_encode(path):
     dry, reference = (np.random.default_rng(2).standard_normal((2, 2, 32768, 1)) * 0.1).astype(np.float32)
     groups = ("lag_cycles", "echoes", "cycles")
     heard = np.asarray(networks.build_latent(encoders, CONFIG.sample_rate, groups)(dry, reference))
-    columns = networks.heard_columns(groups)
+    columns = networks.heard_columns(groups, 2)
     alone = jax.jit(lambda clips: [find(clips, CONFIG.sample_rate) for find in CYCLES.values()])(reference)
     for name, found in zip(CYCLES, alone, strict=True):
         np.testing.assert_allclose(heard[:, columns[name]], found, atol=1e-3)
@@ -89,9 +90,29 @@ def test_h_hears_cycles_of_the_reference_that_f_does_not_encode(path):
     np.testing.assert_allclose(heard[:, columns["echoes"]], echoes, atol=1e-5)
 
 
+def test_h_hears_the_templates_of_its_effect(path):
+    """One after another with the other traces; not without templates."""
+    settings, harmonics = np.random.default_rng(3).standard_normal((2, 4, NUM_HARMONICS, NUM_COMPONENTS))
+    templates = quantised(np.abs(settings[:, 0, :3]) % 1.0, harmonics + 1j * settings)
+    bare = load_encoders(path)
+    encoders = bare._replace(templates=templates)
+    dry, reference = (np.random.default_rng(2).standard_normal((2, 2, 32768, 1)) * 0.1).astype(np.float32)
+    groups = ("matched", "echoes", "cycles")
+    heard = np.asarray(networks.build_latent(encoders, CONFIG.sample_rate, groups)(dry, reference))
+    columns = networks.heard_columns(groups, 3)
+    assert len(columns["matched"]) == 6
+    found = jax.jit(lambda clips: match(clips, CONFIG.sample_rate, templates))(reference)
+    np.testing.assert_allclose(heard[:, columns["matched"]], found, atol=1e-3)
+    encode = networks.build_encode(encoders, CONFIG.sample_rate, groups)
+    both = [np.asarray(encode(clips)) for clips in (dry, reference)]
+    np.testing.assert_allclose(networks.build_join(encoders, groups)(*both), heard, atol=1e-3)
+    with pytest.raises(ValueError, match="need templates"):
+        networks.build_latent(bare, CONFIG.sample_rate, groups)(dry, reference)
+
+
 def test_traces_that_f_does_not_have_are_refused():
     with pytest.raises(
-        UserError, match=r"h\.traces has 'echos': .*echoes, combs, movement, amplitudes, cycles, lag_cycles"
+        UserError, match=r"h\.traces has 'echos': .*echoes, combs, movement, amplitudes, cycles, lag_cycles, matched"
     ):
         networks.heard_traces(tiny_config(h__traces=("echos",)))
 

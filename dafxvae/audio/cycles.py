@@ -95,14 +95,11 @@ def cycles(frames: Array, hop_sec: float, kind: Kind) -> Array:
     Log of the rate in Hz, how far it stands out, and how strong the period is (`fold`). Zeros where there are fewer
     than `MIN_FRAMES` frames, or not `LEAST_PERIODS` of any rate.
     """
-    num_frames, num_bands = frames.shape[1:]
-    step_hz = 1.0 / (hop_sec * num_frames * FINENESS)
-    lowest = int(np.ceil(max(LOW_HZ, LEAST_PERIODS / (hop_sec * num_frames)) / step_hz))
-    rates = np.arange(lowest, int(HIGH_HZ / step_hz))
-    if num_frames < MIN_FRAMES or not len(rates):
+    rates, step_hz = rates_of(frames.shape[1], hop_sec)
+    if not len(rates):
         return jnp.zeros((len(frames), NUM_CYCLES))
-    moving = (frames - frames.mean(1, keepdims=True)) @ jnp.asarray(cosines(num_bands))
-    standing_out = prominence(fine_spectrum(whiten(moving, hop_sec)), rates)
+    moving = movement(frames)
+    standing_out = prominence(fine_power(whiten(moving, hop_sec)[0]), rates)
     best = jnp.argmax(standing_out, -1)
     clearness = jnp.take_along_axis(standing_out, best[:, None], -1)
     place = jnp.asarray(rates)[best]
@@ -111,14 +108,28 @@ def cycles(frames: Array, hop_sec: float, kind: Kind) -> Array:
     return jnp.concatenate(columns, axis=-1)
 
 
+def rates_of(num_frames: int, hop_sec: float) -> tuple[np.ndarray, float]:
+    """The rates that are looked for in so many frames, as whole places, and the width of a place in Hz; none where
+    there are fewer than `MIN_FRAMES` frames, or not `LEAST_PERIODS` of any rate."""
+    step_hz = 1.0 / (hop_sec * num_frames * FINENESS)
+    lowest = int(np.ceil(max(LOW_HZ, LEAST_PERIODS / (hop_sec * num_frames)) / step_hz))
+    return np.arange(lowest, int(HIGH_HZ / step_hz) if num_frames >= MIN_FRAMES else lowest), step_hz
+
+
+def movement(frames: Array) -> Array:
+    """Cosine components of frames, without their means; `[B, N, D] -> [B, N, D - 1]`."""
+    return (frames - frames.mean(1, keepdims=True)) @ jnp.asarray(cosines(frames.shape[-1]))
+
+
 def cosines(num_bands: int) -> np.ndarray:
     """The orthonormal cosine transform (DCT-II) of bands, without its mean; float32 `[D, D - 1]`."""
     places = (np.arange(num_bands)[:, None] + 0.5) * np.arange(1, num_bands)[None] * np.pi / num_bands
     return (np.sqrt(2.0 / num_bands) * np.cos(places)).astype(np.float32)
 
 
-def whiten(moving: Array, hop_sec: float) -> Array:
-    """Components divided by their power around each rate, of unit power, clipped; `[B, N, D]`."""
+def whiten(moving: Array, hop_sec: float) -> tuple[Array, Array]:
+    """Components divided by their power around each rate, of unit power, clipped, `[B, N, D]`; and by what each rate
+    of their spectrum was divided, `[B, N // 2 + 1, D]`."""
     num_frames = moving.shape[1]
     half = max(3, round(0.5 * BACKGROUND_HZ * hop_sec * num_frames))
     spectrum = jnp.fft.rfft(moving, axis=1)
@@ -128,15 +139,21 @@ def whiten(moving: Array, hop_sec: float) -> Array:
     total = jnp.cumsum(jnp.pad(padded, ((0, 0), (1, 0), (0, 0))), axis=1)
     around = (total[:, 2 * half + 1 :] - total[:, : -2 * half - 1]) / (2 * half + 1)
     floor = 1e-9 * power.mean((1, 2), keepdims=True) + 1e-12
-    white = jnp.fft.irfft(spectrum / jnp.sqrt(jnp.maximum(around, 0.0) + floor), num_frames, axis=1)
-    white = white / (jnp.sqrt((white**2).mean((1, 2), keepdims=True)) + 1e-6)
-    return jnp.clip(white, -CLIP, CLIP)
+    deviation = jnp.sqrt(jnp.maximum(around, 0.0) + floor)
+    white = jnp.fft.irfft(spectrum / deviation, num_frames, axis=1)
+    scale = jnp.sqrt((white**2).mean((1, 2), keepdims=True)) + 1e-6
+    return jnp.clip(white / scale, -CLIP, CLIP), deviation * scale
 
 
 def fine_spectrum(white: Array) -> Array:
-    """Power at `FINENESS` points for each that the frames give, mean over components, 1 for noise; `[B, Q]`."""
-    spectrum = jnp.fft.rfft(white, FINENESS * white.shape[1], axis=1)
-    return (spectrum.real**2 + spectrum.imag**2).mean(-1) / white.shape[1]
+    """The spectrum at `FINENESS` points for each that the frames give, of unit power for noise; `-> [B, Q, D]`."""
+    return jnp.fft.rfft(white, FINENESS * white.shape[1], axis=1) / np.sqrt(white.shape[1])
+
+
+def fine_power(white: Array) -> Array:
+    """Its power, mean over components; `[B, Q]`."""
+    spectrum = fine_spectrum(white)
+    return (spectrum.real**2 + spectrum.imag**2).mean(-1)
 
 
 def prominence(power: Array, rates: np.ndarray) -> Array:

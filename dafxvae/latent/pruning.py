@@ -67,7 +67,8 @@ def prune(source: Source, gathered: Gathered, studied: Studied, folder: Path, wi
     if source.controller is not None:
         params, config = prune_controller(source.controller, encoders, keep_g)
         path = folder / "controller.safetensors"
-        save_controller(path, params, source.controller.parameters, encoders, config)
+        measured = encoders._replace(templates=source.controller.encoders.templates)
+        save_controller(path, params, source.controller.parameters, measured, config)
         pruned = load_controller(path, folder / "encoders.safetensors")
         settings = [each.predict(shown.dry, shown.reference) for each in (source.controller, pruned)]
         change["controller's settings"] = root_mean_square(settings[0] - settings[1])

@@ -11,6 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae import __version__, networks
+from dafxvae.audio.matched import Templates
 from dafxvae.config import Config
 from dafxvae.errors import UserError
 from dafxvae.models.controller import ControllerDecoder
@@ -54,6 +55,10 @@ class Controller:
         return networks.build_h(self.config, len(self.parameters))
 
     @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return networks.heard_columns(networks.heard_traces(self.config), len(self.parameters))
+
+    @cached_property
     def _answer(self) -> Callable:
         def one(params: Any, item: jax.Array) -> Any:
             return self._h.apply({"params": params}, item[None], method=ControllerDecoder.answer)
@@ -93,7 +98,7 @@ class Controller:
         cycles of that window in which one stands out most. Between two lags, or two rates, lies no third that has
         anything to do with them."""
         found = latents.mean(axis=-2)
-        for name, columns in networks.heard_columns(networks.heard_traces(self.config)).items():
+        for name, columns in self._columns.items():
             if name in networks.CLEARNESS:
                 clearest = latents[..., columns[networks.CLEARNESS[name]]].argmax(axis=-1)[..., None, None]
                 found[..., columns] = np.take_along_axis(latents, clearest, axis=-2)[..., 0, columns]
@@ -135,7 +140,7 @@ def save_controller(
         path: `*.safetensors`.
         params: of h.
         parameters: names of the axis K.
-        encoders: f and g.
+        encoders: f and g, and the templates that h needs.
         config: resolved, of the run.
         results: what was measured of it, for `python -m dafxvae.controllers show`.
     """
@@ -149,7 +154,8 @@ def save_controller(
         "config": config.to_dict(),
         "results": results or {},
     }
-    save_weights(path, {"h": params}, metadata)
+    templates = {} if encoders.templates is None else {"templates": encoders.templates._asdict()}
+    save_weights(path, {"h": params} | templates, metadata)
 
 
 def encoders_beside(path: Path) -> Path:
@@ -179,6 +185,8 @@ def load_controller(path: Path, encoders_path: Path | None = None) -> Controller
     encoders = load_encoders(encoders_path)
     if fingerprint(encoders.variables) != metadata["encoders"]:
         raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file beside it")
+    if "templates" in variables:
+        encoders = encoders._replace(templates=Templates(**variables["templates"]))
     return Controller(
         metadata["effect"],
         tuple(metadata["parameters"]),

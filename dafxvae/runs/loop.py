@@ -40,6 +40,7 @@ def train_controller(
             session.console.print(f"warning: {warning}", style="yellow", markup=False)
         pairs = build.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
         clock = Clock(bank)
+        encoders = build.measure_effect(config, bank, encoders, workdir / "pairs" / "h")
         heard = build.latent_stage_pairs(config, pairs, bank, encoders, workdir / "pairs" / "h")
         start = build.warm_start(config, heard, bank)
         session.console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
