@@ -90,7 +90,7 @@ def group_size(name: str, num_params: int) -> int:
 def reading_places(name: str, num_params: int) -> Sequence[int]:
     """Which traces of a group a setting may follow by a curve."""
     if name == "matched":
-        return range(matched.RATE, matched.num_matched(num_params))
+        return (matched.RATE,)
     return (cycles.RATE,) if name in cycles.GROUPS else traces.READINGS.get(name, ())
 
 

@@ -138,8 +138,7 @@ def test_h_knows_where_the_readings_stand():
     peak = -GROUPS["amplitudes"] + len(THRESHOLDS_DB)
     assert h.readings == (lag, peak, peak + 4)
     assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
-    rate_and_settings = (-3, -2, -1)
-    assert networks.build_h(tiny_config(h__traces=("matched",)), 2).readings == rate_and_settings
+    assert networks.build_h(tiny_config(h__traces=("matched",)), 2).readings == (-3,)
 
 
 def test_noise_keeps_off_what_is_exact():
