@@ -11,7 +11,9 @@ from tiny import tiny_config
 from transfer_toys import save_toy
 
 from dafxvae import networks
+from dafxvae.audio.matched import SPREAD
 from dafxvae.audio.traces import CLEARNESS, GROUPS, NUM_ECHOES, THRESHOLDS_DB
+from dafxvae.config import base_config
 from dafxvae.effects.factory import open_host
 from dafxvae.models import curves
 from dafxvae.models.controller import ControllerDecoder
@@ -150,6 +152,38 @@ def test_noise_keeps_off_what_is_exact():
     np.testing.assert_array_equal(blurred, expected)
     h = networks.build_h(tiny_config(h__traces=groups), 2)
     assert not set(blurred) & {num_heard + place for place in h.readings}
+
+
+def test_what_is_told_about_right_is_followed_where_it_is_clear():
+    """Half of the pairs are clear, and told to .01; a network of all inputs alone is further off there."""
+    rng = np.random.default_rng(5)
+    settings = rng.random((4000, 2)).astype(np.float32)
+    clear = rng.random(4000) < 0.5
+    told_settings = np.where(clear[:, None], settings + 0.01 * rng.standard_normal((4000, 2)), rng.random((4000, 2)))
+    others = rng.standard_normal((4000, 20))
+    z = np.concatenate([others, clear[:, None], SPREAD * (told_settings - 0.5)], axis=1).astype(np.float32)
+    train, valid, test = (
+        Known(z[part], settings[part], np.ones(len(z[part]))) for part in np.split(np.arange(4000), [3200, 3600])
+    )
+    config = base_config().h.warm_start
+    error = {}
+    for told_columns in ((), (-2, -1)):
+        h = ControllerDecoder((32,), 2, 3, (), told_columns)
+        params = h.init(jax.random.key(0), z[:1])["params"]
+        found = fit_settings(h, params, train, valid, config, jax.random.key(1))
+        off = np.abs(np.asarray(h.apply({"params": found.params}, test.z)) - test.unit_params)
+        error[told_columns] = np.median(off[clear[3600:]])
+    assert error[-2, -1] < 0.02
+    assert error[-2, -1] < 0.5 * error[()]
+
+
+def test_a_share_of_one_is_what_is_told():
+    z = np.random.default_rng(6).standard_normal((5, 8)).astype(np.float32)
+    h = ControllerDecoder((4,), 2, 3, (-3,), (-2, -1))
+    params = jax.tree.map(np.array, h.init(jax.random.key(0), z)["params"])
+    params["MLP_0"]["Dense_1"]["bias"][4:] = 100.0  # after the guess and the trust in the reading
+    guess = h.apply({"params": params}, z, method=ControllerDecoder.experts).settings[..., 0]
+    np.testing.assert_allclose(guess, np.clip(z[:, -2:] / SPREAD + 0.5, 0.0, 1.0), atol=1e-6)
 
 
 @pytest.fixture(scope="module")
