@@ -87,7 +87,7 @@ def errors(drawn: Drawn, found: np.ndarray) -> dict[str, list[float]]:
     order = np.argsort(-found[:, matched.CLEARNESS])
     kept = {name: off[order[: round(share * len(off))]] for name, share in CLEAREST.items()}
     kept["guess"] = np.abs(drawn.unit_params - 0.5)[:, 1:]
-    return {name: rows.mean(0).round(3).tolist() for name, rows in kept.items()}
+    return {name: rows.mean(0, dtype=np.float64).round(3).tolist() for name, rows in kept.items()}
 
 
 def fit_kind(batches: list[PairBatch], name: str, rate: int) -> dict[str, float]:

@@ -61,7 +61,9 @@ def build_h(config: Config, num_params: int) -> ControllerDecoder:
     """h for an effect of `num_params` parameters."""
     columns = heard_columns(heard_traces(config), num_params)
     readings = tuple(int(columns[name][place]) for name in columns for place in reading_places(name, num_params))
-    told = tuple(columns["matched"][matched.SETTINGS :].tolist()) if "matched" in columns else ()
+    told: tuple[int, ...] = ()
+    if "matched" in columns and config.h.matched.get("told", False):
+        told = tuple(columns["matched"][matched.SETTINGS :].tolist())
     return ControllerDecoder(tuple(config.h.widths), num_params, sum(map(len, columns.values())), readings, told)
 
 

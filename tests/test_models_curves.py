@@ -140,7 +140,9 @@ def test_h_knows_where_the_readings_stand():
     peak = -GROUPS["amplitudes"] + len(THRESHOLDS_DB)
     assert h.readings == (lag, peak, peak + 4)
     assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
-    assert networks.build_h(tiny_config(h__traces=("matched",)), 2).readings == (-3,)
+    h = networks.build_h(tiny_config(h__traces=("matched",)), 2)
+    assert (h.readings, h.told) == ((-3,), ())
+    assert networks.build_h(tiny_config(h__traces=("matched",), h__matched__told=True), 2).told == (-2, -1)
 
 
 def test_noise_keeps_off_what_is_exact():
