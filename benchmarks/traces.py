@@ -4,7 +4,8 @@
 
 For each configuration (all controllers of `configs/`) pairs of its effect are drawn and encoded once. Then h learns
 their known settings, as before it hears anything (`dafxvae.training.warm_start`): from the latent alone (""), with each
-group of `dafxvae.networks.GROUPS`, with each two and with all. `error` is the mean squared error of the settings,
+group of `dafxvae.networks.GROUPS`, with each two and with all (`matched` only where the configuration names the rate of
+an LFO). `error` is the mean squared error of the settings,
 `r2` the mean of their R², on recordings of the validation split: each half of them after stopping by the other. The
 corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
 """
@@ -13,6 +14,7 @@ import argparse
 import json
 import runpy
 import sys
+import tempfile
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -21,26 +23,29 @@ import jax
 import numpy as np
 
 from dafxvae import build, networks
-from dafxvae.audio import cycles
 from dafxvae.config import Config, resolve_preset
 from dafxvae.data.corpus import Corpus
 from dafxvae.effects.bank import EffectBank
 from dafxvae.errors import run_cli
-from dafxvae.networks import GROUPS, Encoders
+from dafxvae.networks import BESIDE, GROUPS, Encoders
 from dafxvae.paths import data_dir
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.training.warm_start import Known, fit_settings
 
 BATCH = 16
 OTHERS = ("pretrain", "spoken_digits", "vst3")
-CHOICES = [(), *((name,) for name in GROUPS), *combinations(GROUPS, 2), tuple(GROUPS)]
+
+
+def available(encoders: Encoders) -> tuple[str, ...]:
+    """The groups that can be heard with these encoders."""
+    return tuple(name for name in GROUPS if name != "matched" or encoders.templates is not None)
 
 
 def encoded(
     config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodings `[2, count, E + X]` of the valid pairs of a split, with all traces, and their settings `[count, K]`."""
-    encode = networks.build_encode(encoders, config.sample_rate, tuple(GROUPS))
+    encode = networks.build_encode(encoders, config.sample_rate, available(encoders))
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
@@ -50,12 +55,11 @@ def encoded(
     return np.concatenate(joint, axis=1), np.concatenate(settings)
 
 
-def with_traces(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str]) -> np.ndarray:
+def with_traces(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str], num_params: int) -> np.ndarray:
     """The columns of `encoded` that are there where only these groups are asked for."""
-    size, beside = encoders.f.encoding_size, list(cycles.GROUPS)
-    places = [size + beside.index(name) * cycles.NUM_CYCLES for name in groups if name in beside]
-    columns = np.concatenate([np.arange(size), *(start + np.arange(cycles.NUM_CYCLES) for start in places)])
-    return encodings[..., columns]
+    columns = networks.heard_columns([name for name in available(encoders) if name in BESIDE], num_params)
+    kept = [encodings[..., columns[name]] for name in groups if name in BESIDE]
+    return np.concatenate([encodings[..., : encoders.f.encoding_size], *kept], axis=-1)
 
 
 def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequence[Known]) -> dict[str, float]:
@@ -77,14 +81,16 @@ def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequenc
 
 def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, num_test: int) -> dict[str, dict]:
     """The scores of one controller, by the groups that its h hears."""
-    with build.build_bank(config, [config.effect]) as bank:
+    with build.build_bank(config, [config.effect]) as bank, tempfile.TemporaryDirectory() as folder:
+        encoders = build.measure_effect(config, bank, encoders, Path(folder))
         (joint, settings), (other, asked) = (
             encoded(config, corpus, bank, encoders, *which) for which in (("train", num_train), ("valid", num_test))
         )
     scores = {}
-    for groups in CHOICES:
+    names = available(encoders)
+    for groups in [(), *((name,) for name in names), *combinations(names, 2), names]:
         hear = jax.jit(lambda rows, groups=groups: networks.hear(encoders, rows[0], rows[1], groups))
-        seen, unseen = (hear(with_traces(encoders, rows, groups)) for rows in (joint, other))
+        seen, unseen = (hear(with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other))
         train = Known(seen, settings, np.ones(len(settings)))
         halves = [Known(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
         scores[" ".join(groups)] = score(config, groups, train, halves)

@@ -7,7 +7,7 @@ settings, and how well it correlates, whether there is anything to be told. Both
 itself moves around each rate, so that its melody and rhythm count as the noise that they are here. The phase is
 searched over, as a recording begins anywhere in an LFO's period; the strength is free, since notes that fill few bands
 move less than noise does. A rate counts by how far it stands out and by how well a template fits there: of 197 pairs of
-test recordings it is right by the first alone in 43 % (phaser) and 45 % (chorus), by the second in 41 and 18 %, by both
+test recordings it is right by the first alone in 43 % (phaser) and 45 % (chorus), by the second in 37 and 18 %, by both
 in 49 and 43 %. Pure jnp, finite at silence, any length.
 
 References:
