@@ -18,7 +18,7 @@ from dafxvae.data.latents import HeardPairs, encode_latents, latent_batch
 from dafxvae.data.pairs import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs import Pairs as RenderedPairs
 from dafxvae.data.prerendered import open_prerendered
-from dafxvae.data.templates import stored_templates
+from dafxvae.data.templates import exact_readings, stored_templates
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.errors import UserError
@@ -269,7 +269,9 @@ def warm_start(config: Config, pairs: Pairs, bank: EffectBank) -> WarmStart:
     valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
     train, valid = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
     blurred = networks.blurred_columns(train.z.shape[1], networks.heard_traces(config), bank.num_params)
-    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"), blurred)
+    rates = networks.rate_readings(config, bank.num_params)
+    exact = exact_readings(bank.hosts[0], config.h.matched.rate, rates)
+    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"), blurred, exact)
 
 
 def build_decoder_stage(

@@ -133,8 +133,8 @@ def _h() -> dict[str, Any]:
     """The controller decoder: pairs encoded once, their known settings first, then their sound."""
     return {
         "widths": (128,),
-        # for the group "matched" of traces: which parameter is the LFO's rate; whether h mixes what templates tell into
-        # its guess as it is (`told` of `ControllerDecoder`), or only hears it
+        # of an effect with an LFO: the parameter that is its rate; and for the group "matched" of traces, of how many
+        # templates, and whether h mixes what they tell into its guess (`told` of `ControllerDecoder`) or only hears it
         "matched": {"rate": "", "num_templates": 2048, "told": False},
         "traces": (),  # groups of dafxvae.networks.GROUPS that h hears of the reference, beside g's latent
         "stft_sizes": (128, 512, 2048, 8192),

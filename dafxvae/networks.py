@@ -97,6 +97,12 @@ def reading_places(name: str, num_params: int) -> Sequence[int]:
     return (cycles.RATE,) if name in cycles.GROUPS else traces.READINGS.get(name, ())
 
 
+def rate_readings(config: Config, num_params: int) -> list[int]:
+    """Which of h's readings are the logarithm of an LFO's rate in Hz."""
+    names = [name for name in heard_traces(config) for _ in reading_places(name, num_params)]
+    return [j for j, name in enumerate(names) if name in BESIDE]
+
+
 def heard_columns(groups: Sequence[str], num_params: int) -> dict[str, np.ndarray]:
     """Where each group of traces stands in what h hears, counted from the end (below 0)."""
     sizes = [group_size(name, num_params) for name in groups]

@@ -20,9 +20,13 @@ Audio is float32 `[B, T, C]`, nominally in [-1, 1]. `unit_params` are settings n
 same settings in physical units.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+# (reading j of h, parameter k) -> the normalised settings at values of that reading, `[N] -> [N]`
+ExactReadings = Mapping[tuple[int, int], Callable[[np.ndarray], np.ndarray]]
 
 
 class RenderVariants(Protocol):

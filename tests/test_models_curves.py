@@ -133,6 +133,33 @@ def test_training_on_sound_leaves_the_curves_as_they_are(learnt):
     assert np.abs(np.asarray(after["MLP_0"]["Dense_0"]["kernel"] - params["MLP_0"]["Dense_0"]["kernel"])).max() > 0
 
 
+def test_a_scale_that_is_known_is_not_fitted():
+    """Above 1 the reading is wrong in most pairs: a fitted curve leaves the right ones there, a known one does not."""
+    rng = np.random.default_rng(7)
+    reading = rng.uniform(-1.5, 2.0, 3000).astype(np.float32)
+    right = rng.random(3000) < np.where(reading > 1.0, 0.2, 0.6)
+    settings = np.where(right, reading / 4.0 + 0.45, rng.random(3000)).astype(np.float32)[:, None]
+    train = Known(np.stack([rng.standard_normal(3000).astype(np.float32), reading], 1), settings, np.ones(3000))
+    h = ControllerDecoder((8,), 1, 1, (-1,))
+    params = h.init(jax.random.key(0), train.z[:1])["params"]
+    config = tiny_config().h.warm_start
+    high = np.linspace(1.2, 1.9, 20).astype(np.float32)
+    off = {}
+    for name, exact in (("fitted", None), ("known", {(0, 0): lambda at: at / 4.0 + 0.45})):
+        found = fit_settings(h, params, train, train, config, jax.random.key(1), exact=exact).params["curves"]
+        off[name] = np.abs(np.asarray(curves.read(found, high[:, None]))[:, 0, 0] - (high / 4.0 + 0.45)).max()
+    assert off["known"] < 1e-5
+    assert off["fitted"] > 0.02
+
+
+def test_h_knows_which_readings_are_rates():
+    groups = ("echoes", "cycles", "amplitudes", "lag_cycles", "matched")
+    config = tiny_config(h__traces=groups)
+    readings, columns = networks.build_h(config, 2).readings, networks.heard_columns(groups, 2)
+    rates = [readings[j] for j in networks.rate_readings(config, 2)]
+    assert rates == [columns["cycles"][0], columns["lag_cycles"][0], columns["matched"][2]]
+
+
 def test_h_knows_where_the_readings_stand():
     h = networks.build_h(tiny_config(h__traces=("combs", "echoes", "amplitudes")), 2)
     assert h.num_traces == GROUPS["combs"] + GROUPS["echoes"] + GROUPS["amplitudes"]

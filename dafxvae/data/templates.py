@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -16,6 +17,7 @@ from dafxvae.data.progress import progress_bar
 from dafxvae.effects.host import EffectHost
 from dafxvae.errors import UserError
 from dafxvae.rng import host_rng
+from dafxvae.types import ExactReadings
 
 BATCH = 16
 NUM_PERIODS = 4
@@ -23,15 +25,16 @@ SETTLING_FRAMES = 25  # for what an effect does when it is switched on
 NOISE_LEVEL = 0.1  # RMS
 
 
-def rate_setting(host: EffectHost, rate: str) -> float:
-    """The normalised setting at which an LFO has the period of the templates.
+def rate_settings(host: EffectHost, rate: str, rates_hz: np.ndarray) -> np.ndarray:
+    """The normalised settings at which an LFO has these rates `[N]`, those at the ends of its range for rates beyond.
 
     Args:
         host: of the effect.
         rate: name of the parameter that is the LFO's rate in Hz.
+        rates_hz: `[N]`.
 
     Raises:
-        UserError: there is none of that name, or it cannot be so slow or fast.
+        UserError: there is none of that name, or it cannot have the period of the templates.
     """
     wanted = 1.0 / (PERIOD_FRAMES * HOP_SEC)
     if rate not in host.parameters.names:
@@ -42,9 +45,23 @@ def rate_setting(host: EffectHost, rate: str) -> float:
     if parameter.unit != "Hz" or not parameter.minimum < wanted < parameter.maximum:
         has = f"from {parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}".rstrip()
         raise UserError(f"h.matched.rate is {rate!r}, which goes {has}: an LFO's must be in Hz and reach {wanted:.2f}")
-    physical = np.array([each.default for each in host.parameters], np.float64)
-    physical[index] = wanted
-    return float(host.parameters.to_unit(physical)[index])
+    physical = np.tile(np.array([each.default for each in host.parameters], np.float64), (len(rates_hz), 1))
+    physical[:, index] = np.clip(rates_hz, parameter.minimum, parameter.maximum)
+    return host.parameters.to_unit(physical)[:, index]
+
+
+def exact_readings(host: EffectHost, rate: str, readings: Sequence[int]) -> ExactReadings:
+    """How the LFO's rate follows from traces that are its logarithm (Hz): by the parameter's own scale, exactly.
+
+    Args:
+        host: of the effect.
+        rate: as in `rate_settings`; "" where no parameter is known to be one.
+        readings: which of h's readings are such traces.
+    """
+    if not rate:
+        return {}
+    index = host.parameters.names.index(rate) if rate in host.parameters.names else -1  # refused by `rate_settings`
+    return {(j, index): lambda log_rates: rate_settings(host, rate, np.exp(log_rates)) for j in readings}
 
 
 def measure_templates(
@@ -54,7 +71,7 @@ def measure_templates(
 
     Args:
         host: of the effect.
-        rate: name of the parameter that is its LFO's rate in Hz (`rate_setting`).
+        rate: name of the parameter that is its LFO's rate in Hz (`rate_settings`).
         num_templates: D; renders of five seconds each.
         seed: of settings and noise.
         sample_rate: Hz.
@@ -62,7 +79,8 @@ def measure_templates(
     """
     rng = host_rng(seed, "templates")
     settings = rng.random((num_templates, len(host.parameters)), np.float32)
-    settings[:, host.parameters.names.index(rate)] = rate_setting(host, rate)
+    period = np.array([1.0 / (PERIOD_FRAMES * HOP_SEC)])
+    settings[:, host.parameters.names.index(rate)] = rate_settings(host, rate, period)
     hop = round(HOP_SEC * sample_rate)
     num_frames = SETTLING_FRAMES + NUM_PERIODS * PERIOD_FRAMES
     noise = NOISE_LEVEL * rng.standard_normal((num_frames + cycles.WINDOW_HOPS) * hop).astype(np.float32)

@@ -12,6 +12,7 @@ from dafxvae.config import Config
 from dafxvae.models import curves
 from dafxvae.models.controller import ControllerDecoder, Experts
 from dafxvae.training.state import is_decayed
+from dafxvae.types import ExactReadings
 
 NEAR = 0.05  # of the range: an error of as much and more is a miss, a smaller one a part of it
 
@@ -62,6 +63,7 @@ def fit_settings(
     config: Config,
     key: Array,
     blurred: np.ndarray | None = None,
+    exact: ExactReadings | None = None,
 ) -> WarmStart:
     """Regression of the settings on the latents, stopped where held-out recordings are predicted best.
 
@@ -77,13 +79,19 @@ def fit_settings(
         key: of batches and noise.
         blurred: columns of z that get noise (`networks.blurred_columns`), so that what is exact stays so; the latent
             where it is None.
+        exact: settings that follow from a reading by what is known of the effect; the others' curves are fitted. (Where
+            few pairs are right, a fitted curve goes wherever the wrong ones are: those of an LFO's rate were bent
+            above 4 Hz, and there no rate was read any more.)
     """
     columns = np.arange(train.z.shape[1] - h.num_traces) if blurred is None else blurred
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     optimizer = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
     if h.readings:
         read = np.asarray(train.z)[:, list(h.readings)]
-        params = params | {"curves": jnp.asarray(curves.fit(read, train.unit_params, train.valid))}
+        found = curves.fit(read, train.unit_params, train.valid)
+        for place, settings_at in (exact or {}).items():
+            found[place] = settings_at(curves.KNOTS)
+        params = params | {"curves": jnp.asarray(found)}
     every = max(1, config.num_steps // config.evaluations)
 
     @jax.jit
