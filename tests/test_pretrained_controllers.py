@@ -8,8 +8,10 @@ import pytest
 
 from dafxvae import networks
 from dafxvae.config import base_config
+from dafxvae.data.templates import rate_settings
 from dafxvae.effects.factory import open_host
 from dafxvae.models.controller import ControllerDecoder
+from dafxvae.models.curves import KNOTS
 from dafxvae.runs.controller_store import shipped_folder
 from dafxvae.runs.controllers import load_controller
 
@@ -38,6 +40,21 @@ def test_it_drives_the_effect_of_its_config(name):
     assert controller.effect == module.get_config().effect
     with open_host(controller.effect, num_workers=1) as host:
         assert host.parameters.names == controller.parameters
+
+
+@pytest.mark.parametrize("name", ["chorus", "phaser"])
+def test_a_rate_is_read_by_the_scale_of_its_parameter(name):
+    """Fitted curves were bent above 4 Hz, and wrong by half of the range at 7."""
+    controller = load_controller(shipped_folder() / f"{name}.safetensors")
+    config, rates_hz = controller.config, np.array([0.3, 0.97, 2.0, 4.7, 7.0], np.float32)
+    rates = networks.rate_readings(config, len(controller.parameters))
+    assert len(rates) == 3
+    with open_host(controller.effect, num_workers=1) as host:
+        expected = rate_settings(host, config.h.matched.rate, rates_hz)
+    index = controller.parameters.index(config.h.matched.rate)
+    for j in rates:
+        curve = np.asarray(controller.params["curves"])[j, index]
+        np.testing.assert_allclose(np.interp(np.log(rates_hz), KNOTS, curve), expected, atol=1e-4)
 
 
 def test_they_answer_and_listen():
