@@ -23,6 +23,7 @@ def get_config() -> ConfigDict:
         h__settings_weight=0.5,
         h__traces=("movement", "cycles", "lag_cycles", "matched"),
         h__matched__rate="rate_hz",
+        h__matched__told=True,
         h__warm_start__margin=0.2,
         h__warm_start__num_steps=3000,
         h__num_steps=400,

@@ -135,7 +135,7 @@ def _h() -> dict[str, Any]:
         "widths": (128,),
         # of an effect with an LFO: the parameter that is its rate; and for the group "matched" of traces, of how many
         # templates, and whether h mixes what they tell into its guess (`told` of `ControllerDecoder`) or only hears it
-        "matched": {"rate": "", "num_templates": 2048, "told": True},
+        "matched": {"rate": "", "num_templates": 2048, "told": False},
         "traces": (),  # groups of dafxvae.networks.GROUPS that h hears of the reference, beside g's latent
         "stft_sizes": (128, 512, 2048, 8192),
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},

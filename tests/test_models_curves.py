@@ -168,8 +168,8 @@ def test_h_knows_where_the_readings_stand():
     assert h.readings == (lag, peak, peak + 4)
     assert networks.build_h(tiny_config(h__traces=("movement",)), 2).readings == ()
     h = networks.build_h(tiny_config(h__traces=("matched",)), 2)
-    assert (h.readings, h.told) == ((-3,), (-2, -1))
-    assert networks.build_h(tiny_config(h__traces=("matched",), h__matched__told=False), 2).told == ()
+    assert (h.readings, h.told) == ((-3,), ())
+    assert networks.build_h(tiny_config(h__traces=("matched",), h__matched__told=True), 2).told == (-2, -1)
 
 
 def test_noise_keeps_off_what_is_exact():
