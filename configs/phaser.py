@@ -5,7 +5,7 @@ python -m dafxvae.train --config configs/phaser.py
 Beside MRSTFT, whose minimum is "dry" while the time or rate is wrong, the mel spectrum smoothed over a second, whose
 minimum is not (docs/objectives.md).
 
-As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .51 (.45 … .58) on 128 test pairs of
+As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .49 (.43 … .56) on 128 test pairs of
 theirs, doing nothing .58 (.51 … .66).
 """
 
