@@ -25,7 +25,9 @@ import numpy as np
 from dafxvae import build, networks
 from dafxvae.config import Config, resolve_preset
 from dafxvae.data.corpus import Corpus
+from dafxvae.data.templates import exact_readings
 from dafxvae.effects.bank import EffectBank
+from dafxvae.effects.host import EffectHost
 from dafxvae.errors import run_cli
 from dafxvae.networks import BESIDE, GROUPS, Encoders
 from dafxvae.paths import data_dir
@@ -62,17 +64,21 @@ def with_traces(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str]
     return np.concatenate([encodings[..., : encoders.f.encoding_size], *kept], axis=-1)
 
 
-def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequence[Known]) -> dict[str, float]:
+def score(
+    config: Config, host: EffectHost, groups: tuple[str, ...], train: Known, halves: Sequence[Known]
+) -> dict[str, float]:
     """h's error on each half of other recordings, stopped by the other half."""
     config = config.copy_and_resolve_references()
     with config.ignore_type():
         config.h.traces = groups
-    h = networks.build_h(config, train.unit_params.shape[1])
+    num_params = train.unit_params.shape[1]
+    exact = exact_readings(host, config.h.matched.rate, networks.rate_readings(config, num_params))
+    blurred = networks.blurred_columns(train.z.shape[1], groups, num_params)
+    h = networks.build_h(config, num_params)
     params = h.init(jax.random.key(0), train.z[:1])["params"]
     errors, r2 = [], []
     for stop, test in (halves, halves[::-1]):
-        blurred = networks.blurred_columns(train.z.shape[1], groups, train.unit_params.shape[1])
-        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1), blurred)
+        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1), blurred, exact)
         squares = (np.asarray(h.apply({"params": found.params}, test.z)) - test.unit_params) ** 2
         errors.append(squares.mean())
         r2.append((1.0 - squares.mean(0) / test.unit_params.var(0)).mean())
@@ -82,7 +88,7 @@ def score(config: Config, groups: tuple[str, ...], train: Known, halves: Sequenc
 def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, num_test: int) -> dict[str, dict]:
     """The scores of one controller, by the groups that its h hears."""
     with build.build_bank(config, [config.effect]) as bank, tempfile.TemporaryDirectory() as folder:
-        encoders = build.measure_effect(config, bank, encoders, Path(folder))
+        encoders, host = build.measure_effect(config, bank, encoders, Path(folder)), bank.hosts[0]
         (joint, settings), (other, asked) = (
             encoded(config, corpus, bank, encoders, *which) for which in (("train", num_train), ("valid", num_test))
         )
@@ -93,7 +99,7 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
         seen, unseen = (hear(with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other))
         train = Known(seen, settings, np.ones(len(settings)))
         halves = [Known(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
-        scores[" ".join(groups)] = score(config, groups, train, halves)
+        scores[" ".join(groups)] = score(config, host, groups, train, halves)
     return scores
 
 

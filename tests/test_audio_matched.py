@@ -20,7 +20,7 @@ from dafxvae.audio.matched import (
     quantised,
     window_response,
 )
-from dafxvae.data.templates import exact_readings, measure_templates, rate_settings, stored_templates
+from dafxvae.data.templates import exact_readings, measure_templates, rate_index, stored_templates
 from dafxvae.effects.factory import open_host
 from dafxvae.errors import UserError
 
@@ -140,7 +140,7 @@ def test_templates_are_read_back_where_the_same_are_wanted(phaser, tmp_path):
 )
 def test_what_is_no_rate_of_an_lfo_is_refused(effect, rate, words):
     with open_host(effect, num_workers=1) as host, pytest.raises(UserError, match=words):
-        rate_settings(host, rate, np.ones(1))
+        rate_index(host, rate)
 
 
 def test_a_rate_that_is_read_is_the_parameter_of_that_rate():
@@ -152,4 +152,4 @@ def test_a_rate_that_is_read_is_the_parameter_of_that_rate():
         np.testing.assert_allclose(host.parameters.to_physical(found)[:, 1], np.clip(rates, 0.1, 6.0), rtol=1e-5)
         assert exact_readings(host, "", (1, 3)) == {}
         with pytest.raises(UserError, match=r"h.matched.rate is 'speed'"):
-            exact_readings(host, "speed", (0,))[0, -1](np.zeros(1))
+            exact_readings(host, "speed", (0,))

@@ -25,13 +25,12 @@ SETTLING_FRAMES = 25  # for what an effect does when it is switched on
 NOISE_LEVEL = 0.1  # RMS
 
 
-def rate_settings(host: EffectHost, rate: str, rates_hz: np.ndarray) -> np.ndarray:
-    """The normalised settings at which an LFO has these rates `[N]`, those at the ends of its range for rates beyond.
+def rate_index(host: EffectHost, rate: str) -> int:
+    """Which of an effect's parameters is its LFO's rate.
 
     Args:
         host: of the effect.
-        rate: name of the parameter that is the LFO's rate in Hz.
-        rates_hz: `[N]`.
+        rate: name of the parameter, which is in Hz.
 
     Raises:
         UserError: there is none of that name, or it cannot have the period of the templates.
@@ -45,8 +44,17 @@ def rate_settings(host: EffectHost, rate: str, rates_hz: np.ndarray) -> np.ndarr
     if parameter.unit != "Hz" or not parameter.minimum < wanted < parameter.maximum:
         has = f"from {parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}".rstrip()
         raise UserError(f"h.matched.rate is {rate!r}, which goes {has}: an LFO's must be in Hz and reach {wanted:.2f}")
+    return index
+
+
+def rate_settings(host: EffectHost, rate: str, rates_hz: np.ndarray) -> np.ndarray:
+    """The normalised settings `[N]` at which an LFO has these rates `[N]`; the ends of its range for rates beyond.
+
+    `host`, `rate` and errors as of `rate_index`.
+    """
+    index = rate_index(host, rate)
     physical = np.tile(np.array([each.default for each in host.parameters], np.float64), (len(rates_hz), 1))
-    physical[:, index] = np.clip(rates_hz, parameter.minimum, parameter.maximum)
+    physical[:, index] = np.clip(rates_hz, host.parameters[index].minimum, host.parameters[index].maximum)
     return host.parameters.to_unit(physical)[:, index]
 
 
@@ -55,12 +63,12 @@ def exact_readings(host: EffectHost, rate: str, readings: Sequence[int]) -> Exac
 
     Args:
         host: of the effect.
-        rate: as in `rate_settings`; "" where no parameter is known to be one.
+        rate: as in `rate_index`; "" where no parameter is known to be one.
         readings: which of h's readings are such traces.
     """
     if not rate:
         return {}
-    index = host.parameters.names.index(rate) if rate in host.parameters.names else -1  # refused by `rate_settings`
+    index = rate_index(host, rate)
     return {(j, index): lambda log_rates: rate_settings(host, rate, np.exp(log_rates)) for j in readings}
 
 
@@ -71,7 +79,7 @@ def measure_templates(
 
     Args:
         host: of the effect.
-        rate: name of the parameter that is its LFO's rate in Hz (`rate_settings`).
+        rate: name of the parameter that is its LFO's rate in Hz (`rate_index`).
         num_templates: D; renders of five seconds each.
         seed: of settings and noise.
         sample_rate: Hz.
@@ -80,7 +88,7 @@ def measure_templates(
     rng = host_rng(seed, "templates")
     settings = rng.random((num_templates, len(host.parameters)), np.float32)
     period = np.array([1.0 / (PERIOD_FRAMES * HOP_SEC)])
-    settings[:, host.parameters.names.index(rate)] = rate_settings(host, rate, period)
+    settings[:, rate_index(host, rate)] = rate_settings(host, rate, period)
     hop = round(HOP_SEC * sample_rate)
     num_frames = SETTLING_FRAMES + NUM_PERIODS * PERIOD_FRAMES
     noise = NOISE_LEVEL * rng.standard_normal((num_frames + cycles.WINDOW_HOPS) * hop).astype(np.float32)
