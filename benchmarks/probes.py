@@ -14,6 +14,7 @@ behind it, and neither, by the 95 % bootstrap interval of the difference of the 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from dafxvae.latent.examples import parts_of, single_effects
 from dafxvae.latent.gather import Gathered, gather
 from dafxvae.latent.networks import g_functions
 from dafxvae.latent.probes import Parts, Task, Tasks, probe_settings, settings_r2
+from dafxvae.latent.probing import parameter_bar
 from dafxvae.latent.sources import Source, open_source
 from dafxvae.metrics import bootstrap_interval
 from dafxvae.paths import data_dir
@@ -53,12 +55,15 @@ def first(tasks: Tasks, parts: Parts, share: int) -> tuple[Tasks, Parts]:
     )
 
 
-def compare(r2: dict[str, np.ndarray]) -> dict[str, Any]:
+def compare(r2: dict[str, np.ndarray], parameters: Sequence[str]) -> dict[str, Any]:
     """How often g is ahead, of R² `[K]` by features."""
-    baselines = {name: row for name, row in r2.items() if name != OURS}
+    rows = [
+        {"features": name, "input": "joint", "baseline": name != OURS, "probe": "linear", "r2": row}
+        for name, row in r2.items()
+    ]
     probed = np.isfinite(np.stack(list(r2.values()))).all(0)
-    ahead = {name: int((r2[OURS] > row)[probed].sum()) for name, row in baselines.items()}
-    ahead["all"] = int((r2[OURS] > np.max(list(baselines.values()), axis=0))[probed].sum())
+    ahead = {name: int((r2[OURS] > row)[probed].sum()) for name, row in r2.items() if name != OURS}
+    ahead["all"] = parameter_bar(rows, "linear", parameters)["above"]
     means = {name: round(float(np.maximum(row[probed], LEAST).mean()), 3) for name, row in r2.items()}
     return {"probed": int(probed.sum()), "above": ahead, "r2": means}
 
@@ -85,7 +90,7 @@ def measure(source: Source, gathered: Gathered) -> dict[str, Any]:
         fitted = {name: first(tasks, parts, share) for name, parts in features.items()}
         predicted = {name: probe_settings(parts, some, "linear") for name, (some, parts) in fitted.items()}
         r2 = {name: settings_r2(tasks.test, values) for name, values in predicted.items()}
-        found[str(len(tasks.train.effect) // share)] = compare(r2)
+        found[str(len(tasks.train.effect) // share)] = compare(r2, gathered.parameters)
     best = np.max([row for name, row in r2.items() if name != OURS], axis=0)
     both = zip(gathered.parameters, r2[OURS].tolist(), best.tolist())
     settings = {name: [round(ours, 3), round(theirs, 3)] for name, ours, theirs in both if np.isfinite(ours)}

@@ -55,6 +55,18 @@ def expected_error(h: ControllerDecoder, params: Any, known: Known, margin: floa
     return jnp.sum(each * known.valid) / jnp.maximum(known.valid.sum(), 1.0)
 
 
+def _fit_curves(h: ControllerDecoder, train: Known, exact: ExactReadings) -> Array:
+    """The curves of h, `[J, K, NUM_KNOTS]`: those that are known, the others fitted.
+
+    Where few pairs are right a fitted curve goes wherever the wrong ones are: those of an LFO's rate were bent above
+    4 Hz, and there no rate was read any more.
+    """
+    found = curves.fit(np.asarray(train.z)[:, list(h.readings)], train.unit_params, train.valid)
+    for place, settings_at in exact.items():
+        found[place] = settings_at(curves.KNOTS)
+    return jnp.asarray(found)
+
+
 def fit_settings(
     h: ControllerDecoder,
     params: Any,
@@ -79,19 +91,13 @@ def fit_settings(
         key: of batches and noise.
         blurred: columns of z that get noise (`networks.blurred_columns`), so that what is exact stays so; the latent
             where it is None.
-        exact: settings that follow from a reading by what is known of the effect; the others' curves are fitted. (Where
-            few pairs are right, a fitted curve goes wherever the wrong ones are: those of an LFO's rate were bent
-            above 4 Hz, and there no rate was read any more.)
+        exact: settings that follow from a reading by what is known of the effect; the others' curves are fitted.
     """
     columns = np.arange(train.z.shape[1] - h.num_traces) if blurred is None else blurred
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     optimizer = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
     if h.readings:
-        read = np.asarray(train.z)[:, list(h.readings)]
-        found = curves.fit(read, train.unit_params, train.valid)
-        for place, settings_at in (exact or {}).items():
-            found[place] = settings_at(curves.KNOTS)
-        params = params | {"curves": jnp.asarray(found)}
+        params = params | {"curves": _fit_curves(h, train, exact or {})}
     every = max(1, config.num_steps // config.evaluations)
 
     @jax.jit
