@@ -24,7 +24,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 
 import numpy as np  # noqa: E402
 
-from dafxvae import networks  # noqa: E402
+from dafxvae.hearing import Hearing  # noqa: E402
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
 
 
@@ -34,19 +34,19 @@ def main() -> None:
     parser.add_argument("encoders", nargs="?", type=Path, default=stored_encoders_path(SHIPPED), help="*.safetensors")
     encoders = load_encoders(parser.parse_args().encoders)
     rate = encoders.metadata["sample_rate"]
-    latent = networks.build_latent(encoders, rate)
+    latent = Hearing(encoders, rate).latent
     rng = np.random.default_rng(0)
     clips = {
         seconds: (0.1 * rng.standard_normal((2, 1, round(seconds * rate), 1))).astype(np.float32)
         for seconds in LENGTHS_SEC
     }
     for dry, reference in clips.values():
-        latent(dry, reference).block_until_ready()
+        latent(dry, reference)
     speeds: dict[float, list[float]] = {seconds: [] for seconds in LENGTHS_SEC}
     for _ in range(ROUNDS):
         for seconds, (dry, reference) in clips.items():
             start = time.perf_counter()
-            latent(dry, reference).block_until_ready()
+            latent(dry, reference)
             speeds[seconds].append(2 * seconds / (time.perf_counter() - start))
     by_length = {str(seconds): round(statistics.median(each), 1) for seconds, each in speeds.items()}
     result = {

@@ -29,6 +29,7 @@ from dafxvae.data.templates import exact_readings
 from dafxvae.effects.bank import EffectBank
 from dafxvae.effects.host import EffectHost
 from dafxvae.errors import run_cli
+from dafxvae.hearing import Hearing
 from dafxvae.networks import BESIDE, GROUPS, Encoders
 from dafxvae.paths import data_dir
 from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
@@ -47,11 +48,11 @@ def encoded(
     config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodings `[2, count, E + X]` of the valid pairs of a split, with all traces, and their settings `[count, K]`."""
-    encode = networks.build_encode(encoders, config.sample_rate, available(encoders))
+    hearing = Hearing(encoders, config.sample_rate, available(encoders))
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
-        both = np.stack([np.asarray(encode(clips)) for clips in (batch.dry, batch.reference)])
+        both = np.stack([hearing.encode(clips) for clips in (batch.dry, batch.reference)])
         joint.append(both[:, batch.valid > 0])
         settings.append(batch.unit_params[batch.valid > 0])
     return np.concatenate(joint, axis=1), np.concatenate(settings)
@@ -95,8 +96,10 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
     scores = {}
     names = available(encoders)
     for groups in [(), *((name,) for name in names), *combinations(names, 2), names]:
-        hear = jax.jit(lambda rows, groups=groups: networks.hear(encoders, rows[0], rows[1], groups))
-        seen, unseen = (hear(with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other))
+        hearing = Hearing(encoders, config.sample_rate, groups)
+        seen, unseen = (
+            hearing.join(*with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other)
+        )
         train = Known(seen, settings, np.ones(len(settings)))
         halves = [Known(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
         scores[" ".join(groups)] = score(config, host, groups, train, halves)

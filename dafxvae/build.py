@@ -25,6 +25,7 @@ from dafxvae.errors import UserError
 from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.calibration import Calibration, estimator_for
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
+from dafxvae.hearing import Hearing
 from dafxvae.losses import make_audio_loss
 from dafxvae.models.controller import SettingsHead
 from dafxvae.models.encoder import SpectrogramVAE
@@ -248,11 +249,7 @@ def latent_stage_pairs(
 ) -> Pairs:
     """The pairs of stage h as latents of f and g, computed once; the training pairs are stored in `folder`."""
     traces = networks.heard_traces(config)
-    built = networks.build_latent(encoders, config.sample_rate, traces)
-
-    def latent(dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        return np.asarray(built(dry, reference))
-
+    latent = Hearing(encoders, config.sample_rate, traces).latent
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
     recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables), "traces": traces}
     if encoders.templates is not None:

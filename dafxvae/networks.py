@@ -1,13 +1,10 @@
-"""f, g and h from a configuration or from what was stored of them, and the deterministic way through them."""
+"""f, g and h from a configuration or from what was stored of them, and what h hears beside g's latent."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 from ml_collections import ConfigDict
 
 from dafxvae.audio import cycles, matched, traces
@@ -34,6 +31,7 @@ class Encoders(NamedTuple):
     variables: dict[str, Any]  # {"f": ..., "g": ...}, numpy
     metadata: dict[str, Any]
     templates: matched.Templates | None = None  # of one effect's LFO: what the group "matched" of traces compares with
+    check_clip: np.ndarray | None = None  # int16 [T, 1], stored with them: what they are tried on
 
 
 def build_f(config: Config, dtype: str | None = None) -> SpectrogramVAE:
@@ -115,100 +113,3 @@ def blurred_columns(num_heard: int, groups: Sequence[str], num_params: int) -> n
     columns = heard_columns(groups, num_params)
     periods = [num_heard + columns[name][cycles.PERIOD :] for name in groups if name in cycles.GROUPS]
     return np.concatenate([latent, *periods])
-
-
-def encode(encoders: Encoders, clips: Array, sample_rate: int, groups: Sequence[str] = ()) -> Array:
-    """f's encoding E of recordings, and X traces of these groups that are no part of it; `[B, T, C] -> [B, E + X]`."""
-    encoding = cast(Array, encoders.f.apply(encoders.variables["f"], clips, sample_rate, method=SpectrogramVAE.encode))
-    return jnp.concatenate([encoding, *trace_beside(encoders, clips, sample_rate, groups)], axis=-1)
-
-
-def trace_beside(encoders: Encoders, clips: Array, sample_rate: int, groups: Sequence[str]) -> list[Array]:
-    """The traces of these groups that are no part of f's encoding, `[B, T, C]` to one array for each of the groups."""
-
-    def trace(name: str) -> Array:
-        if name != "matched":
-            return cycles.GROUPS[name](clips, sample_rate)
-        if encoders.templates is None:
-            raise ValueError("to hear the group 'matched', encoders need templates of the effect")
-        return matched.match(clips, sample_rate, jax.tree.map(jnp.asarray, encoders.templates))
-
-    return [trace(name) for name in groups if name in BESIDE]
-
-
-def hear(encoders: Encoders, dry: Array, reference: Array, groups: Sequence[str] = ()) -> Array:
-    """What h is told of an input and a reference, each as `encode` gives it; `[B, E (+ X)] -> [B, Z + S]`.
-
-    g's latent (the posterior mean), and beside it the reference's traces of these groups as they are, those of f
-    standardised. A latent holds all that may matter for any effect, and so each of it a little blurred; a parameter
-    that one trace tells exactly (a delay's time, a quantum) passes g by.
-    """
-    g, variables, size = encoders.g, encoders.variables["g"], encoders.f.encoding_size
-    joint = jnp.concatenate([dry[:, :size], reference[:, :size]], axis=-1)
-    z = cast(Array, g.apply(variables, joint, method=ControllerVAE.encode))
-    if not groups:
-        return z
-    data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))[:, -traces.NUM_TRACES :]
-    num_params = encoders.templates.settings.shape[1] if encoders.templates is not None else 0
-    ends = np.cumsum([group_size(name, num_params) for name in groups if name in BESIDE]).tolist()
-    beside = iter(jnp.split(reference[:, size:], ends, axis=-1))
-    heard = [next(beside) if name in BESIDE else data[:, traces.group_columns((name,))] for name in groups]
-    return jnp.concatenate([z, *heard], axis=-1)
-
-
-def build_latent(encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:
-    """`(dry, reference [B, T, C]) -> what h hears [B, Z + S]` (see `hear`), jitted, deterministic.
-
-    One item at a time: a product of matrices rounds differently in batches of other sizes, and so the latent of an item
-    has the same bits alone and in any batch.
-    """
-
-    def one(encoders: Encoders, clips: tuple[Array, Array]) -> Array:
-        dry, reference = jnp.split(encode(encoders, jnp.stack(clips), sample_rate), 2)
-        beside = trace_beside(encoders, clips[1][None], sample_rate, groups)
-        return hear(encoders, dry, jnp.concatenate([reference, *beside], axis=-1), groups)[0]
-
-    return _with_templates(encoders, lambda own, *clips: jax.lax.map(partial(one, own), clips))
-
-
-def build_encode(encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> Callable[[Any], Array]:
-    """`encode`: `[B, T, C] -> [B, E + X]`, jitted, an item at a time as in `build_latent`.
-
-    With `build_join` it takes W + V passes through f, which is nearly all of the work, to compare W recordings with V
-    others, where `build_latent` takes 2 W V; the latents are those of `build_latent` but for rounding.
-    """
-
-    def one(encoders: Encoders, clip: Array) -> Array:
-        return encode(encoders, clip[None], sample_rate, groups)[0]
-
-    return _with_templates(encoders, lambda own, clips: jax.lax.map(partial(one, own), clips))
-
-
-def _with_templates(encoders: Encoders, function: Callable[..., Array]) -> Callable[..., Array]:
-    """`function(encoders, *clips)` as a jitted function of clips. The templates are an argument of what is compiled:
-    megabytes of constants in a program take seconds to compile."""
-    compiled = jax.jit(lambda templates, *clips: function(encoders._replace(templates=templates), *clips))
-    return lambda *clips: compiled(encoders.templates, *clips)
-
-
-def build_join(encoders: Encoders, groups: Sequence[str] = ()) -> Callable[[Any, Any], Array]:
-    """g alone: `(inputs, references [B, E + X]) -> what h hears [B, Z + S]`, jitted."""
-
-    def one(pair: tuple[Array, Array]) -> Array:
-        return hear(encoders, pair[0][None], pair[1][None], groups)[0]
-
-    return jax.jit(lambda dry, reference: jax.lax.map(one, (dry, reference)))
-
-
-def build_predict(encoders: Encoders, config: Config, num_params: int) -> Callable[[Any, Any, Any], Array]:
-    """`(h's params, dry, reference [B, T, C]) -> unit_params [B, K]`, jitted, deterministic."""
-
-    h = build_h(config, num_params)
-    latent = build_latent(encoders, config.sample_rate, heard_traces(config))
-
-    @jax.jit
-    def predict(params: Any, dry: Array, reference: Array) -> Array:
-        z = latent(dry, reference)
-        return jax.lax.map(lambda item: cast(Array, h.apply({"params": params}, item[None]))[0], z)
-
-    return predict

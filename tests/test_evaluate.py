@@ -6,6 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
+from encoder_toys import random_encoders
 from rich.console import Console
 from tiny import tiny_config
 
@@ -50,15 +51,10 @@ def folders(tmp_path_factory):
     (root / "talk" / "corpus.json").write_text('{"kind": "speech"}')
     config = tiny_config(bank=("Gain",), chains__count=0, effect="Gain")
     config.data.folder = str(root / "songs")  # what the learned baselines are fitted on
-    key, clip = jax.random.key(0), np.zeros((1, config.clip_samples, 1), np.float32)
     with build.build_pretraining_bank(config) as bank:
-        metadata = build.describe_encoders(config, bank)
-        f = networks.build_f(config.f)
-        g = networks.build_g(config.g, f, bank.num_params, bank.num_units)
-    f_variables = jax.jit(f.init, static_argnums=2)(key, clip, RATE, key[None])
-    g_variables = jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None])
-    save_weights(root / "encoders.safetensors", {"f": f_variables, "g": g_variables}, metadata)
-    params = networks.build_h(config, 1).init(key, np.zeros((1, config.g.latent_dim + GROUPS["echoes"])))["params"]
+        save_weights(root / "encoders.safetensors", *random_encoders(config, bank))
+    heard = np.zeros((1, config.g.latent_dim + GROUPS["echoes"]))
+    params = networks.build_h(config, 1).init(jax.random.key(0), heard)["params"]
     encoders = load_encoders(root / "encoders.safetensors")
     save_controller(root / "gain.safetensors", params, ("gain_db",), encoders, config)
     with pytest.MonkeyPatch.context() as patch:

@@ -6,6 +6,7 @@ import sys
 import jax
 import numpy as np
 import pytest
+from encoder_toys import random_encoders
 from tiny import tiny_config
 
 from dafxvae import build, networks
@@ -41,15 +42,10 @@ def workdir(folders):
     path = folders / "run"
     path.mkdir()
     with build.build_pretraining_bank(CONFIG) as bank:
-        metadata = build.describe_encoders(CONFIG, bank)
-        f = networks.build_f(CONFIG.f)
-        g = networks.build_g(CONFIG.g, f, bank.num_params, bank.num_units)
+        variables, metadata = random_encoders(CONFIG, bank)
         names = bank.hosts[bank.names.index("Reverb")].parameters.names
     key = jax.random.key(0)
-    clip = np.zeros((1, CONFIG.clip_samples, 1), np.float32)
-    f_variables = jax.jit(f.init, static_argnums=2)(key, clip, CONFIG.sample_rate, key[None])
-    g_variables = jax.jit(g.init)(key, np.zeros((1, g.joint_size)), key[None])
-    save_weights(path / "encoders.safetensors", {"f": f_variables, "g": g_variables}, metadata)
+    save_weights(path / "encoders.safetensors", variables, metadata)
     heard = np.zeros((1, 4 + GROUPS["combs"]))
     h = jax.device_get(jax.jit(networks.build_h(CONFIG, len(names)).init)(key, heard))["params"]
     h["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(0).standard_normal((16, len(names))).astype(np.float32)

@@ -41,6 +41,7 @@ def test_it_drives_the_effect_of_its_config(name):
     path = shipped_folder() / f"{name}.safetensors"
     controller = load_controller(path)
     templates = "matched" in networks.heard_traces(controller.config)
+    assert controller.check is not None
     assert (controller.encoders.templates is not None) == templates
     assert path.stat().st_size < LIMIT_BYTES + templates * TEMPLATE_BYTES
     spec = importlib.util.spec_from_file_location(name, CONFIGS[name])

@@ -14,6 +14,7 @@ from dafxvae.runs.controllers import load_controller
 from dafxvae.transfer import matching
 from dafxvae.transfer.api import StyleTransfer
 from dafxvae.transfer.sources import ArraySource, scan
+from dafxvae.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +41,6 @@ def test_importing_the_package_imports_no_jax():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="nonsense"):
         dafxvae.nonsense  # noqa: B018
-
-
-def test_encodings_joined_are_the_latent(path):
-    controller = load_controller(path)
-    dry, reference = clips(3, 1), clips(3, 2)
-    joined = controller.join(controller.encode(dry), controller.encode(reference))
-    np.testing.assert_allclose(joined, controller.latent(dry, reference), atol=1e-4)
 
 
 def every_pair(controller, dry, reference):
@@ -182,3 +176,43 @@ def test_a_controller_of_other_parameters_is_refused(path):
     controller = load_controller(path)
     with pytest.raises(UserError, match="trained for"):
         StyleTransfer("Reverb", controller.encoders, controller)
+
+
+def altered(path, target, change):
+    """The toy with other content beside its f and g."""
+    variables, metadata = load_weights(path)
+    change(variables)
+    own = {key: value for key, value in metadata.items() if key not in ("format", "fingerprint")}
+    save_weights(target, variables, own)
+    return load_controller(target)
+
+
+def test_f_and_g_are_tried_at_the_length_of_its_clips_before_a_controller_answers(path):
+    controller = load_controller(path)
+    assert controller.check.shape == (CONFIG.g.latent_dim,)
+    assert controller.check_clip.shape == (CONFIG.clip_samples, 1)
+    audio = controller.check_clip[None].astype(np.float32) / 32768
+    itself = controller.latent(audio, audio[:, ::-1])[0, : CONFIG.g.latent_dim]
+    np.testing.assert_array_equal(itself, controller.check)
+
+    def spoil(variables):
+        variables["check"]["latent"][1] += 0.5
+
+    other = altered(path, path.with_name("other.safetensors"), spoil)
+    with pytest.raises(UserError, match=r"controller of Compressor \| Reverb: f and g encode .* 0\.5 away"):
+        other.predict(clips(1, 1), clips(1, 2))
+
+
+def test_a_controller_that_was_stored_without_a_check_is_tried_when_it_is_loaded(path, monkeypatch):
+    def forget(variables):
+        del variables["check"]
+
+    older = altered(path, path.with_name("older.safetensors"), forget)
+    assert older.check is None
+    np.testing.assert_array_equal(
+        older.predict(clips(1, 1), clips(1, 2)), load_controller(path).predict(clips(1, 1), clips(1, 2))
+    )
+    monkeypatch.setattr("dafxvae.runs.encoder_store.TOLERANCE", -1.0)
+    with pytest.raises(UserError, match=r"encoders\.safetensors: f and g encode their check clip"):
+        load_controller(path.with_name("older.safetensors"))
+    load_controller(path)

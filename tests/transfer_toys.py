@@ -3,9 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from encoder_toys import random_encoders
 from tiny import tiny_config
 
-from dafxvae import build, networks
+from dafxvae import networks
 from dafxvae.audio.traces import GROUPS
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.factory import open_host
@@ -21,13 +22,7 @@ def save_toy(folder, effect="Reverb", name="toy"):
     encoders_path = folder / "encoders.safetensors"
     if not encoders_path.exists():
         with open_bank(CONFIG.bank) as bank:
-            metadata = build.describe_encoders(CONFIG, bank)
-        encoders = networks.encoders_from({}, metadata)
-        key = jax.random.key(0)
-        clip = 0.1 * jax.random.normal(key, (1, 8192, 1))
-        f = jax.device_get(jax.jit(encoders.f.init, static_argnums=2)(key, clip, CONFIG.sample_rate, key[None]))
-        g = jax.device_get(jax.jit(encoders.g.init)(key, np.zeros((1, encoders.g.joint_size)), key[None]))
-        save_encoders(encoders_path, {"f": f, "g": g}, metadata)
+            save_encoders(encoders_path, *random_encoders(CONFIG, bank))
     encoders = load_encoders(encoders_path)
     config = tiny_config(effect=effect)
     with open_host(effect, num_workers=1) as host:

@@ -43,5 +43,6 @@ class Listener:
 
     def encoding(self, audio: np.ndarray) -> np.ndarray:
         """Mean over the windows of f's encoding; `[B, T, C] -> [B, E]`."""
-        encodings = self.controller.encode(self._windows(audio))[:, : self.controller.encoders.f.encoding_size]
+        hearing = self.controller.hearing
+        encodings = hearing.encode(self._windows(audio), beside=False)[:, : hearing.encoders.f.encoding_size]
         return encodings.reshape(len(audio), -1, encodings.shape[-1]).mean(1)

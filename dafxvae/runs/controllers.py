@@ -1,8 +1,7 @@
 """Stored controllers: h, and what it needs to be used again."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,17 @@ from dafxvae import __version__, networks
 from dafxvae.audio.matched import Templates
 from dafxvae.config import Config
 from dafxvae.errors import UserError
+from dafxvae.hearing import Hearing
 from dafxvae.models.controller import ControllerDecoder
-from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.runs.encoder_store import (
+    SHIPPED,
+    check_latent,
+    load_encoders,
+    make_check_clip,
+    stored_encoders_path,
+    try_encoders,
+)
 from dafxvae.weights import fingerprint, load_weights, save_weights
-
-BATCH = 16
-JOIN_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Controller:
     encoders: networks.Encoders
     params: Any  # of h
     config: Config
+    check: np.ndarray | None = None  # [Z], latent of `check_clip` when it was stored; None: f and g were tried already
+    version: str = __version__  # of dafxvae, by which it was stored
 
     @property
     def clip_samples(self) -> int:
@@ -39,16 +45,23 @@ class Controller:
         return self.config.clip_samples
 
     @cached_property
-    def _latent(self) -> Callable:
-        return networks.build_latent(self.encoders, self.sample_rate, networks.heard_traces(self.config))
+    def hearing(self) -> Hearing:
+        """f, g and the traces that h hears, tried when they are first used: on the clip that was stored with them,
+        brought to the length of this controller's clips, so that what is compiled for it serves the recordings, too.
 
-    @cached_property
-    def _encode(self) -> Callable:
-        return networks.build_encode(self.encoders, self.sample_rate, networks.heard_traces(self.config))
+        Raises:
+            UserError: this version cannot build f and g, or they encode otherwise than when the controller was stored.
+        """
+        hearing = Hearing(self.encoders, self.sample_rate, networks.heard_traces(self.config))
+        if self.check is not None:
+            try_encoders(hearing, self.check_clip, self.check, f"the controller of {self.effect}", self.version)
+        return hearing
 
-    @cached_property
-    def _join(self) -> Callable:
-        return networks.build_join(self.encoders, networks.heard_traces(self.config))
+    @property
+    def check_clip(self) -> np.ndarray:
+        """The clip that was stored with f and g, repeated to `clip_samples`; int16 `[T, 1]`."""
+        stored = self.encoders.check_clip
+        return np.resize(make_check_clip(self.sample_rate) if stored is None else stored, (self.clip_samples, 1))
 
     @cached_property
     def _h(self) -> ControllerDecoder:
@@ -58,16 +71,9 @@ class Controller:
     def _columns(self) -> dict[str, np.ndarray]:
         return networks.heard_columns(networks.heard_traces(self.config), len(self.parameters))
 
-    @cached_property
-    def _answer(self) -> Callable:
-        def one(params: Any, item: jax.Array) -> Any:
-            return self._h.apply({"params": params}, item[None], method=ControllerDecoder.answer)
-
-        return jax.jit(lambda params, z: jax.lax.map(lambda item: one(params, item), z))
-
     def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """What h hears of each input and its reference: g's latent Z, and beside it S traces of the reference where
-        the controller asks for them (`networks.hear`). Deterministic, the same bits alone and in any batch.
+        the controller asks for them (`Hearing`). Deterministic, the same bits alone and in any batch.
 
         Args:
             dry: float32 `[B, T, C]` at `sample_rate`.
@@ -76,22 +82,7 @@ class Controller:
         Returns:
             float32 `[B, Z + S]`.
         """
-        starts = range(0, len(dry), BATCH)
-        return np.concatenate([np.asarray(self._latent(dry[i : i + BATCH], reference[i : i + BATCH])) for i in starts])
-
-    def encode(self, clips: np.ndarray) -> np.ndarray:
-        """What is heard of recordings, each once: float32 `[B, T, C]` at `sample_rate` to `[B, E + X]`, f's encoding
-        first (`networks.encode`); see `join`."""
-        return np.concatenate([np.asarray(self._encode(clips[i : i + 1])) for i in range(len(clips))])
-
-    def join(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """`latent` of what `encode` has made, but for rounding; `[B, E + X]` each to `[B, Z + S]`."""
-        missing = -len(dry) % JOIN_BATCH  # filled up, so that one compilation serves every number of pairs
-        padded = (np.concatenate([side, np.zeros((missing, side.shape[1]), np.float32)]) for side in (dry, reference))
-        dry_padded, reference_padded = padded
-        starts = range(0, len(dry_padded), JOIN_BATCH)
-        parts = [self._join(dry_padded[i : i + JOIN_BATCH], reference_padded[i : i + JOIN_BATCH]) for i in starts]
-        return np.concatenate([np.asarray(part) for part in parts])[: len(dry)]
+        return self.hearing.latent(dry, reference)
 
     def average(self, latents: np.ndarray) -> np.ndarray:
         """What h hears of several windows together, `[..., N, Z + S] -> [..., Z + S]`: the mean, but the echoes and the
@@ -118,7 +109,7 @@ class Controller:
 
     def answer(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`settings`, and bool `[B, K]`: which of them were read off a trace rather than guessed."""
-        settings, read = (np.asarray(part)[:, 0] for part in self._answer(self.params, z))
+        settings, read = (np.asarray(part)[:, 0] for part in _answer(self._h, self.params, z))
         return settings, read
 
     def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -126,15 +117,17 @@ class Controller:
         return self.settings(self.latent(dry, reference))
 
 
+@partial(jax.jit, static_argnums=0)
+def _answer(h: ControllerDecoder, params: Any, z: jax.Array) -> Any:
+    """Settings and whether they were read, `[B, 1, K]` each, an item at a time."""
+    return jax.lax.map(lambda item: h.apply({"params": params}, item[None], method=ControllerDecoder.answer), z)
+
+
 def save_controller(
-    path: Path,
-    params: Any,
-    parameters: tuple[str, ...],
-    encoders: networks.Encoders,
-    config: Config,
-    results: dict[str, Any] | None = None,
+    path: Path, params: Any, parameters: tuple[str, ...], encoders: networks.Encoders, config: Config
 ) -> None:
-    """Writes h with the fingerprint of the f and g that it was trained on.
+    """Writes h with the fingerprint of the f and g that it was trained on, and with what they make of their check clip
+    at the length of its clips.
 
     Args:
         path: `*.safetensors`.
@@ -142,8 +135,9 @@ def save_controller(
         parameters: names of the axis K.
         encoders: f and g, and the templates that h needs.
         config: resolved, of the run.
-        results: what was measured of it, for `python -m dafxvae.controllers show`.
     """
+    controller = Controller(config.effect, tuple(parameters), config.sample_rate, encoders, params, config)
+    check = {"latent": check_latent(controller.hearing, controller.check_clip)}
     metadata = {
         "kind": "controller",
         "version": __version__,
@@ -152,10 +146,16 @@ def save_controller(
         "sample_rate": config.sample_rate,
         "encoders": fingerprint(encoders.variables),
         "config": config.to_dict(),
-        "results": results or {},
+        "results": {},
     }
     templates = {} if encoders.templates is None else {"templates": encoders.templates._asdict()}
-    save_weights(path, {"h": params} | templates, metadata)
+    save_weights(path, {"h": params, "check": check} | templates, metadata)
+
+
+def store_results(path: Path, results: dict[str, Any]) -> None:
+    """Adds to a stored controller what was measured of it, for `python -m dafxvae.controllers show`."""
+    variables, metadata = load_weights(path)
+    save_weights(path, variables, metadata | {"results": results})
 
 
 def encoders_beside(path: Path) -> Path:
@@ -182,7 +182,8 @@ def load_controller(path: Path, encoders_path: Path | None = None) -> Controller
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not a controller: name a stored h")
     if encoders_path is None:
         encoders_path = encoders_beside(path)
-    encoders = load_encoders(encoders_path)
+    check = variables.get("check", {}).get("latent")  # None: stored before there was one
+    encoders = load_encoders(encoders_path, tried=check is None)
     if fingerprint(encoders.variables) != metadata["encoders"]:
         raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file beside it")
     if "templates" in variables:
@@ -194,4 +195,6 @@ def load_controller(path: Path, encoders_path: Path | None = None) -> Controller
         encoders,
         variables["h"],
         ConfigDict(metadata["config"]),
+        check,
+        metadata["version"],
     )

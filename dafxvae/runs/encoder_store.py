@@ -9,6 +9,7 @@ import numpy as np
 
 from dafxvae import networks
 from dafxvae.errors import UserError
+from dafxvae.hearing import Hearing
 from dafxvae.networks import Encoders
 from dafxvae.paths import data_dir
 from dafxvae.rng import host_rng
@@ -27,7 +28,7 @@ def stored_encoders_path(name: str) -> Path:
     return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"
 
 
-def check_clip(sample_rate: int) -> np.ndarray:
+def make_check_clip(sample_rate: int) -> np.ndarray:
     """A pluck and noise bursts, `[T, 1]` in 16-bit steps: something of everything that f looks at."""
     seconds = np.arange(round(CHECK_SEC * sample_rate)) / sample_rate
     pluck = sum(np.sin(2 * np.pi * 220 * k * seconds) / k for k in range(1, 6)) * np.exp(-6 * seconds)
@@ -35,10 +36,46 @@ def check_clip(sample_rate: int) -> np.ndarray:
     return np.round((0.2 * pluck + 0.05 * noise) * 32767).astype(np.int16)[:, None]
 
 
-def latent_of(encoders: Encoders, clip: np.ndarray) -> np.ndarray:
+def check_latent(hearing: Hearing, clip: np.ndarray) -> np.ndarray:
     """g's latent of a 16-bit clip `[T, 1]` and its reversal; `[Z]`."""
     audio = clip[None].astype(np.float32) / 32768.0
-    return np.asarray(networks.build_latent(encoders, encoders.metadata["sample_rate"])(audio, audio[:, ::-1]))[0]
+    both = (hearing.encode(each, beside=False) for each in (audio, audio[:, ::-1]))
+    return hearing.join(*both)[0, : hearing.encoders.g.latent_dim]
+
+
+def try_encoders(hearing: Hearing, clip: np.ndarray, expected: np.ndarray | None, name: str, version: Any) -> None:
+    """Encodes a clip, and compares with what was stored.
+
+    Args:
+        hearing: f and g.
+        clip: int16 `[T, 1]`.
+        expected: its `check_latent` when they were stored; None where none was.
+        name: of what is tried, for messages.
+        version: of dafxvae, by which it was stored.
+
+    Raises:
+        UserError: the networks of this version cannot be built of them, or encode the clip otherwise.
+    """
+    try:
+        latent = check_latent(hearing, clip)
+    except (KeyError, flax.errors.FlaxError) as error:
+        raise _other_networks(name, error) from error
+    if expected is None:
+        return
+    off = float(np.abs(latent - expected).max())
+    if not off <= TOLERANCE:
+        raise UserError(
+            f"{name}: f and g encode their check clip {off:.3g} away from what was stored (at most {TOLERANCE} is "
+            f"rounding): this version computes something else than version {version}, which stored them; install that "
+            "version, or train them again"
+        )
+
+
+def _other_networks(name: str, error: Exception) -> UserError:
+    return UserError(
+        f"{name} holds f and g of an older version, which this one cannot build ({error}): delete it, or give "
+        "--config.pretrained another name, and they are trained again"
+    )
 
 
 def save_encoders(path: Path, variables: dict[str, Any], metadata: dict[str, Any]) -> None:
@@ -53,13 +90,18 @@ def save_encoders(path: Path, variables: dict[str, Any], metadata: dict[str, Any
     both = {name: variables[name] for name in ("f", "g")}
     save_weights(path, both, own, half=True)
     encoders = networks.encoders_from(*load_weights(path))
-    clip = check_clip(own["sample_rate"])
-    check = {"clip": clip, "latent": latent_of(encoders, clip).astype(np.float64)}
+    clip = make_check_clip(own["sample_rate"])
+    latent = check_latent(Hearing(encoders, own["sample_rate"]), clip)
+    check = {"clip": clip, "latent": latent.astype(np.float64)}
     save_weights(path, both | {"check": check}, own, half=True)
 
 
-def load_encoders(path: Path) -> Encoders:
+def load_encoders(path: Path, *, tried: bool = True) -> Encoders:
     """f and g from their file, tried on the stored clip.
+
+    Args:
+        path: `*.safetensors`.
+        tried: False where they are tried later, on what they are then used for (`Controller.hearing`).
 
     Raises:
         UserError: not there, damaged, something else, of networks that this version does not build, or they encode the
@@ -68,21 +110,13 @@ def load_encoders(path: Path) -> Encoders:
     variables, metadata = load_weights(path)
     if metadata.get("kind") != "encoders":
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not encoders: name a file of f and g")
-    check = variables.pop("check", None)
+    check = variables.pop("check", {})
     try:
         encoders = networks.encoders_from(variables, metadata)
-        latent = latent_of(encoders, check_clip(metadata["sample_rate"]) if check is None else check["clip"])
-    except (KeyError, flax.errors.FlaxError) as error:
-        raise UserError(
-            f"{path} holds f and g of an older version, which this one cannot build ({error}): delete it, or give "
-            "--config.pretrained another name, and they are trained again"
-        ) from error
-    if check is not None:
-        off = float(np.abs(latent - check["latent"]).max())
-        if not off <= TOLERANCE:
-            raise UserError(
-                f"{path}: f and g encode their check clip {off:.3g} away from what was stored (at most {TOLERANCE} is "
-                f"rounding): this version computes something else than version {metadata.get('version')}, which stored "
-                "them; install that version, or train them again"
-            )
-    return encoders
+        clip = check["clip"] if check else make_check_clip(metadata["sample_rate"])
+    except KeyError as error:
+        raise _other_networks(str(path), error) from error
+    if tried:
+        hearing = Hearing(encoders, metadata["sample_rate"])
+        try_encoders(hearing, clip, check.get("latent"), str(path), metadata.get("version"))
+    return encoders._replace(check_clip=clip)

@@ -14,7 +14,7 @@ from dafxvae.evaluation import evaluate_controller, results_table, typical_pair,
 from dafxvae.gradients.calibration import warnings_for
 from dafxvae.gradients.calibration_store import load_calibration
 from dafxvae.runs import showing
-from dafxvae.runs.controllers import load_controller, save_controller
+from dafxvae.runs.controllers import load_controller, save_controller, store_results
 from dafxvae.runs.encoders import ensure_encoders
 from dafxvae.runs.opening import open_session
 from dafxvae.training.clock import Clock
@@ -47,12 +47,11 @@ def train_controller(
         stage = build.build_decoder_stage(config, heard, bank, start.params, estimator, clock)
         stage = replace(stage, show=showing.show_transfers(config, pairs.valid[0], bank, encoders))
         state = run_stage(stage, workdir / "h", session, clock)
-        stored = path, state.params, bank.hosts[0].parameters.names, encoders, config
-        save_controller(*stored)
+        save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
         controller = load_controller(path, workdir / "encoders.safetensors")
         assert pairs.test is not None
         results = evaluate_controller(pairs.test, bank, controller.predict, config.sample_rate, config.seed)
-        save_controller(*stored, {key: results[key] for key in SHOWN})
+        store_results(path, {key: results[key] for key in SHOWN})
         index = typical_pair(results)
         settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
         picture = workdir / "result.png"

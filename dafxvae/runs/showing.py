@@ -1,6 +1,5 @@
 """What a stage puts into TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -11,6 +10,7 @@ import numpy as np
 from dafxvae import networks
 from dafxvae.config import Config
 from dafxvae.effects.bank import EffectBank
+from dafxvae.hearing import Hearing
 from dafxvae.models.encoder import EncoderOutput
 from dafxvae.pictures import frame_panels, save_png, spectrogram_panels
 from dafxvae.training.stage import Show
@@ -57,12 +57,14 @@ def save_picture(
 def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: networks.Encoders) -> Show:
     """Stage h: input, reference, output and target to hear and see, and true beside predicted settings."""
     parameters = bank.hosts[0].parameters
-    predict: Callable = networks.build_predict(encoders, config, bank.num_params)
     few = jax.tree.map(lambda leaf: leaf[: config.eval.num_media], batch)
+    hearing = Hearing(encoders, config.sample_rate, networks.heard_traces(config))
+    h, z = networks.build_h(config, bank.num_params), jnp.asarray(hearing.latent(few.dry, few.reference))
+    predict = jax.jit(lambda params: h.apply({"params": params}, z))
 
     def show(state: TrainState, writer: Writer) -> None:
         step = int(state.step)
-        unit_params = np.asarray(predict(state.params, few.dry, few.reference))
+        unit_params = np.asarray(predict(state.params))
         outputs = bank.render(few.dry, few.effect, unit_params, config.sample_rate)
         rows = []
         for i, output in enumerate(outputs):

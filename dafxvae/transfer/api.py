@@ -254,4 +254,5 @@ def open_effect(effect: Effect) -> StyleTransfer:
     Raises:
         UserError: there is no such effect.
     """
-    return StyleTransfer(effect, load_encoders(stored_encoders_path(SHIPPED)))
+    encoders = load_encoders(stored_encoders_path(SHIPPED), tried=False)  # which the search does not hear by
+    return StyleTransfer(effect, encoders)

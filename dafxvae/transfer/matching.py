@@ -6,7 +6,6 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from dafxvae import refinement
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
@@ -89,15 +88,16 @@ def predict(
     Returns:
         float32 `[K]` in [0, 1], and bool `[K]`.
     """
-    own = controller.encode(dry)
+    hearing = controller.hearing
+    own = hearing.encode(dry, beside=amount != 1.0)  # where it is a reference, too
     latents = []
     for reference in references:
-        other = controller.encode(reference)
+        other = hearing.encode(reference)
         pairs = np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))
-        latents.append(controller.average(controller.join(*pairs)))
+        latents.append(controller.average(hearing.join(*pairs)))
     z = controller.average(np.stack(latents))
     if amount != 1.0:
-        z = controller.blend(controller.average(controller.join(own, own)), z, amount)
+        z = controller.blend(controller.average(hearing.join(own, own)), z, amount)
     settings, read = controller.answer(z[None].astype(np.float32))
     return settings[0], read[0]
 
@@ -142,6 +142,8 @@ def match(
     elif not num_refinements:
         raise UserError("without a controller settings are searched for: say by how many renders, e.g. --refine 200")
     if num_refinements:
+        from dafxvae import refinement  # here: its libraries take .3 s to import
+
         search = refiner or cast(Refiner, refinement)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)
         fixed = values if start is None else start
