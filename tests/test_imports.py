@@ -30,6 +30,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.gradients.bridge": 2,
     "dafxvae.gradients.__main__": 7,
     "dafxvae.networks": 3,
+    "dafxvae.hearing": 4,
     "dafxvae.metrics": 4,
     "dafxvae.training.state": 3,
     "dafxvae.training.parallel": 3,
