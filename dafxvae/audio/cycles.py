@@ -13,7 +13,6 @@ References:
     1970 (harmonic product and sum spectra).
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -177,6 +176,12 @@ def fold(moving: Array, rate: Array, hop_sec: float, kind: Kind) -> Array:
     expected = jnp.exp(kind.level) * (rate[:, None] * harmonics[None])[..., None] ** kind.slope
     tilt = np.arange(1, num_components + 1, dtype=np.float32)[None, None] ** kind.tilt
     relative = power / (expected * tilt)
-    rows = [relative[:, a - 1 : b - 1].mean(1) for a, b in pairwise(HARMONIC_EDGES)]
-    cells = [row[:, a - 1 : b - 1].mean(1) for row in rows for a, b in pairwise(COMPONENT_EDGES)]
-    return jnp.log(jnp.stack(cells, axis=-1) + 0.3) / 2.0
+    cells = jnp.einsum("hi,bhk,kj->bij", means_between(HARMONIC_EDGES), relative, means_between(COMPONENT_EDGES))
+    return jnp.log(cells.reshape(len(cells), CELLS) + 0.3) / 2.0
+
+
+def means_between(edges: tuple[int, ...]) -> np.ndarray:
+    """What makes means of places 1, 2, 3, … between neighbouring edges; float32 `[edges[-1] - 1, len(edges) - 1]`."""
+    places = np.arange(1, edges[-1])[:, None]
+    inside = (places >= np.array(edges[:-1])) & (places < np.array(edges[1:]))
+    return (inside / inside.sum(0)).astype(np.float32)
