@@ -1,11 +1,12 @@
 """What a stage puts into TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
 
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from dafxvae import networks
 from dafxvae.config import Config
@@ -23,12 +24,17 @@ def show_reconstructions(config: Config, batch: PairBatch, constants: dict) -> S
     """Stage f: log-mel frames of references beside their reconstructions."""
     f = networks.build_f(config.f)
     keys = jax.random.split(jax.random.key(config.seed), config.eval.num_media)
-    clips = batch.reference[: config.eval.num_media]
+    clips = jnp.asarray(batch.reference[: config.eval.num_media])
+
+    @jax.jit
+    def look(params: Any) -> tuple[Array, Array]:
+        output = cast(
+            EncoderOutput, f.apply({"params": params, "constants": constants}, clips, config.sample_rate, keys)
+        )
+        return output.log_mel, output.reconstruction
 
     def show(state: TrainState, writer: Writer) -> None:
-        variables = {"params": state.params["f"], "constants": constants}
-        output = cast(EncoderOutput, f.apply(variables, jnp.asarray(clips), config.sample_rate, keys))
-        for i, (data, reconstruction) in enumerate(zip(output.log_mel, output.reconstruction)):
+        for i, (data, reconstruction) in enumerate(zip(*look(state.params["f"]))):
             panels = {"log-mel": np.asarray(data), "reconstruction": np.asarray(reconstruction)}
             writer.image(int(state.step), f"f/reconstruction/{i}", frame_panels(panels))
 

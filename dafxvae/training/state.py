@@ -38,7 +38,7 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
 
 def create_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
     """Step zero."""
-    return TrainState(step=jnp.zeros((), jnp.int32), params=params, opt_state=optimizer.init(params))
+    return TrainState(step=jnp.zeros((), jnp.int32), params=params, opt_state=jax.jit(optimizer.init)(params))
 
 
 def example_keys(seed: int, stream: int, step: Array | int, items: Array) -> Array:
