@@ -4,11 +4,11 @@
 
 For each effect (Phaser and Chorus) references are rendered as for an evaluation, of recordings of the test split of the
 training corpora (`python -m dafxvae.data fetch train`). `within` is the share of all of them in which the rate of a
-group of `dafxvae.audio.cycles.GROUPS` is right to .04 Hz, `clear_half` that of the half that stands out most, by the
-clip's length; rates below .2 Hz, a quarter of them, cannot be among them. `matched` is the same for the templates of
-`dafxvae.audio.matched`, and `error` there the mean absolute error of each normalised setting in the half, third and
-fifth that are clearest, and that of guessing the middle. `kinds` are the constants of `dafxvae.audio.cycles.Kind`,
-fitted to the untreated clips.
+group of `dafxvae.descriptors.cycles.GROUPS` is right to .04 Hz, `clear_half` that of the half that stands out most, by
+the clip's length; rates below .2 Hz, a quarter of them, cannot be among them. `matched` is the same for the templates
+of `dafxvae.descriptors.matched`, and `error` there the mean absolute error of each normalised setting in the half,
+third and fifth that are clearest, and that of guessing the middle. `kinds` are the constants of
+`dafxvae.descriptors.cycles.Kind`, fitted to the untreated clips.
 """
 
 import argparse
@@ -23,14 +23,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae import build
-from dafxvae.audio import cycles, matched
 from dafxvae.config import Config, base_config, resolve_preset
-from dafxvae.data.draws import PairMaker, PairOptions, make_cutter
-from dafxvae.data.templates import measure_templates
-from dafxvae.errors import run_cli
-from dafxvae.evaluate.corpora import long_enough
-from dafxvae.paths import data_dir
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.paths import data_dir
+from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
+from dafxvae.descriptors import cycles, matched
+from dafxvae.descriptors.templates import measure_templates
+from dafxvae.evaluate.held_out import long_enough
+from dafxvae.runs import build
 from dafxvae.types import PairBatch
 
 CLIPS = (65536, 131072)
@@ -121,7 +121,7 @@ def main() -> None:
             for name, trace in cycles.GROUPS.items():
                 columns = find(drawn.batches, partial(trace, sample_rate=rate), clip)
                 found[f"{name}, {clip}"] = shares(drawn, columns[:, cycles.RATE], columns[:, cycles.CLEARNESS])
-            match = partial(matched.match, sample_rate=rate, templates=drawn.templates)
+            match = partial(matched.match_templates, sample_rate=rate, templates=drawn.templates)
             columns = find(drawn.batches, match, clip)
             of_rate = shares(drawn, columns[:, matched.RATE], columns[:, matched.CLEARNESS])
             found[f"matched, {clip}"] = of_rate | {"error": errors(drawn, columns)}

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from dafxvae.audio.io import read_audio
-from dafxvae.data.corpus import Corpus, open_corpus
-from dafxvae.data.pairs import PairIterator, Pairs, iterate, make_pairs
-from dafxvae.data.tracks import PcmCache
+from dafxvae.data.corpora.corpus import Corpus, open_corpus
+from dafxvae.data.corpora.tracks import PcmCache
+from dafxvae.data.pairs.stream import PairIterator, PairStream, iterate, make_pairs
 from dafxvae.effects.bank import EffectBank, open_bank
 
 SAMPLES, RATE, BATCH = 131072, 24000, 8
@@ -44,7 +44,7 @@ def rss_mb() -> float:
         return int(file.read().split()[1]) * resource.getpagesize() / 1e6
 
 
-def pool_rates(pairs: Pairs, bank: EffectBank) -> dict[str, float]:
+def pool_rates(pairs: PairStream, bank: EffectBank) -> dict[str, float]:
     """Renders a second of the bare pool and of the pipeline, and the share that arrives."""
     batch = pairs[0]
     clips = np.concatenate([batch.dry, batch.reference])

@@ -24,8 +24,8 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 
 import numpy as np  # noqa: E402
 
-from dafxvae.hearing import Hearing  # noqa: E402
-from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
+from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
+from dafxvae.models.extractor import FeatureExtractor  # noqa: E402
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("encoders", nargs="?", type=Path, default=stored_encoders_path(SHIPPED), help="*.safetensors")
     encoders = load_encoders(parser.parse_args().encoders)
     rate = encoders.metadata["sample_rate"]
-    latent = Hearing(encoders, rate).latent
+    latent = FeatureExtractor(encoders, rate).latent
     rng = np.random.default_rng(0)
     clips = {
         seconds: (0.1 * rng.standard_normal((2, 1, round(seconds * rate), 1))).astype(np.float32)

@@ -23,22 +23,24 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dafxvae import build, networks
+from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config, base_config, resolve_preset
-from dafxvae.data.corpus import Corpus
-from dafxvae.data.pairs import PairOptions, make_pairs
+from dafxvae.controllers.encoders import load_encoders, stored_encoders_path
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
+from dafxvae.core.rng import host_rng
+from dafxvae.core.weights import fingerprint
+from dafxvae.data.corpora.corpus import Corpus
+from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
-from dafxvae.errors import UserError, run_cli
-from dafxvae.gradients.calibration import estimator_for
-from dafxvae.gradients.calibration_store import load_calibration
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
-from dafxvae.losses import make_audio_loss
+from dafxvae.gradients.measure.calibration import estimator_for
+from dafxvae.gradients.measure.stored import load_calibration
+from dafxvae.models import networks
 from dafxvae.models.controller import ControllerVAE
 from dafxvae.models.encoder import joint_encoding
-from dafxvae.rng import host_rng
-from dafxvae.runs.encoder_store import load_encoders, stored_encoders_path
+from dafxvae.runs import build
 from dafxvae.training.state import make_optimizer
-from dafxvae.weights import fingerprint
 
 EFFECT, CHUNK, POINTS = "Compressor | Reverb", 16, 6  # CHUNK: pairs encoded at once; POINTS of a curve after its start
 ESTIMATORS = {

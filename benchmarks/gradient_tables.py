@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dafxvae.effects.factory import open_host
-from dafxvae.gradients.problems import Sampling
-from dafxvae.gradients.report import report
+from dafxvae.gradients.measure.problems import Sampling
+from dafxvae.gradients.measure.report import report
 
 EFFECTS = (
     "Gain",

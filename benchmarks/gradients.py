@@ -26,8 +26,8 @@ from pedalboard._pedalboard import Pedalboard
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.gradients.estimators import Estimator, make_effect
-from dafxvae.gradients.problems import ContinuousPart, Sampling, make_problem, mrstft_loss, real_clips
-from dafxvae.gradients.quality import Meter, measure
+from dafxvae.gradients.measure.problems import ContinuousPart, Sampling, make_problem, mrstft_loss, real_clips
+from dafxvae.gradients.measure.quality import Meter, measure
 from dafxvae.gradients.schemes import draw_probes
 
 BATCH, SAMPLES, RATE = 8, 131072, 24000

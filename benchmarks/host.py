@@ -21,8 +21,8 @@ import numpy as np
 from pedalboard._pedalboard import Pedalboard
 
 from dafxvae.effects.factory import ChainHost, open_host
-from dafxvae.effects.pool import RenderPool, Worker
-from dafxvae.effects.vst3 import plugin_process
+from dafxvae.effects.pool import RenderPool, RenderWorker
+from dafxvae.effects.vst3.unit import plugin_process
 
 NUM_CLIPS = 24
 NUM_SAMPLES = 131072
@@ -65,7 +65,7 @@ def process_renders(
     units, out = host.chain.units, np.empty_like(audio)
     physical = host.parameters.to_physical(unit_params)
 
-    def task(b: int, worker: Worker) -> None:
+    def task(b: int, worker: RenderWorker) -> None:
         settings = host.chain.settings(physical[b], 0, len(units))
         out[b] = plugin_process(worker).render(units, settings, audio[b], SAMPLE_RATE)
 

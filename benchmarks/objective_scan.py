@@ -26,21 +26,22 @@ import numpy as np
 from jax import Array
 from objective_report import VIEWS, plot_curves, plot_shares, tables
 
-from dafxvae import build
 from dafxvae.audio import dsp, features
 from dafxvae.config import base_config, resolve_preset
-from dafxvae.data.clips import ClipCutter
-from dafxvae.data.corpus import Corpus, open_corpus
+from dafxvae.controllers.encoders import load_encoders, stored_encoders_path
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
+from dafxvae.core.paths import data_dir
+from dafxvae.core.rng import host_rng
+from dafxvae.core.weights import fingerprint
+from dafxvae.data.corpora.corpus import Corpus, open_corpus
+from dafxvae.data.pairs.clips import ClipCutter
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.effects.parameters import Parameter
-from dafxvae.errors import UserError, run_cli
 from dafxvae.models.controller import ControllerVAE
 from dafxvae.models.encoder import SpectrogramVAE, joint_encoding
-from dafxvae.networks import Encoders
-from dafxvae.paths import data_dir
-from dafxvae.rng import host_rng
-from dafxvae.runs.encoder_store import load_encoders, stored_encoders_path
-from dafxvae.weights import fingerprint
+from dafxvae.models.networks import Encoders
+from dafxvae.runs import build
 
 EQ = "LowShelfFilter | PeakFilter | PeakFilter | HighShelfFilter | HighpassFilter | LowpassFilter"
 EFFECTS = (

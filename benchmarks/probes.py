@@ -21,24 +21,24 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from dafxvae.controllers.encoders import SHIPPED, stored_encoders_path
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.paths import data_dir
 from dafxvae.effects.bank import open_bank
-from dafxvae.errors import run_cli
 from dafxvae.latent.examples import parts_of, single_effects
 from dafxvae.latent.gather import Gathered, gather
 from dafxvae.latent.networks import g_functions
-from dafxvae.latent.probes import Parts, Task, Tasks, probe_settings, settings_r2
-from dafxvae.latent.probing import parameter_bar
-from dafxvae.latent.sources import Source, open_source
+from dafxvae.latent.probes import parameter_bar
+from dafxvae.latent.readers import Parts, Task, Tasks, probe_settings, settings_r2
+from dafxvae.latent.sources import ModelSource, open_source
 from dafxvae.metrics import bootstrap_interval
-from dafxvae.paths import data_dir
-from dafxvae.runs.encoder_store import SHIPPED, stored_encoders_path
 
 SHARES = (8, 4, 2, 1)  # of the training pairs, one in so many
 LEAST = -0.2
 OURS = "g"
 
 
-def features_of(source: Source, gathered: Gathered) -> dict[str, Parts]:
+def features_of(source: ModelSource, gathered: Gathered) -> dict[str, Parts]:
     """Features of both recordings of each pair: g's latent, and the baselines."""
     g = g_functions(source.encoders.g, source.encoders.variables["g"])
     latent = Parts(*(np.asarray(g.infer(rows).mean) for rows in gathered.joint()))
@@ -81,7 +81,7 @@ def certainty(task: Task, predicted: dict[str, np.ndarray], r2: dict[str, np.nda
     return counts
 
 
-def measure(source: Source, gathered: Gathered) -> dict[str, Any]:
+def measure(source: ModelSource, gathered: Gathered) -> dict[str, Any]:
     """Everything, for each number of training pairs."""
     tasks = Tasks(*(examples.task for examples in gathered.sets))
     features = features_of(source, gathered)

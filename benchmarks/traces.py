@@ -4,8 +4,8 @@
 
 For each configuration (all controllers of `configs/`) pairs of its effect are drawn and encoded once. Then h learns
 their known settings, as before it hears anything (`dafxvae.training.warm_start`): from the latent alone (""), with each
-group of `dafxvae.networks.GROUPS`, with each two and with all (`matched` only where the configuration names the rate of
-an LFO). `error` is the mean squared error of the settings,
+group of `dafxvae.models.networks.GROUPS`, with each two and with all (`matched` only where the configuration names the
+rate of an LFO). `error` is the mean squared error of the settings,
 `r2` the mean of their R², on recordings of the validation split: each half of them after stopping by the other. The
 corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
 """
@@ -22,17 +22,18 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from dafxvae import build, networks
 from dafxvae.config import Config, resolve_preset
-from dafxvae.data.corpus import Corpus
-from dafxvae.data.templates import exact_readings
+from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.paths import data_dir
+from dafxvae.data.corpora.corpus import Corpus
+from dafxvae.descriptors.templates import exact_readings
 from dafxvae.effects.bank import EffectBank
 from dafxvae.effects.host import EffectHost
-from dafxvae.errors import run_cli
-from dafxvae.hearing import Hearing
-from dafxvae.networks import BESIDE, GROUPS, Encoders
-from dafxvae.paths import data_dir
-from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.models import networks
+from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.models.networks import BESIDE, GROUPS, Encoders
+from dafxvae.runs import build
 from dafxvae.training.warm_start import Known, fit_settings
 
 BATCH = 16
@@ -48,7 +49,7 @@ def encoded(
     config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodings `[2, count, E + X]` of the valid pairs of a split, with all traces, and their settings `[count, K]`."""
-    hearing = Hearing(encoders, config.sample_rate, available(encoders))
+    hearing = FeatureExtractor(encoders, config.sample_rate, available(encoders))
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
@@ -96,7 +97,7 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
     scores = {}
     names = available(encoders)
     for groups in [(), *((name,) for name in names), *combinations(names, 2), names]:
-        hearing = Hearing(encoders, config.sample_rate, groups)
+        hearing = FeatureExtractor(encoders, config.sample_rate, groups)
         seen, unseen = (
             hearing.join(*with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other)
         )

@@ -29,11 +29,11 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from dafxvae import build  # noqa: E402
 from dafxvae.config import SMOOTH, Config, controller_config, resolve_preset  # noqa: E402
+from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
 from dafxvae.effects.bank import EffectBank  # noqa: E402
-from dafxvae.gradients.calibration_store import load_calibration  # noqa: E402
-from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
+from dafxvae.gradients.measure.stored import load_calibration  # noqa: E402
+from dafxvae.runs import build  # noqa: E402
 from dafxvae.training import parallel  # noqa: E402
 from dafxvae.training.clock import Clock  # noqa: E402
 

@@ -37,11 +37,11 @@ def random_controller(path: Path, effect: str) -> None:
     import jax
     import numpy as np
 
-    from dafxvae import networks
     from dafxvae.config import base_config
+    from dafxvae.controllers.controller import save_controller
+    from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
     from dafxvae.effects.factory import open_host
-    from dafxvae.runs.controllers import save_controller
-    from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
+    from dafxvae.models import networks
 
     config: Any = base_config()
     config.effect = effect

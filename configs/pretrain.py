@@ -12,7 +12,7 @@ minutes of encoding. What the pair that ships tells of effects and settings: daf
 from ml_collections import ConfigDict
 
 from dafxvae.config import base_config
-from dafxvae.paths import data_dir
+from dafxvae.core.paths import data_dir
 
 
 def get_config() -> ConfigDict:

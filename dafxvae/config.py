@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 
 Config = Any  # a resolved ConfigDict (or a part of one); its own stubs make every attribute a union of all types
 
@@ -61,7 +61,7 @@ def _data() -> dict[str, Any]:
         "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file, mixed
         "prefetch_batches": 3,
         "prerendered": {"f": "", "g": "", "h": ""},  # folders of `python -m dafxvae.data render`; empty: as it trains
-        "options": {  # dafxvae.data.draws.PairOptions
+        "options": {  # dafxvae.data.pairs.draws.PairOptions
             "untouched_share": 0.1,
             "style_share": 0.0,
             "augment_share": 0.0,
@@ -136,7 +136,7 @@ def _h() -> dict[str, Any]:
         # of an effect with an LFO: the parameter that is its rate; and for the group "matched" of traces, of how many
         # templates, and whether h mixes what they tell into its guess (`told` of `ControllerDecoder`) or only hears it
         "matched": {"rate": "", "num_templates": 2048, "told": False},
-        "traces": (),  # groups of dafxvae.networks.GROUPS that h hears of the reference, beside g's latent
+        "traces": (),  # groups of dafxvae.models.networks.GROUPS that h hears of the reference, beside g's latent
         "stft_sizes": (128, 512, 2048, 8192),
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},
         "settings_weight": 4.0,  # of the squared error of the known settings, beside the audio loss

@@ -13,7 +13,8 @@ from ml_collections import config_flags
 from rich.console import Console
 
 from dafxvae.config import Config, resolve_preset
-from dafxvae.errors import UserError, run_cli
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(), such as configs/reverb.py.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Holds everything of the run; runs/NAME_OF_CONFIG when left out.")

@@ -57,10 +57,10 @@ from IPython.display import Audio, Image, display
 import dafxvae
 from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.config import SMOOTH, controller_config, resolve_preset
-from dafxvae.data.corpus import open_corpus
-from dafxvae.data.folder import find_audio
-from dafxvae.page import wav_bytes
-from dafxvae.pictures import jpeg_bytes, spectrogram_panels
+from dafxvae.data.corpora.corpus import open_corpus
+from dafxvae.data.corpora.folder import find_audio
+from dafxvae.reporting.page import wav_bytes
+from dafxvae.reporting.pictures import jpeg_bytes, spectrogram_panels
 from dafxvae.runs.loop import train_and_evaluate
 
 logging.set_verbosity(logging.ERROR)
@@ -134,6 +134,6 @@ display(Image(data=jpeg_bytes(spectrogram_panels(sounds, sample_rate))))
 # that `python -m dafxvae.transfer INPUT REFERENCE --controller FOLDER -o OUT` needs. What comes with the package:
 
 # %%
-from dafxvae.runs.controller_store import stored_controllers
+from dafxvae.controllers.names import stored_controllers
 
 display(sorted(stored_controllers()))

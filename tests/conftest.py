@@ -22,7 +22,7 @@ import pytest  # noqa: E402
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The long files go first, so that both workers end together.
-LONG = ("test_runs.py", "test_train_cli.py", "test_runs_digits.py", "test_latent_cli.py", "test_training_steps.py")
+LONG = ("test_runs.py", "test_train_cli.py", "test_digits_training.py", "test_latent_cli.py", "test_training_steps.py")
 LONG += ("test_launch_notebooks.py", "test_launch.py")
 
 

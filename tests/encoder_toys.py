@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from dafxvae import build, networks
+from dafxvae.models import networks
+from dafxvae.runs import build
 
 
 def random_encoders(config, bank):

@@ -13,15 +13,15 @@ import jax
 import numpy as np
 from tiny import tiny_config
 
-from dafxvae import build
-from dafxvae.data.latents import LatentPairs
+from dafxvae.data.pairs.latents import LatentPairs
 from dafxvae.effects.bank import open_bank
 from dafxvae.gradients.estimators import Estimator
+from dafxvae.runs import build
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
 from dafxvae.training.stage import run_stage
-from dafxvae.training.writer import Writer
+from dafxvae.training.writer import MetricWriter
 from dafxvae.types import LatentBatch
 
 NUM_STEPS = 50
@@ -52,7 +52,7 @@ def make_pairs(bank, size=16, num_samples=4096):
     target = bank.render(dry, effect, unit_params, 24000)
     z = rng.standard_normal((size, 4)).astype(np.float32)
     train = LatentPairs(z, unit_params, np.ones(size, np.float32), dry, target)
-    return build.Pairs(train, [LatentBatch(z, dry, target, unit_params, train.valid, np.arange(size))], None)
+    return build.StagePairs(train, [LatentBatch(z, dry, target, unit_params, train.valid, np.arange(size))], None)
 
 
 def main(out, counts):
@@ -64,7 +64,7 @@ def main(out, counts):
             start = build.warm_start(config, pairs, bank)
             stage = build.build_decoder_stage(config, pairs, bank, start.params, Estimator("spsa", 1, 1e-2), Clock())
             losses = Losses()
-            object.__setattr__(stage, "open_writer", lambda directory, losses=losses: Writer(losses))
+            object.__setattr__(stage, "open_writer", lambda directory, losses=losses: MetricWriter(losses))
             session = Session(Cadence(1, 25, 1000), parallel.local_devices(count))
             folder = Path(f"{out}-{count}")
             state = run_stage(stage, folder, session, Clock())

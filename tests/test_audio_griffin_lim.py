@@ -8,7 +8,7 @@ import pytest
 
 from dafxvae.audio import dsp
 from dafxvae.audio.griffin_lim import griffin_lim, spectral_convergence
-from dafxvae.data import formants
+from dafxvae.digits import formants
 
 SIZE, HOP, SAMPLES = 256, 64, 4000
 

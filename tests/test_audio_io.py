@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dafxvae.audio import io
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 
 RATE = 24000
 

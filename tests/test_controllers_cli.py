@@ -3,12 +3,12 @@
 import pytest
 from transfer_toys import save_toy
 
-from dafxvae import controllers
-from dafxvae.errors import run_cli
-from dafxvae.runs.controller_store import stored_controllers
-from dafxvae.runs.controllers import load_controller, save_controller
-from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
-from dafxvae.weights import load_weights, save_weights
+from dafxvae.controllers import commands
+from dafxvae.controllers.controller import read_controller, save_controller
+from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.names import stored_controllers
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +26,13 @@ def data_folder(tmp_path, monkeypatch):
 
 
 def printed(capsys, *words):
-    controllers.main([str(word) for word in words])
+    commands.main([str(word) for word in words])
     return capsys.readouterr().out
 
 
 def refused(capsys, *words):
     with pytest.raises(SystemExit) as left:
-        run_cli(lambda: controllers.main([str(word) for word in words]))
+        run_cli(lambda: commands.main([str(word) for word in words]))
     assert left.value.code == 2
     return " ".join(capsys.readouterr().err.split())
 
@@ -42,7 +42,7 @@ def test_a_run_is_imported_listed_and_shown(run_folder, data_folder, capsys):
     assert sorted(path.name for path in data_folder.iterdir()) == ["hall.encoders.safetensors", "hall.safetensors"]
     assert "hall" in stored_controllers()
     assert "hall.encoders" not in stored_controllers()
-    assert load_controller(data_folder / "hall.safetensors").effect == "Reverb"
+    assert read_controller(data_folder / "hall.safetensors").effect == "Reverb"
     listed = printed(capsys, "list")
     assert "hall" in listed
     assert "yours" in listed
@@ -53,7 +53,7 @@ def test_a_run_is_imported_listed_and_shown(run_folder, data_folder, capsys):
 
 
 def test_the_package_s_f_and_g_are_not_stored_again(run_folder, data_folder, tmp_path, capsys):
-    controller = load_controller(run_folder / "controller.safetensors")
+    controller = read_controller(run_folder / "controller.safetensors")
     path = tmp_path / "c.safetensors"
     shipped = load_encoders(stored_encoders_path(SHIPPED))
     save_controller(path, controller.params, controller.parameters, shipped, controller.config)

@@ -8,12 +8,12 @@ import pytest
 from effects_vst3 import ZAM, build_trouble, zam
 
 from dafxvae.audio.io import read_audio, write_audio
+from dafxvae.core.command_line import run_cli
 from dafxvae.effects import __main__ as cli
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.check import check
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.process import Limits
-from dafxvae.errors import run_cli
+from dafxvae.effects.vst3.process import Limits
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.effects.bank import RandomChains, open_bank
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.host import FailureLog, reference_gain, reference_one_pole, reference_soft_clip
-from dafxvae.errors import EffectError, UserError
 
 RNG = np.random.default_rng(0)
 AUDIO = (0.2 * RNG.standard_normal((3, 6000, 1))).astype(np.float32)

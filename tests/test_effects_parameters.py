@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dafxvae.core.errors import UserError
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.parameters import Parameter, ParameterSpace, join_spaces
-from dafxvae.errors import UserError
 
 ALL = ParameterSpace(
     tuple(

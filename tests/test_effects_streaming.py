@@ -8,11 +8,11 @@ import pytest
 import soundfile
 from effects_vst3 import zam
 
+from dafxvae.core.errors import EffectError
 from dafxvae.effects import streaming
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.stages import Segments
-from dafxvae.errors import EffectError
+from dafxvae.effects.segments import Segments
 
 RATE = 44100
 LENGTH = streaming.CHUNK + 12345

@@ -7,10 +7,10 @@ import optax
 import pytest
 from effects_vst3 import build_trouble, zam
 
+from dafxvae.audio.losses import multi_resolution_stft
 from dafxvae.effects.factory import open_host
 from dafxvae.gradients.estimators import make_effect_loss
 from dafxvae.gradients.schemes import Estimator
-from dafxvae.losses import multi_resolution_stft
 
 pytestmark = pytest.mark.vst3
 SAMPLE_RATE = 24000

@@ -12,10 +12,10 @@ import pytest
 from effects_vst3 import build_trouble, zam
 from scipy.signal import lfilter
 
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.process import Limits
-from dafxvae.errors import EffectError, UserError
+from dafxvae.effects.vst3.process import Limits
 
 pytestmark = pytest.mark.vst3
 QUICK = Limits(trial_sec=2.0, render_sec=1.5, render_ratio=0.0)
@@ -190,7 +190,7 @@ def test_no_orphan_however_the_run_ends(trouble, how):
     effect = f"{trouble}(cutoff_hz, hang=on)"
     host_script = SCRIPT.replace("num_workers=1)", "num_workers=1, limits=LIMITS)").replace(
         "\nhost =",
-        "\nfrom dafxvae.effects.process import Limits\nLIMITS = Limits(trial_sec=1.0, render_sec=60.0)\nhost =",
+        "\nfrom dafxvae.effects.vst3.process import Limits\nLIMITS = Limits(trial_sec=1.0, render_sec=60.0)\nhost =",
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", host_script, effect], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -221,7 +221,7 @@ def alive(pid):
 
 
 def test_the_child_never_imports_jax():
-    code = "import dafxvae.effects.worker, sys; sys.exit('jax' in sys.modules)"
+    code = "import dafxvae.effects.vst3.worker, sys; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=dict(os.environ)).returncode == 0
 
 

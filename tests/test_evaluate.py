@@ -10,18 +10,21 @@ from encoder_toys import random_encoders
 from rich.console import Console
 from tiny import tiny_config
 
-from dafxvae import build, networks, refinement
 from dafxvae.audio.io import write_audio
-from dafxvae.audio.traces import GROUPS
+from dafxvae.controllers.controller import save_controller
+from dafxvae.controllers.encoders import load_encoders
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
+from dafxvae.core.weights import save_weights
+from dafxvae.descriptors.traces import GROUPS
 from dafxvae.effects.factory import open_host
-from dafxvae.errors import UserError, run_cli
 from dafxvae.evaluate import __main__ as cli
-from dafxvae.evaluate import commands, learned, methods, rules, search, styles, tables
+from dafxvae.evaluate import commands, learned, methods, rule_based, searches, styles, tables
 from dafxvae.evaluate.__main__ import parse
 from dafxvae.metrics.levels import loudness_lufs
-from dafxvae.runs.controllers import save_controller
-from dafxvae.runs.encoder_store import load_encoders
-from dafxvae.weights import save_weights
+from dafxvae.models import networks
+from dafxvae.runs import build
+from dafxvae.transfer import refinement
 
 RATE = 24000
 QUIET = Console(quiet=True)
@@ -102,7 +105,7 @@ def test_the_truth_scores_zero_and_every_row_says_what_it_is(finished):
 def test_what_is_finished_is_not_computed_again(finished, folders, monkeypatch):
     folder, _ = finished
     before = (folder / "results.json").read_bytes()
-    monkeypatch.setattr("dafxvae.evaluate.running.run_chunk", lambda *a: pytest.fail("computed again"))
+    monkeypatch.setattr("dafxvae.evaluate.cells.run_chunk", lambda *a: pytest.fail("computed again"))
     evaluate(folders, folder)
     assert (folder / "results.json").read_bytes() == before
 
@@ -117,7 +120,7 @@ def test_a_chunk_that_is_missing_comes_back_with_the_same_bytes(finished, folder
 
 
 def test_a_run_that_is_stopped_has_the_tables_of_what_is_finished(folders, monkeypatch):
-    done, output = commands.run_job, folders / "stopped"
+    done, output = commands.run_task, folders / "stopped"
 
     def stop_at_the_second(folder, plan, job, *rest):
         if job.name == "other":
@@ -176,8 +179,8 @@ def test_the_rules_match_loudness_and_spectrum():
     dry = music(5, 2)[None]
     with open_host("HighShelfFilter(-, cutoff_frequency_hz=2000, gain_db=12)", num_workers=1) as shelf:
         reference = shelf.render(dry, np.zeros((1, 0), np.float32), RATE)
-    with open_host(rules.COMPRESSOR, num_workers=1) as host:
-        matched = rules.rule_based(dry, reference, RATE, host)
+    with open_host(rule_based.COMPRESSOR, num_workers=1) as host:
+        matched = rule_based.rule_based(dry, reference, RATE, host)
 
     def tilt(clip):
         power = np.abs(np.fft.rfft(clip[0, :, 0])) ** 2
@@ -198,7 +201,7 @@ def test_every_method_on_every_input(folders, monkeypatch):
         assert distance(audio[None]).shape == (1,)
         return refinement.Refined(np.asarray([0.5]), 0.0, 0.0, num_renders, num_failed=1)
 
-    monkeypatch.setattr(search, "refine", refine)
+    monkeypatch.setattr(searches, "refine", refine)
     pesq = 1 if importlib.util.find_spec("pesq") else 0
     corpus = folders / "talk"
     results = evaluate(
@@ -210,7 +213,7 @@ def test_every_method_on_every_input(folders, monkeypatch):
     for cell in results["cells"]:
         assert list(cell["methods"]) == list(methods.METHODS)
         assert cell["num_search_failures"] == 6
-        for name in search.SEARCHES:
+        for name in searches.SEARCHES:
             assert cell["methods"][name]["num_pairs"] == cell["methods"][name]["metrics"]["MRSTFT"]["count"] == 2
         truth = cell["methods"]["true settings"]
         assert {m: row["mean"] for m, row in truth["metrics"].items() if m not in ("PESQ", "MSD")} == dict.fromkeys(

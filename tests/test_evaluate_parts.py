@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from dafxvae.audio.io import write_audio
-from dafxvae.data.corpus import open_corpus
-from dafxvae.errors import UserError
-from dafxvae.evaluate import corpora, learned, listening, report, summary, tables
+from dafxvae.core.errors import UserError
+from dafxvae.data.corpora.corpus import open_corpus
+from dafxvae.evaluate import held_out, learned, listening, report, summary, tables
+from dafxvae.evaluate.cells import score_pairs
 from dafxvae.evaluate.methods import Answers
 from dafxvae.evaluate.plan import Cell, Plan, chosen, claim_folder
-from dafxvae.evaluate.running import score_pairs
 from dafxvae.types import PairBatch
 
 RNG = np.random.default_rng(3)
@@ -55,7 +55,7 @@ def examples(count=200):
     """The settings are a function of the first cells of each kind of features."""
     unit = RNG.uniform(size=(count, 2)).astype(np.float32)
     noise = RNG.standard_normal((2, count, 20)).astype(np.float32)
-    return learned.Examples(*(np.concatenate([4.0 * unit, 0.1 * part], axis=1) for part in noise), unit)
+    return learned.BaselineExamples(*(np.concatenate([4.0 * unit, 0.1 * part], axis=1) for part in noise), unit)
 
 
 def test_the_nearest_neighbour_of_a_training_example_is_itself():
@@ -129,26 +129,26 @@ def test_missing_training_recordings_say_how_to_go_without(monkeypatch):
 
 def test_recordings_must_be_long_enough_for_the_mode(tmp_path):
     corpus = songs(tmp_path / "songs", [16.0, 18.0, 40.0])
-    assert len(corpora.long_enough(corpus, 17 * 24000, "other_file").tracks) == 2
-    assert len(corpora.long_enough(corpus, 17 * 24000, "other_section").tracks) == 1
+    assert len(held_out.long_enough(corpus, 17 * 24000, "other_file").tracks) == 2
+    assert len(held_out.long_enough(corpus, 17 * 24000, "other_section").tracks) == 1
     with pytest.raises(UserError, match=r"1 of 3 recordings have 30.00 s \(the longest has 40.00 s\), 2 needed"):
-        corpora.long_enough(corpus, 30 * 24000, "other_file")
+        held_out.long_enough(corpus, 30 * 24000, "other_file")
 
 
 def test_corpora_are_found_by_name_and_know_speech(tmp_path, monkeypatch):
     monkeypatch.setenv("DAFXVAE_DATA", str(tmp_path))
     folder = tmp_path / "held_out" / "voices"
     folder.mkdir(parents=True)
-    assert not corpora.find_corpus("voices").is_speech
+    assert not held_out.find_corpus("voices").is_speech
     (folder / "corpus.json").write_text('{"kind": "speech"}')
-    assert corpora.find_corpus("voices") == (folder.name, folder, True)
-    assert corpora.find_corpus(str(folder)).is_speech
-    assert corpora.find_corpus("embedded").folder is None
+    assert held_out.find_corpus("voices") == (folder.name, folder, True)
+    assert held_out.find_corpus(str(folder)).is_speech
+    assert held_out.find_corpus("embedded").folder is None
     with pytest.raises(UserError, match="did you mean voices"):
-        corpora.find_corpus("voice")
+        held_out.find_corpus("voice")
     (folder / "corpus.json").write_text("{")
     with pytest.raises(UserError, match="mend or delete"):
-        corpora.find_corpus("voices")
+        held_out.find_corpus("voices")
 
 
 def test_undefined_scores_and_failed_renders_are_counted_apart():

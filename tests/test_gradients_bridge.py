@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dafxvae.errors import EffectError, UserError
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.gradients.bridge import CallbackLog, make_bridge, require_thread_pool
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 

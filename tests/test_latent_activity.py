@@ -12,7 +12,7 @@ from dafxvae.latent.disentangle import (
     mutual_information,
     mutual_information_gap,
 )
-from dafxvae.latent.probes import Task
+from dafxvae.latent.readers import Task
 
 RNG = np.random.default_rng(0)
 

@@ -9,15 +9,16 @@ import pytest
 from encoder_toys import random_encoders
 from tiny import tiny_config
 
-from dafxvae import build, networks
-from dafxvae.audio.traces import GROUPS
-from dafxvae.errors import run_cli
+from dafxvae.controllers.controller import read_controller, save_controller
+from dafxvae.controllers.encoders import load_encoders
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.weights import save_weights
+from dafxvae.descriptors.traces import GROUPS
 from dafxvae.latent import __main__ as cli
-from dafxvae.latent import analysis, probes, report, traversals
-from dafxvae.runs.controllers import load_controller, save_controller
-from dafxvae.runs.encoder_store import load_encoders
+from dafxvae.latent import analysis, readers, report, traversals
+from dafxvae.models import networks
+from dafxvae.runs import build
 from dafxvae.runs.workdir import claim_workdir
-from dafxvae.weights import save_weights
 
 CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=4, h__traces=("combs",))
 
@@ -29,7 +30,7 @@ def folders(tmp_path_factory):
         root = tmp_path_factory.mktemp("dafxvae")
         patch.setenv("DAFXVAE_CACHE", str(root / "cache"))
         patch.setenv("DAFXVAE_DATA", str(root / "data"))
-        patch.setattr(probes, "NUM_TREES", 4)
+        patch.setattr(readers, "NUM_TREES", 4)
         for module, name in ((analysis, "NUM_CLIPS"), (analysis, "RENDERED_CLIPS"), (report, "NUM_TRAVERSED")):
             patch.setattr(module, name, 2)
         patch.setattr(traversals, "VALUES", (-1.0, 1.0))
@@ -101,7 +102,7 @@ def test_prune_writes_a_model_that_loads_and_predicts(run, workdir):
     assert code == 0, problem
     assert "root mean square change" in text
     found = json.loads((workdir / "pruned" / "prune.json").read_text())
-    controller = load_controller(
+    controller = read_controller(
         workdir / "pruned" / "controller.safetensors", workdir / "pruned" / "encoders.safetensors"
     )
     assert controller.encoders.g.latent_dim == found["g"]["after"]

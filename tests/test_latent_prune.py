@@ -6,22 +6,15 @@ import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_config
 
-from dafxvae import networks
-from dafxvae.audio.traces import GROUPS
+from dafxvae.controllers.controller import Controller
+from dafxvae.descriptors.traces import GROUPS
 from dafxvae.latent.analysis import Studied
+from dafxvae.latent.idle import fold_inputs, joint_columns, keep_used, prune_controller, prune_encoders, prune_g_inputs
 from dafxvae.latent.measures import measure_f, measure_g
 from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
-from dafxvae.latent.prune import (
-    fold_inputs,
-    joint_columns,
-    keep_used,
-    prune_controller,
-    prune_encoders,
-    prune_g_inputs,
-)
+from dafxvae.models import networks
 from dafxvae.models.controller import ControllerVAE
 from dafxvae.models.encoder import SpectrogramVAE
-from dafxvae.runs.controllers import Controller
 
 RATE = 24000
 DEAD_G, DEAD_F = (1, 4), (2,)

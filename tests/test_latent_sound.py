@@ -9,10 +9,10 @@ import pytest
 
 from dafxvae.audio import dsp
 from dafxvae.latent import sound
-from dafxvae.latent.page import Page
+from dafxvae.latent.page import LatentPage
 from dafxvae.latent.projection import pca_2d
 from dafxvae.latent.traversals import Strip
-from dafxvae.page import wav_bytes
+from dafxvae.reporting.page import wav_bytes
 
 RATE, SIZE, HOP = 24000, 1024, 256
 
@@ -51,7 +51,7 @@ def test_wav_bytes_hold_what_was_given(noise):
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(noise):
-    page = Page("A & B", "<script>")
+    page = LatentPage("A & B", "<script>")
     page.table(["x"], [["yes"], ["<b>"], ["**<i>.5** (.4 … .6)"]])
     page.strip(Strip("s", np.zeros((2, 2, 3), np.uint8), {"a": noise}), b"\x89PNG", RATE)
     text = page.render()

@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from dafxvae import evaluation, losses, metrics
+from dafxvae import metrics
+from dafxvae.audio import losses
 from dafxvae.effects.bank import open_bank
-from dafxvae.pictures import frame_panels, spectrogram_db, spectrogram_panels
+from dafxvae.reporting.pictures import frame_panels, spectrogram_db, spectrogram_panels
+from dafxvae.runs import results
 from dafxvae.types import PairBatch
 
 RNG = np.random.default_rng(0)
@@ -44,17 +46,17 @@ def make_pairs(bank, count=6):
 def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():
     with open_bank(["Reverb"]) as bank:
         pairs = make_pairs(bank)
-        perfect = evaluation.evaluate_controller(pairs, bank, lambda dry, reference: pairs.unit_params, 24000, 0)
+        perfect = results.evaluate_controller(pairs, bank, lambda dry, reference: pairs.unit_params, 24000, 0)
         middle = np.full_like(pairs.unit_params, 0.5)
-        idle = evaluation.evaluate_controller(pairs, bank, lambda dry, reference: middle, 24000, 0)
+        idle = results.evaluate_controller(pairs, bank, lambda dry, reference: middle, 24000, 0)
     rows = perfect["mrstft"]
     assert rows["controller"]["mean"] == rows["true settings"]["mean"] == 0.0
     assert rows["do nothing"]["mean"] > 0.1
     assert max(row["controller"] for row in perfect["parameter_error"].values()) == 0.0
     assert idle["mrstft"]["controller"]["mean"] == pytest.approx(rows["mean settings"]["mean"], rel=0.1)
-    assert "beats doing nothing" in evaluation.verdict(perfect)
+    assert "beats doing nothing" in results.verdict(perfect)
     console = Console(width=120, record=True)
-    console.print(evaluation.results_table(perfect))
+    console.print(results.results_table(perfect))
     assert "true settings" in console.export_text()
 
 
@@ -64,10 +66,10 @@ def test_failed_pairs_are_left_out_and_counted():
         valid = np.ones(6)
         valid[2] = 0
         predict = lambda dry, reference: pairs.unit_params  # noqa: E731
-        results = evaluation.evaluate_controller(pairs._replace(valid=valid), bank, predict, 24000, 0)
-        assert (results["num_pairs"], results["num_failed"]) == (5, 1)
+        found = results.evaluate_controller(pairs._replace(valid=valid), bank, predict, 24000, 0)
+        assert (found["num_pairs"], found["num_failed"]) == (5, 1)
         with pytest.raises(ValueError, match="all 6 pairs"):
-            evaluation.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, predict, 24000, 0)
+            results.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, predict, 24000, 0)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,7 @@ def test_failed_pairs_are_left_out_and_counted():
 def test_the_verdict_follows_the_intervals(ours, nothing, words):
     names = ("mean", "low", "high")
     rows = {"controller": dict(zip(names, ours)), "do nothing": dict(zip(names, nothing))}
-    assert words in evaluation.verdict({"mrstft": rows})
+    assert words in results.verdict({"mrstft": rows})
 
 
 def test_a_sine_is_seen_where_and_as_loud_as_it_is():
@@ -103,6 +105,6 @@ def test_pictures_are_pictures():
 
 def test_the_typical_pair_has_the_median_ratio_of_those_that_were_touched():
     scores = {"controller": [0.9, 0.1, 0.5, 0.0, 2.0], "do nothing": [1.0, 1.0, 1.0, 0.0, 0.0]}
-    assert evaluation.typical_pair({"pairs": [10, 11, 12, 13, 14], "scores": scores}) == 12
+    assert results.typical_pair({"pairs": [10, 11, 12, 13, 14], "scores": scores}) == 12
     untouched = {"controller": [0.2, 0.1], "do nothing": [0.0, 0.0]}
-    assert evaluation.typical_pair({"pairs": [3, 4], "scores": untouched}) in (3, 4)
+    assert results.typical_pair({"pairs": [3, 4], "scores": untouched}) in (3, 4)

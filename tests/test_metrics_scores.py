@@ -8,8 +8,9 @@ import librosa
 import numpy as np
 import pytest
 
-from dafxvae import losses, metrics
-from dafxvae.errors import UserError
+from dafxvae import metrics
+from dafxvae.audio import losses
+from dafxvae.core.errors import UserError
 from dafxvae.metrics import levels, scoring, spectral, speech
 
 RATE = 24000

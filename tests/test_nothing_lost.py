@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tiny import flags
 
-from dafxvae.weights import load_weights
+from dafxvae.core.weights import load_weights
 
 ROOT = Path(__file__).resolve().parent.parent
 NUM_KILLS = 20

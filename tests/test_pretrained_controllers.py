@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dafxvae import networks
 from dafxvae.config import base_config
-from dafxvae.data.templates import rate_settings
+from dafxvae.controllers.controller import read_controller
+from dafxvae.controllers.names import shipped_folder
+from dafxvae.descriptors.curves import KNOTS
+from dafxvae.descriptors.templates import rate_settings
 from dafxvae.effects.factory import open_host
+from dafxvae.models import networks
 from dafxvae.models.controller import ControllerDecoder
-from dafxvae.models.curves import KNOTS
-from dafxvae.runs.controller_store import shipped_folder
-from dafxvae.runs.controllers import load_controller
 
 OTHERS = {"pretrain", "spoken_digits", "vst3"}  # configs that belong to no controller of the package
 CONFIGS = {path.stem: path for path in Path("configs").glob("*.py") if path.stem not in OTHERS}
@@ -39,7 +39,7 @@ def rates_are_read_by_the_scale_of_their_parameter(controller, host):
 @pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_it_drives_the_effect_of_its_config(name):
     path = shipped_folder() / f"{name}.safetensors"
-    controller = load_controller(path)
+    controller = read_controller(path)
     templates = "matched" in networks.heard_traces(controller.config)
     assert controller.check is not None
     assert (controller.encoders.templates is not None) == templates
@@ -60,7 +60,7 @@ def test_they_answer_and_listen():
     """Different latents get different settings, all in range; a latent that was never seen leads nowhere wild."""
     rng = np.random.default_rng(0)
     for name in CONFIGS:
-        controller = load_controller(shipped_folder() / f"{name}.safetensors")
+        controller = read_controller(shipped_folder() / f"{name}.safetensors")
         h = networks.build_h(controller.config, len(controller.parameters))
         scale = np.repeat([1.0, 100.0], [6, 2])[:, None]
         z = (scale * rng.standard_normal((8, base_config().g.latent_dim + h.num_traces))).astype(np.float32)

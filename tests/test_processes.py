@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tiny import flags
 
-from dafxvae.data.shares import Share
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
+from dafxvae.data.pairs.shares import ProcessShare
 from dafxvae.training import parallel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,19 +124,19 @@ def test_what_the_environment_says_is_checked(values, words):
 def test_without_a_coordinator_a_process_is_alone():
     parallel.join_processes({"DAFXVAE_NUM_PROCESSES": "8", "DAFXVAE_PROCESS_ID": "1"})
     parallel.join_processes(dict(zip(parallel.VARIABLES, ("nowhere:1", "1", "0"))))  # one of one has nobody to wait for
-    assert parallel.share() == Share(0, 1)
+    assert parallel.share() == ProcessShare(0, 1)
     assert parallel.is_first_process()
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_shares_are_the_batch(count):
     batch = np.arange(8)
-    parts = [batch[Share(index, count).rows(8)] for index in range(count)]
+    parts = [batch[ProcessShare(index, count).rows(8)] for index in range(count)]
     np.testing.assert_array_equal(np.concatenate(parts), batch)
-    items = [Share(index, count).items(3, 8) for index in range(count)]
+    items = [ProcessShare(index, count).items(3, 8) for index in range(count)]
     np.testing.assert_array_equal(np.concatenate(items), np.arange(24, 32))
 
 
 def test_a_batch_that_does_not_divide_is_refused():
     with pytest.raises(UserError, match="a batch of 6 does not divide into 4"):
-        Share(1, 4).rows(6)
+        ProcessShare(1, 4).rows(6)

@@ -16,18 +16,18 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from tiny import tiny_config
 
-from dafxvae import build
 from dafxvae.config import PRESETS, base_config, resolve_preset
-from dafxvae.data.prerendered import render_pairs
-from dafxvae.errors import UserError
-from dafxvae.runs.controllers import load_controller
-from dafxvae.runs.encoder_store import load_encoders
+from dafxvae.controllers.controller import read_controller
+from dafxvae.controllers.encoders import load_encoders
+from dafxvae.core.errors import UserError
+from dafxvae.core.weights import fingerprint, load_weights
+from dafxvae.data.pairs.prerendered import render_pairs
+from dafxvae.runs import build
 from dafxvae.runs.loop import train_and_evaluate
 from dafxvae.runs.workdir import lock_workdir
 from dafxvae.training import stage as stage_module
 from dafxvae.training.checkpoint import Checkpoints
 from dafxvae.training.stopping import Stopped, StopRequest
-from dafxvae.weights import fingerprint, load_weights
 
 QUIET = Console(quiet=True)
 
@@ -65,7 +65,7 @@ def test_a_run_from_nothing_leaves_everything(finished, folders):
 
 def test_the_stored_controller_is_self_contained_and_deterministic(finished):
     workdir, _ = finished
-    controller = load_controller(workdir / "controller.safetensors", workdir / "encoders.safetensors")
+    controller = read_controller(workdir / "controller.safetensors", workdir / "encoders.safetensors")
     clips = (np.random.default_rng(0).standard_normal((2, 8192, 1)) * 0.1).astype(np.float32)
     first = controller.predict(clips, clips[::-1])
     np.testing.assert_array_equal(first, controller.predict(clips, clips[::-1]))
@@ -219,7 +219,7 @@ def test_a_controller_needs_the_encoders_it_was_trained_on(finished, folders):
     with pytest.raises(UserError, match="not encoders"):
         load_encoders(finished[0] / "controller.safetensors")
     with pytest.raises(UserError, match="not a controller"):
-        load_controller(finished[0] / "encoders.safetensors", finished[0] / "encoders.safetensors")
+        read_controller(finished[0] / "encoders.safetensors", finished[0] / "encoders.safetensors")
 
 
 def test_pretrain_alone_makes_no_controller(folders):

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 from dafxvae.training import checkpoint
 from dafxvae.training.checkpoint import Checkpoints
 from dafxvae.training.state import create_state

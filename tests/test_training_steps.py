@@ -9,10 +9,11 @@ import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_config
 
-from dafxvae import build, networks
+from dafxvae.core.errors import UserError
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.host import FailureLog
-from dafxvae.errors import UserError
+from dafxvae.models import networks
+from dafxvae.runs import build
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.state import create_state, example_keys, make_optimizer
@@ -55,7 +56,7 @@ def stages(tmp_path_factory):
     config = tiny_config(h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **counts)
     with open_bank(["Gain", "Reverb"]) as bank, open_bank(["Reverb"]) as reverb:
         batch = make_batch(bank)
-        pairs = pairs_of_bank = build.Pairs([batch], [batch], None)
+        pairs = pairs_of_bank = build.StagePairs([batch], [batch], None)
         f_stage, f_constants = build.build_encoder_stage(config, pairs, bank)
         f_variables = {"params": f_stage.state.params["f"], "constants": f_constants}
         encoded = build.encode_stage_pairs(config, pairs, bank, f_variables, tmp_path_factory.mktemp("g") / "g.npz")
@@ -63,7 +64,7 @@ def stages(tmp_path_factory):
         variables = {"f": f_variables, "g": {"params": g_stage.state.params, "constants": g_constants}}
         encoders = networks.encoders_from(variables, build.describe_encoders(config, bank))
         reverb_batch = make_batch(reverb)
-        pairs = build.Pairs([reverb_batch], [reverb_batch], None)
+        pairs = build.StagePairs([reverb_batch], [reverb_batch], None)
         heard = build.latent_stage_pairs(config, pairs, reverb, encoders, tmp_path_factory.mktemp("h"))
         estimator = build.build_estimator(config, reverb.hosts[0], None)
         start = build.warm_start(config, heard, reverb).params

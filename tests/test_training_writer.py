@@ -10,9 +10,9 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 from tiny import tiny_config
 
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 from dafxvae.training import writer as module
-from dafxvae.training.writer import TensorBoard, Writer, check_tracking, open_writer
+from dafxvae.training.writer import MetricWriter, TensorBoard, check_tracking, open_writer
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
 
 def test_every_sink_gets_everything():
     sinks = Recorder(), Recorder()
-    writer = Writer(*sinks)
+    writer = MetricWriter(*sinks)
     writer.scalars(1, {"f/loss": 1.0})
     writer.audio(1, "f/sound", np.zeros((10, 1)), 8000)
     writer.image(1, "f/image", np.zeros((2, 2, 3), np.uint8))

@@ -9,12 +9,12 @@ import pytest
 from transfer_toys import CONFIG, RATE, music, save_toy
 
 import dafxvae
-from dafxvae.errors import UserError
-from dafxvae.runs.controllers import load_controller
-from dafxvae.transfer import matching
+from dafxvae.controllers.controller import read_controller
+from dafxvae.core.errors import UserError
+from dafxvae.core.weights import load_weights, save_weights
+from dafxvae.transfer import prediction
 from dafxvae.transfer.api import StyleTransfer
-from dafxvae.transfer.sources import ArraySource, scan
-from dafxvae.weights import load_weights, save_weights
+from dafxvae.transfer.recordings import ArrayRecording, scan
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def style(path):
 
 
 def loudness(audio):
-    return scan(ArraySource(audio, RATE, "x")).loudness
+    return scan(ArrayRecording(audio, RATE, "x")).loudness
 
 
 def clips(count, seed):
@@ -49,21 +49,21 @@ def every_pair(controller, dry, reference):
 
 
 def test_latents_are_averaged_over_all_pairs_of_windows(path):
-    controller = load_controller(path)
+    controller = read_controller(path)
     dry, first, second = clips(2, 1), clips(3, 2), clips(1, 3)
     z = controller.average(np.stack([controller.average(every_pair(controller, dry, r)) for r in (first, second)]))
     expected = controller.settings(z[None])[0]
-    np.testing.assert_allclose(matching.predict(controller, dry, [first, second], 1.0)[0], expected, atol=1e-3)
+    np.testing.assert_allclose(prediction.predict(controller, dry, [first, second], 1.0)[0], expected, atol=1e-3)
 
 
 def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
-    controller = load_controller(path)
+    controller = read_controller(path)
     dry, reference = clips(2, 1), clips(2, 5)
     itself = controller.average(controller.latent(dry, dry))
     heard = controller.average(every_pair(controller, dry, reference))
     neutral = controller.settings(controller.blend(itself, heard, 0.0)[None])[0]
-    none, _ = matching.predict(controller, dry, [reference], 0.0)
-    half, full = (matching.predict(controller, dry, [reference], amount)[0] for amount in (0.5, 1.0))
+    none, _ = prediction.predict(controller, dry, [reference], 0.0)
+    half, full = (prediction.predict(controller, dry, [reference], amount)[0] for amount in (0.5, 1.0))
     np.testing.assert_allclose(none, neutral, atol=1e-3)
     assert np.abs(full - none).max() > 0.01
     assert not np.allclose(half, full)
@@ -127,7 +127,8 @@ def test_options_out_of_range(style, options, message):
 
 
 class FakeRefiner:
-    """Stands for `dafxvae.refinement`: finds settings that are half of where it began, and remembers its arguments."""
+    """Stands for `dafxvae.transfer.refinement`: finds settings that are half of where it began, and remembers its
+    arguments."""
 
     def make_style_distance(self, references, sample_rate):
         self.references = references
@@ -142,7 +143,7 @@ class FakeRefiner:
 
 
 def test_refinement_starts_from_the_prediction_and_leaves_locks_alone(path):
-    controller, refiner = load_controller(path), FakeRefiner()
+    controller, refiner = read_controller(path), FakeRefiner()
     audio = music(9.0)
     with StyleTransfer(controller.effect, controller.encoders, controller, refiner=refiner) as style:
         plain = style.transfer(audio, music(), RATE)
@@ -162,7 +163,7 @@ def test_refinement_starts_from_the_prediction_and_leaves_locks_alone(path):
 
 
 def test_a_cold_start_needs_a_search(path):
-    controller, refiner = load_controller(path), FakeRefiner()
+    controller, refiner = read_controller(path), FakeRefiner()
     with StyleTransfer("Gain", controller.encoders, refiner=refiner) as style:
         result = style.transfer(music(), music(), RATE, refine=20)
         assert result.settings == {"gain_db": pytest.approx(0.0, abs=1e-5)}
@@ -173,7 +174,7 @@ def test_a_cold_start_needs_a_search(path):
 
 
 def test_a_controller_of_other_parameters_is_refused(path):
-    controller = load_controller(path)
+    controller = read_controller(path)
     with pytest.raises(UserError, match="trained for"):
         StyleTransfer("Reverb", controller.encoders, controller)
 
@@ -184,11 +185,11 @@ def altered(path, target, change):
     change(variables)
     own = {key: value for key, value in metadata.items() if key not in ("format", "fingerprint")}
     save_weights(target, variables, own)
-    return load_controller(target)
+    return read_controller(target)
 
 
 def test_f_and_g_are_tried_at_the_length_of_its_clips_before_a_controller_answers(path):
-    controller = load_controller(path)
+    controller = read_controller(path)
     assert controller.check.shape == (CONFIG.g.latent_dim,)
     assert controller.check_clip.shape == (CONFIG.clip_samples, 1)
     audio = controller.check_clip[None].astype(np.float32) / 32768
@@ -210,9 +211,9 @@ def test_a_controller_that_was_stored_without_a_check_is_tried_when_it_is_loaded
     older = altered(path, path.with_name("older.safetensors"), forget)
     assert older.check is None
     np.testing.assert_array_equal(
-        older.predict(clips(1, 1), clips(1, 2)), load_controller(path).predict(clips(1, 1), clips(1, 2))
+        older.predict(clips(1, 1), clips(1, 2)), read_controller(path).predict(clips(1, 1), clips(1, 2))
     )
-    monkeypatch.setattr("dafxvae.runs.encoder_store.TOLERANCE", -1.0)
+    monkeypatch.setattr("dafxvae.controllers.encoders.TOLERANCE", -1.0)
     with pytest.raises(UserError, match=r"encoders\.safetensors: f and g encode their check clip"):
-        load_controller(path.with_name("older.safetensors"))
-    load_controller(path)
+        read_controller(path.with_name("older.safetensors"))
+    read_controller(path)

@@ -12,7 +12,7 @@ import soundfile
 from effects_vst3 import zam
 from transfer_toys import RATE, music, save_toy
 
-from dafxvae.errors import run_cli
+from dafxvae.core.command_line import run_cli
 from dafxvae.transfer.__main__ import main
 from dafxvae.transfer.api import open_effect
 

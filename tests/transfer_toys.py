@@ -6,12 +6,12 @@ import numpy as np
 from encoder_toys import random_encoders
 from tiny import tiny_config
 
-from dafxvae import networks
-from dafxvae.audio.traces import GROUPS
+from dafxvae.controllers.controller import save_controller
+from dafxvae.controllers.encoders import load_encoders, save_encoders
+from dafxvae.descriptors.traces import GROUPS
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.factory import open_host
-from dafxvae.runs.controllers import save_controller
-from dafxvae.runs.encoder_store import load_encoders, save_encoders
+from dafxvae.models import networks
 
 CONFIG = tiny_config()
 RATE = 44100

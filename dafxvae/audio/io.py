@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".w64", ".caf"})
 _FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked otherwise)

@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from dafxvae.data.corpora import PACKAGES, corpus_folder, fetch, package
-from dafxvae.data.layouts import MANIFEST
-from dafxvae.data.stats import FolderStats, folder_stats
-from dafxvae.errors import run_cli
-from dafxvae.paths import data_dir
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.paths import data_dir
+from dafxvae.data.corpora.layouts import MANIFEST
+from dafxvae.data.corpora.packages import PACKAGES, corpus_folder, fetch, package
+from dafxvae.data.corpora.statistics import FolderStats, folder_stats
 
 SHOWN_SKIPPED = 20
 
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     console = Console()
     if arguments[:1] == ["render"]:  # its flags are absl's, as those of the training command
-        from dafxvae.data.render_cli import render_main
+        from dafxvae.runs.render_pairs import render_main
 
         render_main(arguments[1:], console)
         return

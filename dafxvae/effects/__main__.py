@@ -12,12 +12,13 @@ import sys
 from rich.console import Console
 
 from dafxvae.audio.io import read_audio, write_audio
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.effects import tables
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.check import check
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.vst3 import installed
-from dafxvae.errors import EffectError, UserError, run_cli
+from dafxvae.effects.vst3.unit import installed
 
 DESCRIPTION = "Lists, shows, tries out and uses effects: Pedalboard's, VST3 plugins, and chains of them."
 EFFECT_HELP = "for example 'HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name'"

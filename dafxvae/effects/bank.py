@@ -9,13 +9,13 @@ from typing import Self
 
 import numpy as np
 
+from dafxvae.core.errors import UserError
+from dafxvae.core.rng import host_rng
 from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.factory import ChainHost, Effect, checked_arguments, make_chain
 from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.pool import RenderPool
-from dafxvae.effects.process import Limits
-from dafxvae.errors import UserError
-from dafxvae.rng import host_rng
+from dafxvae.effects.vst3.process import Limits
 
 
 class EffectBank:

@@ -9,11 +9,11 @@ import numpy as np
 
 from dafxvae.effects.host import FailureLog
 from dafxvae.effects.parameters import ParameterSpace, join_spaces
-from dafxvae.effects.pool import RenderPool, Task, Worker
+from dafxvae.effects.pool import RenderPool, RenderWorker, Task
 from dafxvae.effects.spec import EffectSpec, format_chain
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
-from dafxvae.effects.vst3 import plugin_process
-from dafxvae.effects.vst3_plugin import Vst3Unit
+from dafxvae.effects.vst3.plugin import Vst3Unit
+from dafxvae.effects.vst3.unit import plugin_process
 
 Unit = BuiltinUnit | Vst3Unit
 
@@ -48,7 +48,7 @@ class Chain:
 
 
 @dataclass(slots=True)
-class Job:
+class RenderJob:
     """One clip through one chain with R settings."""
 
     chain: Chain
@@ -69,7 +69,7 @@ def make_jobs(
     sample_rate: int,
     failures: FailureLog,
     rows: Sequence[int],
-) -> list[Job]:
+) -> list[RenderJob]:
     """Jobs of the examples `rows` of a batch.
 
     Args:
@@ -85,17 +85,17 @@ def make_jobs(
     physical = chain.parameters.to_physical(np.nan_to_num(chosen))
     finite: list[list[bool]] = np.all(np.isfinite(chosen), axis=-1).tolist()
     return [
-        Job(chain, audio[b], unit_params[b], physical[i], finite[i], out[b], sample_rate, failures)
+        RenderJob(chain, audio[b], unit_params[b], physical[i], finite[i], out[b], sample_rate, failures)
         for i, b in enumerate(rows)
     ]
 
 
-def run_jobs(pool: RenderPool, jobs: Sequence[Job]) -> None:
+def run_jobs(pool: RenderPool, jobs: Sequence[RenderJob]) -> None:
     """Fills every job's `out`; returns when all is rendered."""
     pool.run([partial(_start, job) for job in jobs])
 
 
-def _start(job: Job, worker: Worker) -> Sequence[Task] | None:
+def _start(job: RenderJob, worker: RenderWorker) -> Sequence[Task] | None:
     members = [r for r, finite in enumerate(job.finite) if finite]
     if len(members) < len(job.finite):
         for r in sorted(set(range(len(job.finite))) - set(members)):
@@ -103,7 +103,9 @@ def _start(job: Job, worker: Worker) -> Sequence[Task] | None:
     return _branch(job, job.audio, 0, members, worker)
 
 
-def _branch(job: Job, audio: np.ndarray, start: int, members: Sequence[int], worker: Worker) -> Sequence[Task] | None:
+def _branch(
+    job: RenderJob, audio: np.ndarray, start: int, members: Sequence[int], worker: RenderWorker
+) -> Sequence[Task] | None:
     """Renders a single continuation here; several, one for each of the distinct settings, are left to who is free."""
     chain, pieces = job.chain, []
     if len(members) == 1:
@@ -129,7 +131,7 @@ def _group(chain: Chain, physical: np.ndarray, depth: int, members: Sequence[int
 
 
 def _render(
-    job: Job, audio: np.ndarray, start: int, stop: int, members: Sequence[int], worker: Worker
+    job: RenderJob, audio: np.ndarray, start: int, stop: int, members: Sequence[int], worker: RenderWorker
 ) -> Sequence[Task] | None:
     chain = job.chain
     if job.failures.is_tripped(chain.name):
@@ -149,20 +151,20 @@ def _render(
     return None
 
 
-def _fail(job: Job, members: Sequence[int], reason: str) -> None:
+def _fail(job: RenderJob, members: Sequence[int], reason: str) -> None:
     for r in members:
         job.out[r] = np.nan
     job.failures.record(job.chain.name, _describe(job, members[0]), reason, len(members))
 
 
-def _describe(job: Job, r: int) -> dict[str, Any]:
+def _describe(job: RenderJob, r: int) -> dict[str, Any]:
     if np.isfinite(job.unit_params[r]).all():
         return job.chain.parameters.describe(job.unit_params[r])
     return dict(zip(job.chain.parameters.names, job.unit_params[r].tolist(), strict=True))
 
 
 def render_units(
-    worker: Worker, units: Sequence[Unit], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
+    worker: RenderWorker, units: Sequence[Unit], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
 ) -> np.ndarray:
     """Renders one clip `[T, C]` through units in a row, in this thread or in its plugin process.
 

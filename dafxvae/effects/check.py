@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost, Effect, open_host
-from dafxvae.effects.process import Limits
-from dafxvae.effects.vst3_plugin import Vst3Unit
-from dafxvae.errors import UserError
+from dafxvae.effects.vst3.plugin import Vst3Unit
+from dafxvae.effects.vst3.process import Limits
 
 NUM_SETTINGS = 6
 NUM_SEARCHES = 16  # more of them for a parameter that seems to do nothing

@@ -10,10 +10,10 @@ from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.pool import RenderPool
-from dafxvae.effects.process import Limits
 from dafxvae.effects.spec import parse
 from dafxvae.effects.units import make_builtin
-from dafxvae.effects.vst3 import make_vst3
+from dafxvae.effects.vst3.process import Limits
+from dafxvae.effects.vst3.unit import make_vst3
 
 Effect = str | Mapping[str, Any] | Sequence[Any]
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
+from dafxvae.core.errors import EffectError
 from dafxvae.effects.parameters import Parameter, ParameterSpace
-from dafxvae.errors import EffectError
 
 MAX_CONSECUTIVE_FAILURES = 10
 

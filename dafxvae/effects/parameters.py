@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dafxvae.core.errors import UserError
 from dafxvae.effects.spec import unknown_name
-from dafxvae.errors import UserError
 
 Scale = Literal["linear", "log"]
 Kind = Literal["continuous", "stepped", "boolean", "choice"]

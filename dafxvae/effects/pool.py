@@ -12,12 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from dafxvae.effects.process import Limits
+from dafxvae.effects.vst3.process import Limits
 
-Task = Callable[["Worker"], "Sequence[Task] | None"]
+Task = Callable[["RenderWorker"], "Sequence[Task] | None"]
 
 
-class Worker:
+class RenderWorker:
     """What belongs to one thread of the pool: a place for resources that must stay with it."""
 
     def __init__(self, slot: int, limits: Limits) -> None:
@@ -56,7 +56,7 @@ class _State:
         self.stack: deque[tuple[_Group, Task]] = deque()
         self.closed = False
         self.threads: list[threading.Thread] = []
-        self.workers: list[Worker] = []
+        self.workers: list[RenderWorker] = []
 
 
 def keep_pages() -> None:
@@ -141,14 +141,14 @@ class RenderPool:
             if not state.threads and not state.closed:
                 keep_pages()
                 for slot in range(self.num_workers):
-                    worker = Worker(slot, self.limits)
+                    worker = RenderWorker(slot, self.limits)
                     thread = threading.Thread(target=_work, args=(state, worker), name=f"render-{slot}", daemon=True)
                     state.workers.append(worker)
                     state.threads.append(thread)
                     thread.start()
 
 
-def _work(state: _State, worker: Worker) -> None:
+def _work(state: _State, worker: RenderWorker) -> None:
     while True:
         with state.ready:
             while not state.stack and not state.closed:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 
 FORMS = "a Pedalboard class (Reverb), a VST3 file (path/plugin.vst3), or one plugin of a file (path/suite.vst3::Name)"
 Value = str | float | bool

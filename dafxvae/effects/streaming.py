@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from dafxvae.core.errors import EffectError
 from dafxvae.effects.chain import Chain, Unit
-from dafxvae.effects.process import Limits, PluginProcess
-from dafxvae.effects.stages import Segments
+from dafxvae.effects.segments import Segments
 from dafxvae.effects.units import BuiltinUnit, RenderError
-from dafxvae.effects.vst3_plugin import Vst3Unit
-from dafxvae.errors import EffectError
+from dafxvae.effects.vst3.plugin import Vst3Unit
+from dafxvae.effects.vst3.process import Limits, PluginProcess
 
 # A multiple of the 8192 samples in which Pedalboard plays, so that a stream has its blocks where one call has them;
 # more than any effect's latency, so that the first call already returns something and fixes the size of the blocks.
@@ -21,7 +21,7 @@ CHUNK = 1 << 18
 MAX_SILENT_CHUNKS = 256  # of zeros after the end of the input; an effect that then still owes samples never gives them
 
 
-class Stage(NamedTuple):
+class StreamStage(NamedTuple):
     """One effect of a stream."""
 
     unit: Unit
@@ -29,19 +29,21 @@ class Stage(NamedTuple):
     process: PluginProcess | None  # of a VST3 plugin
 
 
-def _stage(unit: Unit, physical: np.ndarray, sample_rate: int, num_channels: int, end: int, limits: Limits) -> Stage:
+def _stage(
+    unit: Unit, physical: np.ndarray, sample_rate: int, num_channels: int, end: int, limits: Limits
+) -> StreamStage:
     if isinstance(unit, BuiltinUnit):
         plugin: Any = unit.instance(physical, sample_rate)
         if unit.builtin.segmented:
             plugin = Segments(plugin, end)
-        return Stage(unit, lambda chunk: plugin.process(chunk, sample_rate, reset=False), None)
+        return StreamStage(unit, lambda chunk: plugin.process(chunk, sample_rate, reset=False), None)
     process = PluginProcess(limits)
     try:
         process.open_stream(unit, physical, sample_rate, num_channels)
     except BaseException:
         process.close()
         raise
-    return Stage(unit, lambda chunk: process.feed(chunk, sample_rate), process)
+    return StreamStage(unit, lambda chunk: process.feed(chunk, sample_rate), process)
 
 
 class ChainStream:
@@ -75,7 +77,7 @@ class ChainStream:
         self.end = end
         self.num_channels = num_channels
         physical = chain.settings(chain.parameters.to_physical(unit_params), 0, len(chain.units))
-        self.stages: list[Stage] = []
+        self.stages: list[StreamStage] = []
         try:
             for unit, values in zip(chain.units, physical, strict=True):
                 with _named(unit):

@@ -9,7 +9,7 @@ from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.check import CheckReport
 from dafxvae.effects.parameters import Parameter, ParameterSpace
-from dafxvae.effects.vst3_plugin import Vst3Unit
+from dafxvae.effects.vst3.plugin import Vst3Unit
 
 
 def builtin_table() -> Table:

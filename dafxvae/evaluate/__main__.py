@@ -15,7 +15,8 @@ from pathlib import Path
 from absl import logging
 from rich.console import Console
 
-from dafxvae.errors import UserError, run_cli
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
 
 CORPUS_HELP = "a name in the data folder's held_out, a folder of audio, or 'embedded'; may be repeated"
 

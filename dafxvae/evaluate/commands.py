@@ -10,24 +10,24 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dafxvae import optional
-from dafxvae.data.corpus import Corpus
-from dafxvae.data.fixed import write_json
-from dafxvae.errors import UserError
+from dafxvae.controllers.controller import Controller, read_controller
+from dafxvae.controllers.names import find_controller, stored_controllers
+from dafxvae.core import optional
+from dafxvae.core.errors import UserError
+from dafxvae.core.weights import fingerprint
+from dafxvae.data.corpora.corpus import Corpus
+from dafxvae.data.pairs.fixed import write_json
 from dafxvae.evaluate import report, tables
-from dafxvae.evaluate.corpora import HeldOut, digest, find_corpus, long_enough, open_held_out
+from dafxvae.evaluate.cells import read_cell, run_cell, store_sounds
+from dafxvae.evaluate.held_out import HeldOut, digest, find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.learned import Learned, fit_forest, fit_neighbour, stored_examples, training_examples
 from dafxvae.evaluate.methods import Tools, open_tools
 from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name
-from dafxvae.evaluate.running import read_cell, run_cell, store_sounds
 from dafxvae.evaluate.summary import summarise
 from dafxvae.metrics.speech import is_pesq_installed
-from dafxvae.runs.controller_store import find_controller, stored_controllers
-from dafxvae.runs.controllers import Controller, load_controller
-from dafxvae.weights import fingerprint
 
 
-class Job(NamedTuple):
+class Task(NamedTuple):
     """A controller and its cells."""
 
     name: str
@@ -71,7 +71,7 @@ def check_libraries(plan: Plan) -> None:
         optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
 
 
-def make_jobs(arguments: Namespace, plan: Plan) -> list[Job]:
+def make_tasks(arguments: Namespace, plan: Plan) -> list[Task]:
     """Every controller with every corpus, mode and input; opens what is not open yet."""
     modes = chosen(arguments.modes, MODES, "--modes")
     inputs = chosen(arguments.inputs, INPUTS, "--inputs")
@@ -81,7 +81,7 @@ def make_jobs(arguments: Namespace, plan: Plan) -> list[Job]:
     opened: dict[Any, Corpus] = {}
     jobs = []
     for name, path in find_controllers(arguments.controllers).items():
-        controller = load_controller(path)
+        controller = read_controller(path)
         config = controller.config
         cells = []
         for place in places:
@@ -92,12 +92,12 @@ def make_jobs(arguments: Namespace, plan: Plan) -> list[Job]:
             for mode in modes:
                 long_enough(opened[key], plan.clip_samples(config.sample_rate), mode)
                 cells += [(Cell(name, place.name, mode, kind), opened[key], place) for kind in inputs]
-        jobs.append(Job(name, controller, cells))
+        jobs.append(Task(name, controller, cells))
     return jobs
 
 
 def fit_baselines(
-    folder: Path, plan: Plan, job: Job, tools: Tools, describe: Callable[[str], None] = lambda _: None
+    folder: Path, plan: Plan, job: Task, tools: Tools, describe: Callable[[str], None] = lambda _: None
 ) -> Learned | None:
     """The learned baselines of a controller, their training pairs from the folder where they are there."""
     if not plan.baseline_pairs:
@@ -115,7 +115,7 @@ def _describe(progress: Progress, task: Any, text: str) -> None:
     progress.update(task, description=text)
 
 
-def run_job(folder: Path, plan: Plan, job: Job, num_workers: int | None, progress: Progress, task: Any) -> list[Any]:
+def run_task(folder: Path, plan: Plan, job: Task, num_workers: int | None, progress: Progress, task: Any) -> list[Any]:
     """The cells of one controller; those of `results.json`."""
     found = []
     with ExitStack() as stack:
@@ -172,7 +172,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
         arguments.baseline_pairs, min(pesq_pairs, arguments.pairs),
     )  # fmt: skip
     check_libraries(plan)
-    jobs = make_jobs(arguments, plan)
+    jobs = make_tasks(arguments, plan)
     corpora = {cell.corpus: place for job in jobs for cell, _, place in job.cells}
     claim_folder(
         arguments.output,
@@ -189,7 +189,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
         task = progress.add_task("", total=sum(len(job.cells) for job in jobs) * plan.num_pairs)
         for job in jobs:
-            cells += run_job(arguments.output, plan, job, arguments.workers or None, progress, task)
+            cells += run_task(arguments.output, plan, job, arguments.workers or None, progress, task)
             write_results(arguments.output, plan, cells, is_last=job is jobs[-1])  # tables of a run that is stopped
     for cell in cells:
         ours = tables.metric_of(cell, "controller", "MRSTFT")

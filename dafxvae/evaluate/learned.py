@@ -6,20 +6,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae import optional
 from dafxvae.audio.plain import mel_statistics
-from dafxvae.build import build_corpus
-from dafxvae.data.pairs import PairOptions, make_pairs
+from dafxvae.core import optional
+from dafxvae.core.errors import UserError
+from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
-from dafxvae.errors import UserError
 from dafxvae.evaluate.listening import Listener
+from dafxvae.runs.build import build_corpus
 
 NUM_COMPONENTS = 128
 NUM_TREES = 200
 BATCH = 16
 
 
-class Examples(NamedTuple):
+class BaselineExamples(NamedTuple):
     """What the baselines know of training pairs."""
 
     timbre: np.ndarray  # [N, 256] mel statistics of the reference minus those of the input
@@ -28,7 +28,7 @@ class Examples(NamedTuple):
 
 
 def describe_clips(listener: Listener, dry: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The two differences of `Examples`; two `[B, T, C]` -> `[B, 256]`, `[B, E]`."""
+    """The two differences of `BaselineExamples`; two `[B, T, C]` -> `[B, 256]`, `[B, E]`."""
     rate = listener.controller.sample_rate
     timbre = mel_statistics(reference, rate) - mel_statistics(dry, rate)
     return timbre, listener.encoding(reference) - listener.encoding(dry)
@@ -36,7 +36,7 @@ def describe_clips(listener: Listener, dry: np.ndarray, reference: np.ndarray) -
 
 def training_examples(
     listener: Listener, bank: EffectBank, num_pairs: int, seed: int, advance: Callable[[int], None] = lambda _: None
-) -> Examples:
+) -> BaselineExamples:
     """Pairs of the controller's own training recordings, with clips of the length that it was trained on.
 
     Args:
@@ -69,14 +69,14 @@ def training_examples(
         timbre, encoding = describe_clips(listener, batch.dry, batch.reference)
         found.append((timbre[good], encoding[good], batch.unit_params[good]))
         advance(min(BATCH, num_pairs - step * BATCH))
-    return Examples(*(np.concatenate(parts) for parts in zip(*found)))
+    return BaselineExamples(*(np.concatenate(parts) for parts in zip(*found)))
 
 
-def stored_examples(path: Path, make: Callable[[], Examples]) -> Examples:
+def stored_examples(path: Path, make: Callable[[], BaselineExamples]) -> BaselineExamples:
     """Examples from a file, made and written (whole or not at all) where it is not there."""
     if path.exists():
         with np.load(path) as stored:
-            return Examples(*(stored[name] for name in Examples._fields))
+            return BaselineExamples(*(stored[name] for name in BaselineExamples._fields))
     examples = make()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".part")
@@ -105,7 +105,7 @@ class Neighbour(NamedTuple):
         return self.unit_params[distance.argmin(1)]
 
 
-def fit_neighbour(examples: Examples, num_components: int = NUM_COMPONENTS) -> Neighbour:
+def fit_neighbour(examples: BaselineExamples, num_components: int = NUM_COMPONENTS) -> Neighbour:
     """Standardised differences of mel statistics on their principal components (at most `num_components`)."""
     mean, deviation = examples.timbre.mean(0), examples.timbre.std(0) + 1e-6
     standard = (examples.timbre - mean) / deviation
@@ -113,7 +113,7 @@ def fit_neighbour(examples: Examples, num_components: int = NUM_COMPONENTS) -> N
     return Neighbour(mean, deviation, components, standard @ components, examples.unit_params)
 
 
-def fit_forest(examples: Examples, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+def fit_forest(examples: BaselineExamples, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     """Random forest from the difference of the two encodings of f to the settings; `[B, E] -> [B, K]`.
 
     The Siamese way of controlling a compressor of Sheng & Fazekas 2019 ("A Feature Learning Siamese Model for

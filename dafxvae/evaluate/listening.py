@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dafxvae.runs.controllers import Controller
+from dafxvae.controllers.controller import Controller
 
 
 def window_starts(num_samples: int, window: int) -> list[int]:

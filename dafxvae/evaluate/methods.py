@@ -6,16 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dafxvae.controllers.controller import Controller
+from dafxvae.core.errors import UserError
+from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank, open_bank
 from dafxvae.effects.host import EffectHost
-from dafxvae.errors import UserError
 from dafxvae.evaluate.learned import Learned, describe_clips
 from dafxvae.evaluate.listening import Listener
-from dafxvae.evaluate.rules import COMPRESSOR, rule_based
-from dafxvae.evaluate.search import SEARCHES, Answer, search
-from dafxvae.evaluation import CONTROLLER, MEAN, NOTHING, RANDOM, TRUE, mean_settings
-from dafxvae.rng import host_rng
-from dafxvae.runs.controllers import Controller
+from dafxvae.evaluate.rule_based import COMPRESSOR, rule_based
+from dafxvae.evaluate.searches import SEARCHES, Answer, search
+from dafxvae.runs.results import CONTROLLER, MEAN, NOTHING, RANDOM, TRUE, mean_settings
 from dafxvae.types import PairBatch
 
 RULES, RULES_KEPT = "rule-based", "rule-based, input's loudness"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dafxvae import __version__
-from dafxvae.data.fixed import write_json
-from dafxvae.differences import differences
-from dafxvae.errors import UserError
+from dafxvae.core.differences import differences
+from dafxvae.core.errors import UserError
+from dafxvae.data.pairs.fixed import write_json
 
 FORMAT = 1
 MODES = ("other_file", "other_section", "same_clip")
@@ -52,7 +52,7 @@ class Cell(NamedTuple):
 
     controller: str
     corpus: str
-    mode: str  # of dafxvae.data.clips.MODES, without "mixed"
+    mode: str  # of dafxvae.data.pairs.clips.MODES, without "mixed"
     input: str  # "dry", or "styled": the input went through other settings before
 
     @property

@@ -11,8 +11,8 @@ from dafxvae.audio.io import read_audio
 from dafxvae.evaluate import tables
 from dafxvae.evaluate.methods import CONTROLLER
 from dafxvae.evaluate.plan import Cell
-from dafxvae.page import Page
-from dafxvae.pictures import jpeg_bytes, png_bytes, spectrogram_panels
+from dafxvae.reporting.page import Page
+from dafxvae.reporting.pictures import jpeg_bytes, png_bytes, spectrogram_panels
 
 MAX_SOUNDS = 16  # cells whose sounds are in the page, 1.4 MB each; all are in the folder
 COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")

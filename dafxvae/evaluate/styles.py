@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from dafxvae import __version__, optional
-from dafxvae.data.draws import PairOptions, make_cutter
-from dafxvae.data.fixed import write_json
-from dafxvae.data.tracks import Corpus
+from dafxvae import __version__
+from dafxvae.controllers.controller import read_controller
+from dafxvae.controllers.names import find_controller
+from dafxvae.core import optional
+from dafxvae.core.errors import UserError
+from dafxvae.core.rng import host_rng
+from dafxvae.data.corpora.tracks import Corpus
+from dafxvae.data.pairs.draws import PairOptions, make_cutter
+from dafxvae.data.pairs.fixed import write_json
 from dafxvae.effects.bank import EffectBank, open_bank
-from dafxvae.errors import UserError
 from dafxvae.evaluate import tables
-from dafxvae.evaluate.corpora import find_corpus, long_enough, open_held_out
+from dafxvae.evaluate.cells import numbers
+from dafxvae.evaluate.held_out import find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
 from dafxvae.evaluate.plan import Plan, file_name
-from dafxvae.evaluate.running import numbers
 from dafxvae.metrics import METRICS, bootstrap_interval, score_outputs
-from dafxvae.rng import host_rng
-from dafxvae.runs.controller_store import find_controller
-from dafxvae.runs.controllers import load_controller
 
 SHOWN = ("MRSTFT", "SCE", "LUFS")
 MODE = "other_file"
@@ -179,7 +180,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     plan = Plan(arguments.pairs, arguments.seed, arguments.clip_sec)
     optional.load("pyloudnorm", "pyloudnorm", "evaluation")
     path = find_controller(arguments.controller)
-    controller = load_controller(path)
+    controller = read_controller(path)
     name = path.parent.name if path.name == "controller.safetensors" else path.stem
     rate, clip_samples = controller.sample_rate, plan.clip_samples(controller.sample_rate)
     chains, corpora = load_styles(), []

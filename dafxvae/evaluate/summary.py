@@ -7,9 +7,9 @@ import numpy as np
 from dafxvae import __version__
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING, Tools
 from dafxvae.evaluate.plan import Cell, Plan
-from dafxvae.evaluate.search import SEARCHES
-from dafxvae.evaluation import TRUE, typical_pair
+from dafxvae.evaluate.searches import SEARCHES
 from dafxvae.metrics import METRICS, bootstrap_interval, bootstrap_ratio
+from dafxvae.runs.results import TRUE, typical_pair
 
 
 def _numbers(values: list[float | None]) -> np.ndarray:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING
-from dafxvae.evaluation import MEAN, TRUE
 from dafxvae.metrics import METRICS
+from dafxvae.runs.results import MEAN, TRUE
 
 KEY = ("controller", "corpus", "mode", "input")
 MAIN_COLUMNS = (

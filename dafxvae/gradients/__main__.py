@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost, open_host
-from dafxvae.errors import UserError, run_cli
-from dafxvae.gradients.calibration import calibrate, warnings_for
-from dafxvae.gradients.calibration_store import SHIPPED, calibratable_builtins, calibrate_builtins, save_calibration
-from dafxvae.gradients.problems import Sampling
-from dafxvae.gradients.report import report
+from dafxvae.gradients.measure.calibration import calibrate, warnings_for
+from dafxvae.gradients.measure.problems import Sampling
+from dafxvae.gradients.measure.report import report
+from dafxvae.gradients.measure.stored import SHIPPED, calibratable_builtins, calibrate_builtins, save_calibration
 from dafxvae.gradients.schemes import Estimator
 
 

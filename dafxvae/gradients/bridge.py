@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae.errors import EffectError, UserError
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.types import RenderVariants
 
 

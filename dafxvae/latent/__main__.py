@@ -16,7 +16,8 @@ from pathlib import Path
 from absl import logging
 from rich.console import Console
 
-from dafxvae.errors import UserError, run_cli
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
 
 
 def parse() -> argparse.Namespace:

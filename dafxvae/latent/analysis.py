@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dafxvae.controllers.controller import Controller
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent.examples import pair_batches
 from dafxvae.latent.gather import Gathered
 from dafxvae.latent.measures import Dimensions, measure_f, measure_g, rendered_variance, settings_weights
 from dafxvae.latent.networks import G, f_feature, g_functions, h_settings
-from dafxvae.latent.sources import Source, held_out_corpus
-from dafxvae.runs.controllers import Controller
+from dafxvae.latent.sources import ModelSource, held_out_corpus
 from dafxvae.types import PairBatch
 
 NUM_CLIPS = 12  # that f's decoder runs on, several hundred times
@@ -36,13 +36,13 @@ class Studied(NamedTuple):
     driven: Driven | None  # where there is a controller
 
 
-def joint_of(source: Source, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+def joint_of(source: ModelSource, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Joint encodings of pairs of clips `[B, T, C]`; `[B, 2E]`."""
     encode = f_feature(source.encoders, source.config.sample_rate)
     return np.concatenate([encode(dry), encode(reference)], axis=1)
 
 
-def drive(source: Source, controller: Controller, bank: EffectBank, folder: str | None, seed: int) -> Driven:
+def drive(source: ModelSource, controller: Controller, bank: EffectBank, folder: str | None, seed: int) -> Driven:
     """Held-out pairs of the controller's effect; traces that h hears beside g's latent are held at their mean.
 
     Args:
@@ -60,7 +60,7 @@ def drive(source: Source, controller: Controller, bank: EffectBank, folder: str 
     return Driven(pairs, mean, h_settings(controller, traces.mean(0)))
 
 
-def study(source: Source, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:
+def study(source: ModelSource, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:
     """Measures every dimension of f and g on held-out examples.
 
     Args:

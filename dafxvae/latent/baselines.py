@@ -15,8 +15,8 @@ from jax import Array
 
 from dafxvae.audio import dsp
 from dafxvae.audio.plain import FLOOR, MEL_HOP, MEL_SIZE, log_mel, mel_statistics
-from dafxvae.errors import UserError
-from dafxvae.rng import host_rng
+from dafxvae.core.errors import UserError
+from dafxvae.core.rng import host_rng
 
 ClipFeature = Callable[[np.ndarray], np.ndarray]  # [B, T, C] -> [B, D]
 RAW_SIZE, RAW_HOP = 1024, 512  # of the raw spectrogram of the PCA

@@ -8,23 +8,23 @@ from typing import Any
 
 from rich.console import Console
 
-from dafxvae.data.fixed import write_json
+from dafxvae.core.errors import UserError
+from dafxvae.data.pairs.fixed import write_json
 from dafxvae.effects.bank import open_bank
-from dafxvae.errors import UserError
 from dafxvae.latent import writing
 from dafxvae.latent.analysis import Studied, study
 from dafxvae.latent.examples import single_effects
 from dafxvae.latent.gather import Gathered, gather
 from dafxvae.latent.optional import sklearn
-from dafxvae.latent.pruning import prune
+from dafxvae.latent.pruned import prune
 from dafxvae.latent.report import find, write
-from dafxvae.latent.sources import Source, open_source
+from dafxvae.latent.sources import ModelSource, open_source
 from dafxvae.latent.sweep import default_sizes, sweep
 
 FOLDERS = {"report": "latent", "sweep": "latent", "prune": "pruned"}
 
 
-def output_folder(arguments: Namespace, source: Source) -> Path:
+def output_folder(arguments: Namespace, source: ModelSource) -> Path:
     """Where the results go; made here.
 
     Raises:
@@ -82,7 +82,7 @@ def run(arguments: Namespace, progress: Console, console: Console) -> None:
 
 
 def retrain(
-    arguments: Namespace, source: Source, gathered: Gathered, studied: Studied, folder: Path, progress: Console
+    arguments: Namespace, source: ModelSource, gathered: Gathered, studied: Studied, folder: Path, progress: Console
 ) -> dict[str, Any]:
     """Runs the sweep and stores `sweep.json`."""
     recommended = studied.g.recommendation.size

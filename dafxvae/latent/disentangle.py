@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dafxvae.core.rng import host_rng
 from dafxvae.latent.optional import sklearn
-from dafxvae.latent.probes import Task
-from dafxvae.rng import host_rng
+from dafxvae.latent.readers import Task
 
 FACTOR_BINS, LATENT_BINS = 5, 10
 GROUP = 16  # pairs whose differences are averaged for one point of the classifier (L of Higgins et al.)

@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from dafxvae.config import Config
-from dafxvae.data.pairs import PairOptions, make_pairs
-from dafxvae.data.tracks import Corpus
+from dafxvae.core.errors import UserError
+from dafxvae.data.corpora.tracks import Corpus
+from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
-from dafxvae.errors import UserError
 from dafxvae.latent.baselines import ClipFeature
-from dafxvae.latent.probes import Parts, Task
+from dafxvae.latent.readers import Parts, Task
 from dafxvae.types import PairBatch
 
 BATCH = 16
@@ -31,7 +31,7 @@ class Features(NamedTuple):
         return np.concatenate([self.dry, self.wet], axis=1)
 
 
-class Examples(NamedTuple):
+class ProbeExamples(NamedTuple):
     """A set of pairs without their audio."""
 
     task: Task
@@ -74,7 +74,7 @@ def _whole_batch(audio: np.ndarray) -> np.ndarray:
 
 def collect(
     batches: Iterable[PairBatch], features: Mapping[str, ClipFeature], advance: Advance = lambda _: None
-) -> Examples:
+) -> ProbeExamples:
     """Applies every feature to both recordings of every pair; pairs that failed to render are left out.
 
     Args:
@@ -95,10 +95,10 @@ def collect(
     if not tasks:
         raise ValueError("collect: no batches")
     task = Task(*(np.concatenate(leaves) for leaves in zip(*tasks)))
-    return Examples(task, {name: Features(*map(np.concatenate, zip(*rows))) for name, rows in found.items()})
+    return ProbeExamples(task, {name: Features(*map(np.concatenate, zip(*rows))) for name, rows in found.items()})
 
 
-def parts_of(train: Examples, valid: Examples, test: Examples, name: str, joint: bool) -> Parts:
+def parts_of(train: ProbeExamples, valid: ProbeExamples, test: ProbeExamples, name: str, joint: bool) -> Parts:
     """One kind of features on the three sets: of both recordings, or of the reference alone."""
     sets = [examples.features[name] for examples in (train, valid, test)]
     return Parts(*(features.joint if joint else features.wet for features in sets))

@@ -6,12 +6,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from dafxvae.core.errors import UserError
 from dafxvae.effects.bank import EffectBank
-from dafxvae.errors import UserError
 from dafxvae.latent.baselines import baselines, fit_pca
-from dafxvae.latent.examples import BATCH, Examples, collect, pair_batches
+from dafxvae.latent.examples import BATCH, ProbeExamples, collect, pair_batches
 from dafxvae.latent.networks import f_feature
-from dafxvae.latent.sources import Source, held_out_corpus, training_corpus
+from dafxvae.latent.sources import ModelSource, held_out_corpus, training_corpus
 from dafxvae.types import PairBatch
 
 PCA_PAIRS = 1024  # of training pairs that the PCA is fitted on (two clips each), to bound its memory to half a gigabyte
@@ -24,14 +24,14 @@ class Gathered(NamedTuple):
 
     effects: tuple[str, ...]
     parameters: tuple[str, ...]  # names of the axis K of the examples
-    train: Examples
-    valid: Examples  # other recordings of the training corpus
-    test: Examples  # held out
+    train: ProbeExamples
+    valid: ProbeExamples  # other recordings of the training corpus
+    test: ProbeExamples  # held out
     shown: PairBatch  # the first test pairs
     held_out: str  # name of the corpus of the test examples
 
     @property
-    def sets(self) -> tuple[Examples, Examples, Examples]:
+    def sets(self) -> tuple[ProbeExamples, ProbeExamples, ProbeExamples]:
         return self.train, self.valid, self.test
 
     def joint(self, name: str = "f") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ class Gathered(NamedTuple):
 
 
 def gather(
-    source: Source, bank: EffectBank, folder: str | None, num_pairs: int, seed: int, console: Console,
+    source: ModelSource, bank: EffectBank, folder: str | None, num_pairs: int, seed: int, console: Console,
     with_baselines: bool = True,
 ) -> Gathered:  # fmt: skip
     """Renders pairs and extracts features: `num_pairs` to fit on, a quarter as many to choose with, half to test.

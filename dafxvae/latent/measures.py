@@ -7,12 +7,12 @@ import jax
 import numpy as np
 
 from dafxvae.audio.plain import log_mel
+from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import activity
 from dafxvae.latent.networks import G, encoding_blocks, f_decoder, f_frames
-from dafxvae.latent.probes import Task
-from dafxvae.networks import Encoders
-from dafxvae.rng import host_rng
+from dafxvae.latent.readers import Task
+from dafxvae.models.networks import Encoders
 from dafxvae.types import PairBatch
 
 NUM_ROWS = 128  # examples of g that are moved

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae import networks
+from dafxvae.controllers.controller import Controller
+from dafxvae.models import networks
 from dafxvae.models.controller import ControllerVAE, SettingsPrediction
 from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.networks import Encoders
 from dafxvae.models.vae import Posterior
-from dafxvae.networks import Encoders
-from dafxvae.runs.controllers import Controller
 
 ROWS = 512  # joint encodings at once
 ClipFeature = Callable[[np.ndarray], np.ndarray]

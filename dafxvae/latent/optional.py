@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dafxvae.optional import load
+from dafxvae.core.optional import load
 
 
 def sklearn(module: str) -> Any:

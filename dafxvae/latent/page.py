@@ -1,10 +1,10 @@
 """The page of the latent tools: traversals, to see and to hear."""
 
-from dafxvae import page
 from dafxvae.latent.traversals import Strip
+from dafxvae.reporting import page
 
 
-class Page(page.Page):
+class LatentPage(page.Page):
     """A page that can show strips."""
 
     def strip(self, strip: Strip, image: bytes, sample_rate: int) -> None:

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.data.fixed import write_json
+from dafxvae.data.pairs.fixed import write_json
 from dafxvae.effects.bank import EffectBank
-from dafxvae.latent import figures, measures, probing, traversals
+from dafxvae.latent import figures, measures, probes, traversals
 from dafxvae.latent.analysis import Studied, joint_of
 from dafxvae.latent.disentangle import effect_scores
 from dafxvae.latent.gather import Gathered
-from dafxvae.latent.probes import Parts, Tasks
 from dafxvae.latent.projection import pca_2d, umap_2d
-from dafxvae.latent.sources import Source
+from dafxvae.latent.readers import Parts, Tasks
+from dafxvae.latent.sources import ModelSource
 from dafxvae.latent.traversals import Strip
-from dafxvae.pictures import png_bytes, save_png
+from dafxvae.reporting.pictures import png_bytes, save_png
 
 NUM_TRAVERSED = 6
 NUM_PARAMETERS = 6  # whose projections are shown
@@ -79,7 +79,7 @@ def projections(z: Parts, gathered: Gathered, probes: dict[str, Any], seed: int)
 
 
 def strips_of(
-    source: Source, gathered: Gathered, studied: Studied, effect: EffectBank | None
+    source: ModelSource, gathered: Gathered, studied: Studied, effect: EffectBank | None
 ) -> list[tuple[str, Strip]]:
     """Traversals of the dimensions that do most, and the ways between two recordings."""
     rate, shown = source.config.sample_rate, gathered.shown
@@ -104,7 +104,7 @@ def strips_of(
 
 
 def find(
-    source: Source, gathered: Gathered, studied: Studied, effect: EffectBank | None, seed: int, say: probing.Say
+    source: ModelSource, gathered: Gathered, studied: Studied, effect: EffectBank | None, seed: int, say: probes.Say
 ) -> Findings:
     """Everything but the sweep.
 
@@ -119,8 +119,8 @@ def find(
     sets = gathered.sets
     z = Parts(*(np.asarray(studied.functions.infer(rows).mean) for rows in gathered.joint()))
     tasks = Tasks(*(examples.task for examples in sets))
-    entries = probing.contenders(*sets, {"g": z})
-    probes = probing.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, say=say)
+    entries = probes.contenders(*sets, {"g": z})
+    probed = probes.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, say=say)
     data = {
         "source": source.name,
         "held_out": gathered.held_out,
@@ -128,7 +128,7 @@ def find(
         "seed": seed,
         "f": measures.as_json(studied.f),
         "g": measures.as_json(studied.g),
-        "probes": probes,
+        "probes": probed,
         "disentanglement": {"g": disentanglement(z, tasks, gathered.effects, seed)},
     }
     say("drawing")
@@ -136,10 +136,10 @@ def find(
     for name, title in (("f", "f, latent of frames"), ("g", "g, latent of pairs")):
         pictures[f"dimensions_{name}"] = png_bytes(figures.dimension_bars(data[name], title))
         pictures[f"sizes_{name}"] = png_bytes(figures.size_curves(data[name], title))
-    pictures["probes_effect"] = png_bytes(figures.probe_bars(probes))
+    pictures["probes_effect"] = png_bytes(figures.probe_bars(probed))
     for kind in ("linear", "forest"):
-        pictures[f"probes_settings_{kind}"] = png_bytes(figures.settings_dots(probes, kind))
-    drawn, data["notes"] = projections(z, gathered, probes, seed)
+        pictures[f"probes_settings_{kind}"] = png_bytes(figures.settings_dots(probed, kind))
+    drawn, data["notes"] = projections(z, gathered, probed, seed)
     return Findings(data, pictures | drawn, strips_of(source, gathered, studied, effect))
 
 

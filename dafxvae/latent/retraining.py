@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dafxvae import build
-from dafxvae.data.encoded import EncodedPairs, encode_pairs
-from dafxvae.data.pairs import iterate
+from dafxvae.core.rng import stream_id
+from dafxvae.core.weights import fingerprint
+from dafxvae.data.pairs.encoded import EncodedPairs, encode_pairs
+from dafxvae.data.pairs.stream import iterate
 from dafxvae.latent.networks import f_feature
-from dafxvae.latent.sources import Source, training_corpus
+from dafxvae.latent.sources import ModelSource, training_corpus
 from dafxvae.models.controller import ControllerVAE
-from dafxvae.rng import stream_id
+from dafxvae.runs import build
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
@@ -27,7 +28,6 @@ from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import make_eval_step, make_train_step
 from dafxvae.training.stopping import StopRequest
 from dafxvae.types import EncodedBatch
-from dafxvae.weights import fingerprint
 
 MAX_PAIRS = 20_000  # encoded for training; more steps than that go through them again in another order
 VALID_PAIRS = 256
@@ -51,7 +51,7 @@ class Data(NamedTuple):
     membership: np.ndarray  # [effects, U]
 
 
-def training_data(source: Source, folder: Path, count: int) -> Data:
+def training_data(source: ModelSource, folder: Path, count: int) -> Data:
     """Training and validation pairs of g as encodings; stored, and read back the next time."""
     config = source.config
     corpus, encode = training_corpus(config), f_feature(source.encoders, config.sample_rate)
@@ -70,7 +70,7 @@ def training_data(source: Source, folder: Path, count: int) -> Data:
 
 
 def train_g(
-    source: Source, pairs: Data, latent_dim: int, seed: int, folder: Path, beta: float | None = None
+    source: ModelSource, pairs: Data, latent_dim: int, seed: int, folder: Path, beta: float | None = None
 ) -> Trained:
     """Stage g at another size, and another weight of the KL term; resumes from its checkpoints in `folder`."""
     config, valid = source.config, pairs.valid

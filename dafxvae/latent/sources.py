@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dafxvae.build import build_corpus
 from dafxvae.config import Config, base_config
-from dafxvae.data.corpus import Corpus, open_corpus
-from dafxvae.errors import UserError
-from dafxvae.networks import Encoders
-from dafxvae.runs.controllers import Controller, load_controller
-from dafxvae.runs.encoder_store import load_encoders
+from dafxvae.controllers.controller import Controller, read_controller
+from dafxvae.controllers.encoders import load_encoders
+from dafxvae.core.errors import UserError
+from dafxvae.data.corpora.corpus import Corpus, open_corpus
+from dafxvae.models.networks import Encoders
+from dafxvae.runs.build import build_corpus
 
 
-class Source(NamedTuple):
+class ModelSource(NamedTuple):
     """A trained f and g, the h over them if there is one, and the configuration of their run."""
 
     name: str
@@ -31,7 +31,7 @@ def _config(stored: dict[str, Any]) -> Config:
     return config
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path) -> ModelSource:
     """Reads a workdir (`encoders.safetensors`, and `config.json` and `controller.safetensors` where they are), or a
     `*.safetensors` file of f and g.
 
@@ -53,8 +53,8 @@ def open_source(path: Path) -> Source:
             stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
             config = _config(stored | {key: encoders.metadata[key] for key in known if key != "data"})
         if (folder / "controller.safetensors").is_file():
-            controller = load_controller(folder / "controller.safetensors", weights)
-    return Source(path.resolve().name, encoders, controller, config, weights)
+            controller = read_controller(folder / "controller.safetensors", weights)
+    return ModelSource(path.resolve().name, encoders, controller, config, weights)
 
 
 def training_corpus(config: Config) -> Corpus:

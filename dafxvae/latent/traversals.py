@@ -12,8 +12,8 @@ import numpy as np
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import sound
 from dafxvae.latent.networks import f_decoder, f_frames, f_log_mel
-from dafxvae.networks import Encoders
-from dafxvae.pictures import frame_panels, spectrogram_panels
+from dafxvae.models.networks import Encoders
+from dafxvae.reporting.pictures import frame_panels, spectrogram_panels
 
 VALUES = (-2.0, -1.0, 0.0, 1.0, 2.0)  # of the moved latent, in deviations of the prior
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)  # from the first recording to the second

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dafxvae.rng import host_rng
+from dafxvae.core.rng import host_rng
 
 
 class Interval(NamedTuple):

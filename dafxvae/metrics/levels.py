@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from dafxvae import optional
+from dafxvae.core import optional
 
 SHORTEST_SEC = 0.4  # a gating block of BS.1770
 

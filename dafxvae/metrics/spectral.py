@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae import losses
-from dafxvae.audio import dsp
+from dafxvae.audio import dsp, losses
 
 BATCH = 16
 MEL_SIZE, NUM_MELS = 65536, 128  # of the MSD; the hop is the window

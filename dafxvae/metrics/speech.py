@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dafxvae import optional
 from dafxvae.audio.io import resample
+from dafxvae.core import optional
 
 PESQ_RATE = 16000
 

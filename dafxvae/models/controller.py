@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from dafxvae.audio.matched import SPREAD
-from dafxvae.models import curves
+from dafxvae.descriptors import curves
+from dafxvae.descriptors.matched import SPREAD
 from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 
@@ -134,20 +134,20 @@ class Experts(NamedTuple):
 class ControllerDecoder(nn.Module):
     """h: latent to settings in [0, 1]; starts at the middle of every range.
 
-    A setting is guessed from all that h hears, or read off one trace by a curve (`models.curves`), whichever h trusts
-    more. A network of any size blurs: with a delay's exact time among its inputs it comes within 2 % of the range in a
-    quarter of the pairs, the curve in 90 %. The guess ends in a sigmoid, not a clamp: a clamped setting has no gradient
-    outside its range.
+    A setting is guessed from all that h hears, or read off one trace by a curve (`descriptors.curves`), whichever h
+    trusts more. A network of any size blurs: with a delay's exact time among its inputs it comes within 2 % of the
+    range in a quarter of the pairs, the curve in 90 %. The guess ends in a sigmoid, not a clamp: a clamped setting has
+    no gradient outside its range.
 
     Attributes:
         widths: of the hidden layers.
         num_params: K of the effect.
         num_traces: S; the last S inputs are traces, the others g's latent.
         readings: J columns of the input, counted from its end, that a setting may follow by a curve.
-        told: K columns likewise, that tell each setting about right (`audio.matched`), or none. The guess is a mean of
-            them and of what the network makes of everything, weighted as it sees fit. A network alone blurs them: where
-            a phaser is clearly heard (the third of 200 pairs that stands out most) the median error of depth and centre
-            is .09 and .05 of the range by a network, .03 and .02 so.
+        told: K columns likewise, that tell each setting about right (`descriptors.matched`), or none. The guess is a
+            mean of them and of what the network makes of everything, weighted as it sees fit. A network alone blurs
+            them: where a phaser is clearly heard (the third of 200 pairs that stands out most) the median error of
+            depth and centre is .09 and .05 of the range by a network, .03 and .02 so.
 
     References:
         Jacobs, Jordan, Nowlan & Hinton 1991 (experts of which each input gets one).

@@ -4,7 +4,7 @@ Log-mel frames go through strided convolutions over time to a sequence of latent
 *encoding* of a recording is the latent sequence pooled over time (what the sound is like, not what is played when), so
 any length will do; loudness statistics stand beside it, so that level survives, a *style*: a small network's view
 of the hidden frames' statistics, trained to tell what was done to the sound (as a speaker embedding tells who speaks:
-Snyder et al. 2018), and the *traces* of effects that frames do not show (`dafxvae.audio.traces`).
+Snyder et al. 2018), and the *traces* of effects that frames do not show (`dafxvae.descriptors.traces`).
 """
 
 from typing import Any, NamedTuple, cast
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from dafxvae.audio import dsp
-from dafxvae.audio.traces import NUM_TRACES, traces
+from dafxvae.descriptors.traces import NUM_TRACES, traces
 from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 

@@ -6,8 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from dafxvae.config import Config
-from dafxvae.errors import UserError
-from dafxvae.runs.digits import train_digits
+from dafxvae.core.errors import UserError
+from dafxvae.digits.training import train_digits
 from dafxvae.runs.loop import train_and_evaluate
 
 JOBS = {"controller": train_and_evaluate, "digits": train_digits}

@@ -6,17 +6,17 @@ from typing import Any
 
 from rich.console import Console
 
-from dafxvae import build, networks
 from dafxvae.config import Config
-from dafxvae.data.corpus import Corpus
-from dafxvae.data.fixed import write_json
-from dafxvae.evaluation import evaluate_controller, results_table, typical_pair, verdict
-from dafxvae.gradients.calibration import warnings_for
-from dafxvae.gradients.calibration_store import load_calibration
-from dafxvae.runs import showing
-from dafxvae.runs.controllers import load_controller, save_controller, store_results
-from dafxvae.runs.encoders import ensure_encoders
-from dafxvae.runs.opening import open_session
+from dafxvae.controllers.controller import read_controller, save_controller, store_results
+from dafxvae.data.corpora.corpus import Corpus
+from dafxvae.data.pairs.fixed import write_json
+from dafxvae.gradients.measure.calibration import warnings_for
+from dafxvae.gradients.measure.stored import load_calibration
+from dafxvae.models import networks
+from dafxvae.runs import build, media
+from dafxvae.runs.preparation import open_session
+from dafxvae.runs.pretraining import ensure_encoders
+from dafxvae.runs.results import evaluate_controller, results_table, typical_pair, verdict
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Session
 from dafxvae.training.stage import run_stage
@@ -45,17 +45,17 @@ def train_controller(
         start = build.warm_start(config, heard, bank)
         session.console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
         stage = build.build_decoder_stage(config, heard, bank, start.params, estimator, clock)
-        stage = replace(stage, show=showing.show_transfers(config, pairs.valid[0], bank, encoders))
+        stage = replace(stage, show=media.show_transfers(config, pairs.valid[0], bank, encoders))
         state = run_stage(stage, workdir / "h", session, clock)
         save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
-        controller = load_controller(path, workdir / "encoders.safetensors")
+        controller = read_controller(path, workdir / "encoders.safetensors")
         assert pairs.test is not None
         results = evaluate_controller(pairs.test, bank, controller.predict, config.sample_rate, config.seed)
         store_results(path, {key: results[key] for key in SHOWN})
         index = typical_pair(results)
         settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
         picture = workdir / "result.png"
-        showing.save_picture(picture, pairs.test, index, bank, settings, config.sample_rate)
+        media.save_picture(picture, pairs.test, index, bank, settings, config.sample_rate)
         if bank.failures.count:
             lost = f"{bank.failures.count} renders failed and were left out, last: {bank.failures.last[-1]}"
             session.console.print(f"warning: {lost}", style="yellow", markup=False)
@@ -72,7 +72,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         console: what is said goes there.
 
     Returns:
-        The results of `dafxvae.evaluation.evaluate_controller`; empty when the config names no effect.
+        The results of `dafxvae.runs.results.evaluate_controller`; empty when the config names no effect.
 
     Raises:
         UserError: bad input; the message says what to change.

@@ -15,9 +15,9 @@ import jax
 
 from dafxvae import __version__
 from dafxvae.config import Config
-from dafxvae.data.fixed import write_json
-from dafxvae.differences import differences
-from dafxvae.errors import UserError
+from dafxvae.core.differences import differences
+from dafxvae.core.errors import UserError
+from dafxvae.data.pairs.fixed import write_json
 from dafxvae.training.writer import check_tracking
 
 FREE_KEYS = ("num_devices", "num_workers", "log_every_steps", "log")  # may change between a run and its resumption

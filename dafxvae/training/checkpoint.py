@@ -14,8 +14,8 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from dafxvae.differences import differences
-from dafxvae.errors import UserError
+from dafxvae.core.differences import differences
+from dafxvae.core.errors import UserError
 from dafxvae.training import parallel
 from dafxvae.training.state import TrainState
 

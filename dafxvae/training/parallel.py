@@ -14,8 +14,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dafxvae.data.shares import Share
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
+from dafxvae.data.pairs.shares import ProcessShare
 
 AXIS = "devices"
 VARIABLES = ("DAFXVAE_COORDINATOR", "DAFXVAE_NUM_PROCESSES", "DAFXVAE_PROCESS_ID")
@@ -50,9 +50,9 @@ def join_processes(environment: Mapping[str, str] = os.environ) -> None:
         raise UserError(f"the processes of the run did not find each other at {coordinator!r}: {error}") from error
 
 
-def share() -> Share:
+def share() -> ProcessShare:
     """This process's part of every batch."""
-    return Share(jax.process_index(), jax.process_count())
+    return ProcessShare(jax.process_index(), jax.process_count())
 
 
 def is_first_process() -> bool:

@@ -11,18 +11,18 @@ import jax
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from dafxvae.data.fixed import write_json
+from dafxvae.data.pairs.fixed import write_json
 from dafxvae.training import parallel
 from dafxvae.training.checkpoint import Checkpoints, DamagedCheckpoint
 from dafxvae.training.clock import Clock
 from dafxvae.training.kl import ACTIVE_NATS
 from dafxvae.training.session import Session
 from dafxvae.training.state import TrainState
-from dafxvae.training.writer import Writer, tensorboard_writer
+from dafxvae.training.writer import MetricWriter, tensorboard_writer
 from dafxvae.types import Batch
 
 KL, ACTIVE = "kl_per_dimension", "active_dimensions"
-Show = Callable[[TrainState, Writer], None]
+Show = Callable[[TrainState, MetricWriter], None]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Stage:
     show: Show = lambda state, writer: None  # sounds and pictures of an evaluation
     check: Callable[[], None] = lambda: None  # raises when effects fail too often
     renders_per_example: int = 0  # that went into a batch
-    open_writer: Callable[[Path], Writer] = tensorboard_writer
+    open_writer: Callable[[Path], MetricWriter] = tensorboard_writer
 
 
 def check_finite(stage: str, step: int, metrics: dict[str, float]) -> None:
@@ -64,7 +64,7 @@ def to_scalars(metrics: dict[str, np.ndarray]) -> dict[str, float]:
 class Log:
     """One step's numbers to the writer and the progress bar, a step late, so that the device is never waited for."""
 
-    def __init__(self, stage: Stage, writer: Writer, progress: Progress, task: TaskID, clock: Clock, every: int):
+    def __init__(self, stage: Stage, writer: MetricWriter, progress: Progress, task: TaskID, clock: Clock, every: int):
         self._stage, self._writer, self._progress, self._task = stage, writer, progress, task
         self._clock, self._every = clock, every
         self._pending: tuple[int, Any] | None = None
@@ -156,7 +156,7 @@ def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> 
     """
     with (
         closing(Checkpoints(directory / "checkpoints", session.about)) as checkpoints,
-        closing(stage.open_writer(directory) if parallel.is_first_process() else Writer()) as writer,
+        closing(stage.open_writer(directory) if parallel.is_first_process() else MetricWriter()) as writer,
         make_progress() as progress,
         session.stop.deferred(),
     ):
@@ -188,7 +188,7 @@ def _train(
     state: TrainState,
     start: int,
     checkpoints: Checkpoints,
-    writer: Writer,
+    writer: MetricWriter,
     log: Log,
     session: Session,
     clock: Clock,

@@ -48,7 +48,7 @@ def example_keys(seed: int, stream: int, step: Array | int, items: Array) -> Arr
 
     Args:
         seed: the run's.
-        stream: number of the named stream (`dafxvae.rng.stream_id`).
+        stream: number of the named stream (`dafxvae.core.rng.stream_id`).
         step: of the training, `[]`.
         items: int32 `[B]`.
     """

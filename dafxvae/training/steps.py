@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from dafxvae.rng import stream_id
+from dafxvae.core.rng import stream_id
 from dafxvae.training import parallel
 from dafxvae.training.state import TrainState, example_keys
 from dafxvae.types import Batch

@@ -9,7 +9,7 @@ import optax
 from jax import Array
 
 from dafxvae.config import Config
-from dafxvae.models import curves
+from dafxvae.descriptors import curves
 from dafxvae.models.controller import ControllerDecoder, Experts
 from dafxvae.training.state import is_decayed
 from dafxvae.types import ExactReadings

@@ -19,7 +19,7 @@ from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import directory_check
 
 from dafxvae.config import Config
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 
 WANDB_MODES = ("offline", "online")
 PROJECT = "dafxvae"
@@ -163,7 +163,7 @@ class WeightsAndBiases:
         self._run.finish()
 
 
-class Writer:
+class MetricWriter:
     """What a stage writes to: everything goes to every sink."""
 
     def __init__(self, *sinks: Sink):
@@ -200,9 +200,9 @@ class Writer:
             sink.close()
 
 
-def tensorboard_writer(directory: Path) -> Writer:
+def tensorboard_writer(directory: Path) -> MetricWriter:
     """TensorBoard's files alone, in a stage's folder."""
-    return Writer(TensorBoard(directory))
+    return MetricWriter(TensorBoard(directory))
 
 
 def check_tracking(mode: str) -> None:
@@ -219,7 +219,7 @@ def check_tracking(mode: str) -> None:
         ) from error
 
 
-def open_writer(directory: Path, config: Config) -> Writer:
+def open_writer(directory: Path, config: Config) -> MetricWriter:
     """The writer of a stage in the folder `directory` of its workdir, as `config.log` has it.
 
     Raises:
@@ -229,7 +229,7 @@ def open_writer(directory: Path, config: Config) -> Writer:
     if not config.log.wandb:
         return tensorboard_writer(directory)
     tracked = WeightsAndBiases(directory.parent, config.log.wandb, json.loads(config.to_json()))
-    return Writer(TensorBoard(directory), tracked)
+    return MetricWriter(TensorBoard(directory), tracked)
 
 
 def _run_id(workdir: Path) -> str:

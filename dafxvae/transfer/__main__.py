@@ -15,7 +15,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dafxvae.errors import UserError, run_cli
+from dafxvae.core.command_line import run_cli
+from dafxvae.core.errors import UserError
 
 
 def parse(words: Sequence[str] | None = None) -> argparse.Namespace:

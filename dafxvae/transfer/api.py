@@ -9,14 +9,14 @@ from typing import Any, Self
 import numpy as np
 
 from dafxvae.audio.io import resample
+from dafxvae.controllers.controller import Controller
+from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.names import open_controller
+from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost, Effect, open_host
-from dafxvae.effects.process import Limits
-from dafxvae.errors import UserError
-from dafxvae.networks import Encoders
-from dafxvae.runs.controller_store import open_controller
-from dafxvae.runs.controllers import Controller
-from dafxvae.runs.encoder_store import SHIPPED, load_encoders, stored_encoders_path
-from dafxvae.transfer import matching, rendering, sources, windows
+from dafxvae.effects.vst3.process import Limits
+from dafxvae.models.networks import Encoders
+from dafxvae.transfer import prediction, recordings, rendering, windows
 from dafxvae.transfer.results import Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
 
@@ -36,7 +36,7 @@ class StyleTransfer:
         controller: Controller | None = None,
         *,
         limits: Limits | None = None,
-        refiner: matching.Refiner | None = None,
+        refiner: prediction.Refiner | None = None,
     ) -> None:
         """Opens the effect.
 
@@ -45,7 +45,7 @@ class StyleTransfer:
             encoders: f and g.
             controller: trained for this effect; None where settings are searched for alone.
             limits: how long a plugin may take.
-            refiner: the search behind `refine`; None for `dafxvae.refinement`.
+            refiner: the search behind `refine`; None for `dafxvae.transfer.refinement`.
 
         Raises:
             UserError: the effect cannot be opened, or has other parameters than the controller was trained for.
@@ -73,8 +73,8 @@ class StyleTransfer:
 
     def run(
         self,
-        source: sources.Source,
-        references: Sequence[sources.Source],
+        source: recordings.Recording,
+        references: Sequence[recordings.Recording],
         options: Options,
         *,
         is_integer: bool = False,
@@ -100,11 +100,11 @@ class StyleTransfer:
         if not references:
             raise UserError("no reference: give at least one recording whose style is wanted")
         for one in (source, *references):
-            sources.check_header(one)
-        matching.locked_values(self.host.parameters, options.locks)  # before anything that takes time
+            recordings.check_header(one)
+        prediction.locked_values(self.host.parameters, options.locks)  # before anything that takes time
         say("reading")
-        scan = sources.scan(source, with_loudness=options.match_level == "off")
-        scans = [sources.scan(one, with_loudness=options.match_level == "on") for one in references]
+        scan = recordings.scan(source, with_loudness=options.match_level == "off")
+        scans = [recordings.scan(one, with_loudness=options.match_level == "on") for one in references]
         notes = [
             f"{one.name} is clipped: its distortion is listened to as part of its sound"
             for one, found in zip((source, *references), (scan, *scans), strict=True)
@@ -113,7 +113,7 @@ class StyleTransfer:
         say("listening")
         shape = self.window_samples, self.sample_rate
         heard = [windows.windows(one, found, *shape) for one, found in zip(references, scans, strict=True)]
-        match = matching.match(
+        match = prediction.match(
             self.host,
             self.controller,
             windows.windows(source, scan, *shape),
@@ -132,7 +132,7 @@ class StyleTransfer:
 
     def play(
         self,
-        source: sources.Source,
+        source: recordings.Recording,
         unit_params: np.ndarray,
         max_tail_sec: float,
         folder: Path | None = None,
@@ -141,7 +141,7 @@ class StyleTransfer:
         """A recording through the chain with given settings `[K]`; see `dafxvae.transfer.rendering.render`."""
         return rendering.render(source, self.host, unit_params, max_tail_sec, folder, progress)
 
-    def _excerpt(self, source: sources.Source, scan: sources.Scan) -> np.ndarray:
+    def _excerpt(self, source: recordings.Recording, scan: recordings.Scan) -> np.ndarray:
         start, count = windows.excerpt(source, scan)
         return resample(windows.mono(source.read(start, count)), source.sample_rate, self.sample_rate)
 
@@ -175,11 +175,11 @@ class StyleTransfer:
             EffectError: the effect failed.
         """
         options = Options(amount, locks or {}, match_level, refine, max_tail_sec)
-        source = sources.ArraySource(audio, sample_rate, "the input")
+        source = recordings.ArrayRecording(audio, sample_rate, "the input")
         several = [reference] if isinstance(reference, np.ndarray) else list(reference)
         names = ["the reference"] if len(several) == 1 else [f"reference {i}" for i in range(len(several))]
         rate = reference_rate or sample_rate
-        named = [sources.ArraySource(one, rate, name) for one, name in zip(several, names, strict=True)]
+        named = [recordings.ArrayRecording(one, rate, name) for one, name in zip(several, names, strict=True)]
         outcome = self.run(source, named, options)
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))

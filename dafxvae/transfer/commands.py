@@ -7,14 +7,14 @@ from pathlib import Path
 from rich.console import Console
 
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
-from dafxvae.errors import UserError
+from dafxvae.core.errors import UserError
 from dafxvae.transfer import record, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.files import check_output, is_integer, progress_bar, warn
-from dafxvae.transfer.matching import parse_locks
+from dafxvae.transfer.prediction import parse_locks
+from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
-from dafxvae.transfer.sources import check_header
 
 
 def open_transfer(controller: str | None, effect: str | None, num_refinements: int) -> StyleTransfer:
@@ -109,7 +109,7 @@ def write_beside(
     for name, (_, state) in zip(document["plugin_states"], outcome.rendered.states, strict=True):
         record.write_whole(output.with_name(name), state)
     if arguments.picture or arguments.page:
-        from dafxvae.transfer.drawing import picture  # matplotlib takes a second to import
+        from dafxvae.transfer.picture import picture  # matplotlib takes a second to import
 
         with AudioReader(output) as written:
             image = picture({"input": source, "reference": references[0], "output": written})

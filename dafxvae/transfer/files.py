@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
+from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import open_host
-from dafxvae.errors import UserError
-from dafxvae.transfer import rendering, sources
+from dafxvae.transfer import recordings, rendering
 from dafxvae.transfer.record import read_document
 
 FLOATS = ("FLOAT", "DOUBLE")
@@ -93,7 +93,7 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
             )
         for stem, target in zip(stems, outputs, strict=True):
             with AudioReader(stem) as source:
-                sources.check_channels(source)
+                recordings.check_channels(source)
                 tail = round(stored.max_tail_sec * source.sample_rate)
                 with (
                     audio_writer(target, source.sample_rate, source.num_channels, subtype) as write,

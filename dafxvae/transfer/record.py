@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from dafxvae import __version__
+from dafxvae.core.errors import UserError
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.parameters import ParameterSpace
-from dafxvae.errors import UserError
 
 if TYPE_CHECKING:  # they import jax, which applying stored settings does without
     from dafxvae.transfer.results import Options, Outcome
@@ -117,7 +117,7 @@ def document(
     }
 
 
-class Stored(NamedTuple):
+class StoredTransfer(NamedTuple):
     """What `--apply` takes from a settings file."""
 
     effect: str
@@ -132,7 +132,7 @@ def write_document(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_document(path: Path) -> Stored:
+def read_document(path: Path) -> StoredTransfer:
     """Reads a settings file.
 
     Raises:
@@ -148,7 +148,7 @@ def read_document(path: Path) -> Stored:
         raise UserError(f"{path} is not the settings file of a transfer: give an OUT.settings.json that dafxvae wrote")
     try:
         exact = content["exact"]
-        return Stored(
+        return StoredTransfer(
             content["effect"],
             content["settings"],
             np.array(exact["unit_params"], np.float32),

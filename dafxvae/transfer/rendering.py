@@ -9,10 +9,10 @@ from typing import IO
 import numpy as np
 
 from dafxvae.audio.loudness import LoudnessMeter
+from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.streaming import CHUNK, ChainStream
-from dafxvae.errors import UserError
-from dafxvae.transfer.sources import Scan, Source, chunks, played_loudness
+from dafxvae.transfer.recordings import Recording, Scan, chunks, played_loudness
 
 TAIL_DB = -60.0  # below the output's own peak a tail has ended
 TAIL_FLOOR_DB = -90.0  # and below this everything has
@@ -48,7 +48,7 @@ class Rendered:
 
 
 def render(
-    source: Source,
+    source: Recording,
     host: ChainHost,
     unit_params: np.ndarray,
     max_tail_sec: float,

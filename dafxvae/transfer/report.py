@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.table import Table
 
-from dafxvae.page import Page
-from dafxvae.transfer.sources import Source
+from dafxvae.reporting.page import Page
+from dafxvae.transfer.recordings import Recording
 
 LISTEN_SEC = 20.0  # of each recording on the page
 
@@ -41,13 +41,13 @@ def settings_table(document: dict[str, Any]) -> Table:
     return table
 
 
-def page(document: dict[str, Any], recordings: Mapping[str, tuple[Source, int]], image: bytes) -> str:
+def page(document: dict[str, Any], recordings: Mapping[str, tuple[Recording, int]], image: bytes) -> str:
     """One HTML file: players, settings, picture; nothing is fetched from anywhere.
 
     Args:
         document: of `dafxvae.transfer.record.document`.
         recordings: label to (recording, first sample of what is heard of it); one sample rate each.
-        image: of `dafxvae.transfer.drawing.picture`.
+        image: of `dafxvae.transfer.picture.picture`.
     """
     names = ", ".join(entry["file"] for entry in document["references"])
     result = Page("Style transfer", f"{document['input']['file']} in the style of {names}")

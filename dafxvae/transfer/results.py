@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.errors import UserError
-from dafxvae.transfer import matching, rendering, sources
+from dafxvae.core.errors import UserError
+from dafxvae.transfer import prediction, recordings, rendering
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Options:
     max_tail_sec: float = 10.0
 
     def __post_init__(self) -> None:
-        matching.check_amount(self.amount)
+        prediction.check_amount(self.amount)
         if self.match_level not in rendering.LEVELS:
             raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
         if self.refine < 0:
@@ -43,11 +43,11 @@ class Options:
 class Outcome:
     """A transfer before it is written or handed over."""
 
-    match: matching.Match
+    match: prediction.Match
     rendered: rendering.Rendered
     level: rendering.Level
-    source_scan: sources.Scan
-    reference_scans: list[sources.Scan]
+    source_scan: recordings.Scan
+    reference_scans: list[recordings.Scan]
     notes: tuple[str, ...]
 
 

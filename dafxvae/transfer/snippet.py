@@ -9,10 +9,10 @@ import numpy as np
 
 from dafxvae import __version__
 from dafxvae.effects.chain import Chain
-from dafxvae.effects.stages import Segments, Vst3
+from dafxvae.effects.segments import Segments, Vst3
 from dafxvae.effects.streaming import CHUNK
 from dafxvae.effects.units import BuiltinUnit
-from dafxvae.effects.vst3_plugin import stream_arguments
+from dafxvae.effects.vst3.plugin import stream_arguments
 
 TEMPLATE = '''"""{effect}
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.audio.loudness import HOP_SEC
-from dafxvae.transfer.sources import Scan, Source
+from dafxvae.transfer.recordings import Recording, Scan
 
 MAX_WINDOWS = 24
 SILENCE_DB = -60.0  # quieter windows are not listened to
@@ -49,7 +49,7 @@ def mono(audio: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def read_window(source: Source, start_sec: float, num_samples: int, sample_rate: int) -> np.ndarray:
+def read_window(source: Recording, start_sec: float, num_samples: int, sample_rate: int) -> np.ndarray:
     """One window, float32 `[num_samples, 1]` at `sample_rate`; a recording that is shorter is repeated to fill it."""
     frames = int(np.ceil(num_samples * source.sample_rate / sample_rate)) + 1
     start = max(0, min(round(start_sec * source.sample_rate), source.frames - frames))
@@ -57,7 +57,7 @@ def read_window(source: Source, start_sec: float, num_samples: int, sample_rate:
     return np.resize(audio, (num_samples, 1)).astype(np.float32)  # numpy's resize repeats
 
 
-def windows(source: Source, scan: Scan, num_samples: int, sample_rate: int) -> np.ndarray:
+def windows(source: Recording, scan: Scan, num_samples: int, sample_rate: int) -> np.ndarray:
     """All windows of a recording.
 
     Args:
@@ -73,7 +73,7 @@ def windows(source: Source, scan: Scan, num_samples: int, sample_rate: int) -> n
     return np.stack([read_window(source, start, num_samples, sample_rate) for start in starts])
 
 
-def excerpt(source: Source, scan: Scan, seconds: float = EXCERPT_SEC) -> tuple[int, int]:
+def excerpt(source: Recording, scan: Scan, seconds: float = EXCERPT_SEC) -> tuple[int, int]:
     """The most active part of a recording: (first sample, number of samples), at its own rate."""
     count = min(source.frames, round(seconds * source.sample_rate))
     hops = max(1, round(count / source.sample_rate / HOP_SEC))

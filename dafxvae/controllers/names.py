@@ -1,0 +1,64 @@
+"""Named controllers: those that come with the package, and the user's own beside them in the data folder."""
+
+from importlib import resources
+from pathlib import Path
+
+from dafxvae.controllers.controller import Controller, read_controller
+from dafxvae.core.errors import UserError
+from dafxvae.core.paths import data_dir
+from dafxvae.effects.spec import unknown_name
+
+SUFFIX = ".safetensors"
+
+
+def shipped_folder() -> Path:
+    """Where the package's controllers lie."""
+    return Path(str(resources.files("dafxvae"))) / "pretrained" / "controllers"
+
+
+def user_folder() -> Path:
+    """Where the user's controllers lie."""
+    return data_dir() / "controllers"
+
+
+def stored_controllers() -> dict[str, Path]:
+    """Name to file; a user's own controller hides the package's of the same name."""
+    found: dict[str, Path] = {}
+    for folder in (shipped_folder(), user_folder()):
+        if folder.is_dir():
+            # A name has no dot in it: NAME.encoders.safetensors is the f and g of NAME.
+            found |= {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if "." not in path.stem}
+    return dict(sorted(found.items()))
+
+
+def find_controller(name: str | Path) -> Path:
+    """The file of a controller.
+
+    Args:
+        name: of a stored controller ("reverb"), the folder of a run, or a `*.safetensors` file.
+
+    Raises:
+        UserError: there is none; with the nearest names.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "controller.safetensors").is_file():
+            raise UserError(f"{path} holds no controller.safetensors: give the folder of a finished run")
+        return path / "controller.safetensors"
+    if path.suffix == SUFFIX:
+        if not path.is_file():
+            raise UserError(f"no such controller: {path}")
+        return path
+    stored = stored_controllers()
+    if str(name) not in stored:
+        raise unknown_name("controller", str(name), stored)
+    return stored[str(name)]
+
+
+def open_controller(name: str | Path) -> Controller:
+    """A controller with its f and g, by name, folder or file; see `find_controller`.
+
+    Raises:
+        UserError: there is none, or its f and g are missing.
+    """
+    return read_controller(find_controller(name))

@@ -1,0 +1,88 @@
+"""The command lines' one way to begin and to end: subcommands, the environment of jax, exit codes."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from dafxvae.core.errors import EffectError, UserError
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word of a command line.
+
+    Attributes:
+        name: the word; "" for what runs where the first word is no command.
+        summary: one line for `--help`.
+        add_arguments: declares its options; None for a command that parses its words itself.
+        run: is given what was parsed, or the words where nothing is declared.
+    """
+
+    name: str
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], Any] | None
+    run: Callable[[Any], Any]
+
+
+def dispatch(program: str, description: str | None, commands: Sequence[Command], words: Sequence[str] | None) -> None:
+    """Parses the words of a command line and runs the command that they name.
+
+    Args:
+        program: as a user types it, such as "python -m dafxvae.data".
+        description: for `--help`, printed as it is.
+        commands: one of the name "" is taken where the first word names no other.
+        words: None for those that the process was started with.
+
+    Raises:
+        SystemExit: code 2 for words that cannot be parsed, 0 after `--help`.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    named = {command.name: command for command in commands}
+    chosen = named.get(words[0]) if words else None
+    if chosen is not None and chosen.add_arguments is None:
+        chosen.run(words[1:])
+        return
+    form = argparse.RawDescriptionHelpFormatter
+    if chosen is None and "" in named:
+        parser = argparse.ArgumentParser(program, description=description, formatter_class=form)
+        command = named[""]
+        assert command.add_arguments is not None
+        command.add_arguments(parser)
+        command.run(parser.parse_args(words))
+        return
+    parser = argparse.ArgumentParser(program, description=description, formatter_class=form)
+    parsers = parser.add_subparsers(dest="command", required=True)
+    for command in commands:
+        if command.name:
+            part = parsers.add_parser(command.name, help=command.summary, description=command.summary)
+            if command.add_arguments is not None:
+                command.add_arguments(part)
+    arguments = parser.parse_args(words)
+    named[arguments.command].run(arguments)
+
+
+def prepare_jax() -> None:
+    """Sets what jax reads from the environment when it is imported; call it before that. What a user has set stays."""
+    # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
+    os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
+
+
+def run_cli(main: Callable[[], Any]) -> None:
+    """Runs a command line's `main`, and ends the process as a shell expects.
+
+    A `UserError` or `EffectError` prints its message alone (no traceback) on stderr and exits with code 2; Ctrl-C exits
+    with code 130; every other exception is a defect of ours and keeps its traceback.
+    """
+    try:
+        main()
+    except (UserError, EffectError) as error:
+        Console(stderr=True).print(f"error: {error}", style="bold red", markup=False, highlight=False)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted", style="yellow")
+        sys.exit(130)

@@ -1,0 +1,9 @@
+"""Errors that a person can mend."""
+
+
+class UserError(Exception):
+    """Bad input from outside (a path, a name, a value). The message carries the value and the fix."""
+
+
+class EffectError(RuntimeError):
+    """An effect failed so often that a run cannot go on. The message names the effect and the settings."""

@@ -1,0 +1,63 @@
+"""Write a file whole or not at all, so that a kill or a full disk never leaves half of one under its name."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dafxvae.core.errors import UserError
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a temporary file beside `path` to write to, which takes that name when the block ends without an error.
+
+    Args:
+        path: the final name; missing folders are made.
+
+    Yields:
+        The temporary file, empty, with the suffix of `path` (libraries tell formats by it).
+
+    Raises:
+        UserError: the disk refuses, here or inside the block; whatever stood at `path` is still there.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=f".part{path.suffix}")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)  # mkstemp's files are readable by their owner alone
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes bytes whole or not at all; UserError where the disk refuses."""
+    with whole_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Writes UTF-8 text whole or not at all; UserError where the disk refuses."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON whole or not at all; UserError where the disk refuses."""
+    write_text(path, json.dumps(content, indent=1))
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a file whole or not at all; UserError where the disk refuses."""
+    with whole_file(target) as temporary:
+        shutil.copyfile(source, temporary)

@@ -1,0 +1,90 @@
+"""Stored weights: safetensors files, which hold arrays and text and can never execute code."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from dafxvae.core.errors import UserError
+
+FORMAT = 1
+
+
+class StoredWeights(NamedTuple):
+    """Content of a weights file."""
+
+    variables: dict[str, Any]  # nested dict of numpy arrays
+    metadata: dict[str, Any]  # JSON
+
+
+def fingerprint(variables: Any) -> str:
+    """SHA-256 over names, shapes, types and bytes of all arrays: equal exactly when the weights are."""
+    digest = hashlib.sha256()
+    for path, leaf in sorted(flatten_dict(jax.device_get(variables), sep="/").items()):
+        array = np.ascontiguousarray(leaf)
+        digest.update(f"{path}{array.shape}{array.dtype}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def save_weights(path: Path, variables: Any, metadata: dict[str, Any], *, half: bool = False) -> None:
+    """Writes arrays and metadata to one file; whole or not at all, whenever the process dies.
+
+    Args:
+        path: `*.safetensors`; folders are made.
+        variables: nested dict of arrays.
+        metadata: anything JSON can hold.
+        half: round float32 to float16, half the size; `load_weights` gives float32 again, so that storing what was
+            loaded changes nothing.
+    """
+    variables = jax.tree.map(lambda leaf: _stored(np.asarray(leaf), half), jax.device_get(variables))
+    flat = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(variables, sep="/").items()}
+    text = json.dumps(metadata | {"format": FORMAT, "fingerprint": fingerprint(variables)}, sort_keys=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(save(flat, metadata={"dafxvae": text}))
+    temporary.replace(path)
+
+
+def load_weights(path: Path) -> StoredWeights:
+    """Reads what `save_weights` wrote, and checks that it is unharmed.
+
+    Raises:
+        UserError: no such file, not a weights file, another format, or damaged.
+    """
+    if not path.is_file():
+        raise UserError(f"no weights at {path}: check the path, or train them")
+    try:
+        with safe_open(path, framework="np") as file:
+            header = file.metadata() or {}
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a readable safetensors file ({error}): restore it or train again") from error
+    if "dafxvae" not in header:
+        raise UserError(f"{path} was not written by dafxvae: name a file that dafxvae stored")
+    metadata = json.loads(header["dafxvae"])
+    if metadata.get("format") != FORMAT:
+        raise UserError(f"{path} has format {metadata.get('format')}, this version reads {FORMAT}: train again")
+    variables = unflatten_dict(flat, sep="/")
+    if fingerprint(variables) != metadata["fingerprint"]:
+        raise UserError(f"{path} is damaged (its checksum does not match): restore it or train again")
+    return StoredWeights(jax.tree.map(_loaded, variables), metadata)
+
+
+def _stored(leaf: np.ndarray, half: bool) -> np.ndarray:
+    if not half or leaf.dtype != np.float32:
+        return leaf
+    if np.abs(leaf).max(initial=0.0) > np.finfo(np.float16).max:
+        raise ValueError(f"a weight of {np.abs(leaf).max():g} does not fit into float16: store it with half=False")
+    return leaf.astype(np.float16)
+
+
+def _loaded(leaf: np.ndarray) -> np.ndarray:
+    return leaf.astype(np.float32) if leaf.dtype == np.float16 else leaf

@@ -1,0 +1,1 @@
+"""The embedded corpus: music that dafxvae composes and renders itself."""

@@ -1,0 +1,1 @@
+"""Training pairs: an input, a reference, the target and the settings that made it."""

@@ -1,0 +1,83 @@
+"""The settings at which an effect does as little as it can: what an untouched reference asks for."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dafxvae.core.rng import host_rng
+
+if TYPE_CHECKING:
+    from dafxvae.data.pairs.draws import Bank
+
+PROBE_SEC = 0.5
+GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+STEPS = (0.125, 0.06, 0.03, 0.015)  # of the pattern search that follows the grid
+
+
+def change_db(audio: np.ndarray, rendered: np.ndarray) -> float:
+    """Level of what an effect changed relative to its input, in dB (-120 for nothing, inf where not finite)."""
+    before, after = audio.ravel(), rendered.ravel()
+    source, wet = float(np.dot(before, before)), float(np.dot(after, after))
+    # |after - before|^2 by products, without a temporary; where they cancel, rounding decides: then by the difference
+    power = source + wet - 2.0 * float(np.dot(before, after))
+    if power < 1e-3 * source:
+        power = float(np.sum(np.square(after - before)))
+    return 10.0 * float(np.log10(power / (source + 1e-12) + 1e-12)) if np.isfinite(power) else float("inf")
+
+
+def probe(sample_rate: int, num_channels: int) -> np.ndarray:
+    """Half a second of noise bursts from loud to soft: float32 `[T, C]`."""
+    frames = round(PROBE_SEC * sample_rate)
+    noise = host_rng(0, "neutral/probe").standard_normal((frames, num_channels)).astype(np.float32)
+    envelope = np.repeat(np.geomspace(0.3, 0.003, 5), -(-frames // 5))[:frames].astype(np.float32)
+    return noise * envelope[:, None] * np.float32(0.5)
+
+
+def neutral_table(bank: "Bank", sample_rate: int, num_channels: int) -> list[np.ndarray]:
+    """The neutral settings `[K]` of every effect of a bank; those of a chain are its members' together."""
+    units = [neutral_settings(bank, i, sample_rate, num_channels) for i in range(bank.num_units)]
+    return [np.sum([units[i] for i in members], axis=0) for members in bank.members]
+
+
+def neutral_settings(bank: "Bank", effect: int, sample_rate: int, num_channels: int) -> np.ndarray:
+    """Searches the settings of one effect, a coordinate at a time, for the least change of a probe.
+
+    Args:
+        bank: the effects.
+        effect: index into the bank.
+        sample_rate: Hz.
+        num_channels: 1 or 2.
+
+    Returns:
+        float32 `[K]`, zero outside the effect's columns.
+    """
+    audio = probe(sample_rate, num_channels)
+    where = bank.columns(effect)
+    count = len(where)
+    # Half-way, both ends, and random draws: the best of them is where the search begins.
+    rng = host_rng(0, "neutral/starts", effect)
+    starts = np.concatenate([np.full((1, count), v) for v in (0.0, 0.5, 1.0)] + [rng.random((13, count))])
+    best, best_db = _best(bank, effect, audio, sample_rate, starts)
+    for step in (None, None, *STEPS):
+        for k in range(count):
+            values = GRID if step is None else (best[k] - step, best[k] + step)
+            tried = np.repeat(best[None], len(values), axis=0)
+            tried[:, k] = np.clip(values, 0.0, 1.0)
+            found, found_db = _best(bank, effect, audio, sample_rate, tried)
+            if found_db < best_db:
+                best, best_db = found, found_db
+    settings = np.zeros(bank.num_params, np.float32)
+    settings[where] = best
+    return settings
+
+
+def _best(
+    bank: "Bank", effect: int, audio: np.ndarray, sample_rate: int, tried: np.ndarray
+) -> tuple[np.ndarray, float]:
+    settings = np.zeros((len(tried), bank.num_params), np.float32)
+    settings[:, bank.columns(effect)] = tried
+    batch = np.repeat(audio[None], len(tried), axis=0)
+    rendered = bank.render(batch, np.full(len(tried), effect, np.int32), settings, sample_rate)
+    changes = [change_db(audio, one) for one in rendered]
+    place = int(np.argmin(changes))
+    return tried[place].astype(np.float32), changes[place]

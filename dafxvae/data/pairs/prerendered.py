@@ -1,0 +1,257 @@
+"""Pairs rendered ahead of training, for accelerators that would wait for the host: shards, read back by step.
+
+A shard is two files: `shard-00000.npz` with the settings, and `shard-00000.npy` with the audio, float32
+`[pairs, 3, T, C]` (dry, target, reference), so that the true settings still give exactly zero loss. The audio gets its
+name last: a shard that has it is whole.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dafxvae.core.errors import UserError
+from dafxvae.core.progress import progress_bar
+from dafxvae.core.rng import host_rng
+from dafxvae.data.pairs.fixed import write_json
+from dafxvae.data.pairs.shares import WHOLE, ProcessShare
+from dafxvae.data.pairs.stream import PairStream, iterate
+from dafxvae.types import PairBatch
+
+FORMAT = 3
+MANIFEST = "pairs.json"
+SMALL_FIELDS = ("effect", "unit_params", "mask", "touched", "valid", "item")
+AUDIO_FIELDS = ("dry", "target", "reference")
+
+
+def describe(pairs: PairStream, num_pairs: int) -> dict[str, Any]:
+    """What a folder of rendered pairs was made of; a folder of another description is never added to."""
+    maker = pairs.maker
+    corpus = maker.cutter.corpus
+    return {
+        "format": FORMAT,
+        "num_pairs": num_pairs,
+        "shard_pairs": pairs.batch_size,
+        "clip_samples": maker.cutter.clip_samples,
+        "sample_rate": corpus.sample_rate,
+        "num_channels": corpus.num_channels,
+        "effects": list(maker.bank.names),
+        "num_params": maker.bank.num_params,
+        "corpus": corpus.name,
+        "tracks": {track.name: track.sha256 for track in corpus.tracks},
+        "draws": maker.description,
+    }
+
+
+def render_pairs(
+    pairs: PairStream,
+    num_pairs: int,
+    folder: Path,
+    *,
+    progress: bool = True,
+    prefetch: int = 2,
+    job: tuple[int, int] = (0, 1),
+) -> int:
+    """Renders pairs into shards of `pairs.batch_size`; shards that are there already are kept, so it can be resumed.
+
+    Any number of jobs may render one folder at once, or folders of their own that are copied together later: the call
+    that finds all shards there announces them to readers.
+
+    Args:
+        pairs: from `make_pairs`.
+        num_pairs: how many; rounded up to whole shards.
+        folder: where to.
+        progress: show a progress bar on stderr.
+        prefetch: shards rendered ahead of the one being written.
+        job: (i, n), to render the i-th (from 0 on) of n equal, contiguous parts alone.
+
+    Returns:
+        How many pairs were rendered by this call.
+
+    Raises:
+        UserError: the folder holds other pairs, or the disk is too small or full.
+    """
+    count = -(-num_pairs // pairs.batch_size)
+    description = describe(pairs, count * pairs.batch_size)
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        stored = _read_manifest(folder)
+        wrong = [key for key, value in description.items() if key != "num_pairs" and stored.get(key) != value]
+        if wrong:
+            raise UserError(f"{folder} holds pairs with another {', '.join(wrong)}: delete it, or give another folder")
+    first, end = (count * place // job[1] for place in (job[0], job[0] + 1))
+    missing = [shard for shard in range(first, end) if not _audio_path(folder, shard).is_file()]
+    _check_space(folder, description, len(missing))
+    # Announced only as whole: a folder that is still being rendered reads as what the last finished call made.
+    if not manifest.is_file():
+        write_json(manifest, description | {"num_pairs": 0})
+    if missing:
+        with (
+            iterate(pairs, missing[0], prefetch) as batches,
+            progress_bar("rendering pairs", len(missing), progress) as advance,
+        ):
+            for shard in missing:
+                if batches.get_state() != {"next_index": shard}:
+                    batches.set_state({"next_index": shard})
+                _write_shard(folder, shard, next(batches))
+                advance()
+    complete = all(_audio_path(folder, shard).is_file() for shard in range(count))
+    if complete and _read_manifest(folder)["num_pairs"] < description["num_pairs"]:
+        write_json(manifest, description)
+    return len(missing) * pairs.batch_size
+
+
+class PrerenderedPairs:
+    """Batches of stored pairs by step: every epoch in a new order, a pure function of (seed, stream, step)."""
+
+    def __init__(self, folder: Path, batch_size: int, seed: int, stream: str, share: ProcessShare = WHOLE):
+        self.description = _read_manifest(folder)
+        self.batch_size, self._share = batch_size, share
+        self._num_pairs, self._shard_pairs = self.description["num_pairs"], self.description["shard_pairs"]
+        if self._num_pairs < 1:
+            raise UserError(
+                f"the pairs in {folder} are not rendered to the end: run the same render command again, without --shard"
+            )
+        shards = range(self._num_pairs // self._shard_pairs)
+        try:
+            self._audio = [np.load(_audio_path(folder, shard), mmap_mode="r") for shard in shards]
+            small = [_read_small(_audio_path(folder, shard).with_suffix(".npz")) for shard in shards]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"cannot read the pairs in {folder} ({error}): delete that shard, and render again what is missing"
+            ) from error
+        self._small = {name: np.concatenate([arrays[name] for arrays in small]) for name in SMALL_FIELDS}
+        self._checksums = [int(arrays["checksum"]) for arrays in small]
+        self._folder, self._verified = folder, set[int]()
+        self._seed, self._stream = seed, stream
+
+    def __len__(self) -> int:
+        return 1 << 40
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """As of `PairStream`: how many pairs there are."""
+        return {"pairs": self._num_pairs}
+
+    def __getitem__(self, step: int) -> PairBatch:
+        items = self._share.items(step, self.batch_size)
+        rows = np.empty(len(items), np.int64)
+        for epoch in np.unique(items // self._num_pairs):
+            order = host_rng(self._seed, f"prerendered/{self._stream}", int(epoch)).permutation(self._num_pairs)
+            inside = items // self._num_pairs == epoch
+            rows[inside] = order[items[inside] % self._num_pairs]
+        shape = (len(rows), *self._audio[0].shape[2:])
+        audio = {name: np.empty(shape, np.float32) for name in AUDIO_FIELDS}
+        for b, row in enumerate(rows):
+            shard, place = divmod(int(row), self._shard_pairs)
+            self._verify(shard)
+            for number, name in enumerate(AUDIO_FIELDS):
+                audio[name][b] = self._audio[shard][place, number]
+        small = {name: values[rows] for name, values in self._small.items()}
+        return PairBatch(**audio, **(small | {"item": items}))
+
+    def _verify(self, shard: int) -> None:
+        """Reads a shard once as a whole, before anything is learnt from it.
+
+        Raises:
+            UserError: its audio is not what was rendered.
+        """
+        if shard in self._verified:
+            return
+        if zlib.crc32(np.ascontiguousarray(self._audio[shard]).data) != self._checksums[shard]:
+            raise UserError(
+                f"{_audio_path(self._folder, shard)} is damaged: delete it, and render again what is missing"
+            )
+        self._verified.add(shard)
+
+
+def open_prerendered(
+    folder: str | os.PathLike[str],
+    *,
+    batch_size: int,
+    seed: int,
+    stream: str = "train",
+    clip_samples: int | None = None,
+    sample_rate: int | None = None,
+    effects: tuple[str, ...] | None = None,
+    share: ProcessShare = WHOLE,
+) -> PrerenderedPairs:
+    """Opens pairs that `python -m dafxvae.data render` wrote; takes the place of `make_pairs`.
+
+    Args:
+        folder: of the pairs.
+        batch_size: B.
+        seed: of the order.
+        stream: name of the order.
+        clip_samples: T that the run expects, if it matters.
+        sample_rate: Hz that the run expects.
+        effects: names of the run's bank, in order.
+        share: the part of every batch that is read here.
+
+    Raises:
+        UserError: nothing there, not finished, or not what the run expects.
+    """
+    pairs = PrerenderedPairs(Path(folder).expanduser(), batch_size, seed, stream, share)
+    expected = {"clip_samples": clip_samples, "sample_rate": sample_rate, "effects": list(effects) if effects else None}
+    for key, value in expected.items():
+        if value is not None and pairs.description[key] != value:
+            raise UserError(f"the pairs in {folder} have {key} {pairs.description[key]}, the run needs {value}")
+    return pairs
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise UserError(f"no rendered pairs in {folder} ({error}): make them with dafxvae.data render") from error
+
+
+def _read_small(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as file, np.load(file) as arrays:
+        return {name: arrays[name] for name in (*SMALL_FIELDS, "checksum")}
+
+
+def _audio_path(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:05d}.npy"
+
+
+def _check_space(folder: Path, description: dict[str, Any], shards: int) -> None:
+    pair_bytes = 4 * len(AUDIO_FIELDS) * description["clip_samples"] * description["num_channels"]
+    needed = shards * description["shard_pairs"] * pair_bytes
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise UserError(f"{needed / 1e9:.1f} GB of pairs do not fit into {free / 1e9:.1f} GB free at {there}")
+
+
+def _write_shard(folder: Path, shard: int, batch: PairBatch) -> None:
+    path = _audio_path(folder, shard)
+    audio = np.stack([getattr(batch, name) for name in AUDIO_FIELDS], axis=1)
+    small: dict[str, Any] = {name: getattr(batch, name) for name in SMALL_FIELDS} | {
+        "checksum": np.asarray(zlib.crc32(audio.data))
+    }
+    _write_whole(path.with_suffix(".npz"), lambda file: np.savez(file, **small))
+    _write_whole(path, lambda file: np.save(file, audio))
+
+
+def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""VST3 plugins, each in a process of its own."""

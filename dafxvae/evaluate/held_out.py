@@ -1,0 +1,97 @@
+"""Held-out recordings by name, and whether they are long enough."""
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from dafxvae.config import Config
+from dafxvae.core.errors import UserError
+from dafxvae.core.paths import data_dir
+from dafxvae.data.corpora.corpus import Corpus, open_corpus
+from dafxvae.data.corpora.layouts import MANIFEST
+from dafxvae.effects.spec import unknown_name
+
+EMBEDDED = "embedded"  # the test split of the corpus that dafxvae renders itself
+
+
+class HeldOut(NamedTuple):
+    """Where a corpus is."""
+
+    name: str  # as it is written in tables
+    folder: Path | None  # None for the embedded corpus
+    is_speech: bool
+
+
+def _kind(folder: Path) -> str:
+    path = folder / MANIFEST
+    if not path.is_file():
+        return ""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8")).get("kind", ""))
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read ({error!r}): mend or delete it") from error
+
+
+def find_corpus(name: str) -> HeldOut:
+    """A corpus by its name in the data folder's `held_out`, by a folder, or "embedded".
+
+    Speech is what the folder's `corpus.json` calls so (`"kind": "speech"`).
+
+    Raises:
+        UserError: there is none; with the nearest names.
+    """
+    if name == EMBEDDED:
+        return HeldOut(EMBEDDED, None, False)
+    root = data_dir() / "held_out"
+    fetched = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    if name in fetched:
+        return HeldOut(name, root / name, _kind(root / name) == "speech")
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return HeldOut(folder.resolve().name, folder, _kind(folder) == "speech")
+    raise unknown_name("corpus or folder", name, [EMBEDDED, *fetched])
+
+
+def open_held_out(held_out: HeldOut, config: Config) -> Corpus:
+    """The recordings at a controller's sample rate and channels.
+
+    Args:
+        held_out: where they are.
+        config: of the controller; the embedded corpus is its own, of which it was trained on other splits.
+    """
+    corpus = open_corpus(
+        folder=str(held_out.folder) if held_out.folder else None,
+        sample_rate=config.sample_rate,
+        num_channels=config.num_channels,
+        minutes=config.data.minutes,
+        seed=config.seed,
+    )
+    return corpus if held_out.folder else corpus.split("test")
+
+
+def digest(corpus: Corpus) -> str:
+    """Of names and samples: equal exactly when the recordings are."""
+    text = "\n".join(f"{track.name} {track.start} {track.frames} {track.sha256}" for track in corpus.tracks)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def long_enough(corpus: Corpus, clip_samples: int, mode: str) -> Corpus:
+    """The recordings that hold a whole clip (two for another section of the same file).
+
+    Raises:
+        UserError: none does, or a single one where the reference comes from another file.
+    """
+    needed = 2 * clip_samples if mode == "other_section" else clip_samples
+    tracks = tuple(track for track in corpus.tracks if track.frames >= needed)
+    wanted = 2 if mode == "other_file" else 1
+    if len(tracks) < wanted:
+        seconds, rate = needed / corpus.sample_rate, corpus.sample_rate
+        longest = max((track.frames for track in corpus.tracks), default=0) / rate
+        raise UserError(
+            f"corpus '{corpus.name}', mode {mode}: {len(tracks)} of {len(corpus.tracks)} recordings have {seconds:.2f} "
+            f"s (the longest has {longest:.2f} s), {wanted} needed: give more audio, a smaller --clip-sec, or other "
+            "--modes"
+        )
+    return replace(corpus, tracks=tracks)

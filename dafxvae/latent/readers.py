@@ -1,0 +1,202 @@
+"""Probes: how much of the effect and of its settings simple readers can tell from features.
+
+A probe is fitted on training recordings alone. Its regularisation is chosen on other recordings of the same corpus
+(`valid`), never on the test set. The same readers, grids and seeds serve every set of features, so that two sets differ
+by nothing else (Alain & Bengio 2017, "Understanding intermediate layers using linear classifier probes").
+"""
+
+import warnings
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from dafxvae.latent.optional import sklearn
+
+Kind = Literal["linear", "forest"]
+KINDS: tuple[Kind, ...] = ("linear", "forest")
+INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of the logistic regression, from strong to weak
+RIDGE_PENALTIES = np.logspace(-3, 4, 15)  # per example, for standardised features
+NUM_TREES = 200
+MIN_EXAMPLES = 4  # of an effect in each part, below which no settings are probed
+
+
+class Task(NamedTuple):
+    """What the features of a set of examples are asked for."""
+
+    effect: np.ndarray  # [B] int
+    unit_params: np.ndarray  # [B, K]
+    mask: np.ndarray  # [B, K], 1 where the parameter belongs to the example's effect
+
+
+class Parts(NamedTuple):
+    """One set of features on the three sets of examples."""
+
+    train: np.ndarray  # [B, D]
+    valid: np.ndarray  # [B', D], other recordings of the training corpus
+    test: np.ndarray  # [B'', D]
+
+
+class Tasks(NamedTuple):
+    """The tasks of the three sets of examples."""
+
+    train: Task
+    valid: Task
+    test: Task
+
+
+class Scaler(NamedTuple):
+    """Standardisation by the training part's mean and deviation; a constant feature becomes zero."""
+
+    mean: np.ndarray  # [D]
+    deviation: np.ndarray  # [D]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return ((x - self.mean) / self.deviation).astype(np.float64)
+
+
+def fit_scaler(x: np.ndarray) -> Scaler:
+    """Mean and deviation over the examples, `[B, D]`."""
+    wide = x.astype(np.float64)
+    deviation = wide.std(0)
+    return Scaler(wide.mean(0), np.where(deviation > 1e-9, deviation, np.inf))
+
+
+def standardise(parts: Parts) -> Parts:
+    """All three parts by the statistics of the first."""
+    scale = fit_scaler(parts.train)
+    return Parts(*(scale(part) for part in parts))
+
+
+def linear_classes(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Multinomial logistic regression with L2 penalty, the best C of `INVERSE_PENALTIES` on `valid`; labels `[B'']`.
+
+    Args:
+        parts: features.
+        train, valid: labels int `[B]`, `[B']`.
+    """
+    x = standardise(parts)
+    model = sklearn("linear_model").LogisticRegression(max_iter=400, tol=1e-3, warm_start=True)
+    best, predicted = -1.0, np.zeros(len(x.test), int)
+    with warnings.catch_warnings():  # the largest C may stop at max_iter; `valid` decides whether it is any good
+        warnings.simplefilter("ignore")
+        for inverse in INVERSE_PENALTIES:
+            model.set_params(C=inverse)
+            model.fit(x.train, train)
+            score = float((model.predict(x.valid) == valid).mean())
+            if score > best:
+                best, predicted = score, model.predict(x.test)
+    return predicted
+
+
+def forest_classes(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
+    """Random forest (Breiman 2001) at its usual settings, which need no validation; labels `[B'']`."""
+    forest = sklearn("ensemble").RandomForestClassifier(NUM_TREES, random_state=seed, n_jobs=2)
+    return forest.fit(parts.train, train).predict(parts.test)
+
+
+def linear_values(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Ridge regression, the penalty of each target chosen on `valid`; `[B'', P]`.
+
+    Args:
+        parts: features.
+        train, valid: targets `[B, P]`, `[B', P]`.
+    """
+    x = standardise(parts)
+    centre = train.mean(0)
+    left, singular, right = np.linalg.svd(x.train, full_matrices=False)
+    projected = left.T @ (train - centre)
+    best = np.full(train.shape[1], np.inf)
+    predicted = np.tile(centre, (len(x.test), 1))
+    for penalty in RIDGE_PENALTIES * len(train):
+        weights = right.T @ (projected * (singular / (singular**2 + penalty))[:, None])
+        error = ((x.valid @ weights + centre - valid) ** 2).mean(0)
+        better = error < best
+        best = np.where(better, error, best)
+        predicted[:, better] = (x.test @ weights + centre)[:, better]
+    return predicted
+
+
+def forest_values(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
+    """Random forest with one third of the features tried at each split, all targets in one; `[B'', P]`."""
+    forest = sklearn("ensemble").RandomForestRegressor(
+        NUM_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=2
+    )
+    forest.fit(parts.train, train.ravel() if train.shape[1] == 1 else train)  # a lone target is asked for as a vector
+    return forest.predict(parts.test).reshape(len(parts.test), -1)
+
+
+class ProbeShare(NamedTuple):
+    """A share of successes and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def wilson_interval(successes: int, trials: int) -> ProbeShare:
+    """Score interval of a binomial share (Wilson 1927)."""
+    if trials < 1:
+        raise ValueError(f"wilson_interval needs at least one trial, got {trials}")
+    z, share = 1.959964, successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return ProbeShare(share, float(centre - half), float(centre + half))
+
+
+def r2_score(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """1 - squared error / variance about the mean of `true`, for each column; `[B, P] -> [P]`; nan where constant."""
+    spread = ((true - true.mean(0)) ** 2).sum(0)
+    error = ((true - predicted) ** 2).sum(0)
+    return np.where(spread > 1e-12, 1.0 - error / np.maximum(spread, 1e-12), np.nan)
+
+
+def probe_effect(parts: Parts, tasks: Tasks, kind: Kind, seed: int = 0) -> np.ndarray:
+    """Whether the probe names each test example's effect; bool `[B'']`."""
+    if kind == "linear":
+        predicted = linear_classes(parts, tasks.train.effect, tasks.valid.effect)
+    else:
+        predicted = forest_classes(parts, tasks.train.effect, seed)
+    return predicted == tasks.test.effect
+
+
+def probe_settings(parts: Parts, tasks: Tasks, kind: Kind, seed: int = 0) -> np.ndarray:
+    """Predicted settings of the test examples, each effect's by its own examples alone; `[B'', K]`, nan elsewhere.
+
+    The true effect of a test example chooses the probe: identity is asked for by `probe_effect`.
+    """
+    predicted = np.full(tasks.test.unit_params.shape, np.nan)
+    for effect in np.unique(tasks.train.effect):
+        rows = [task.effect == effect for task in tasks]
+        columns = np.flatnonzero(tasks.train.mask[rows[0]].any(0))
+        if min(int(row.sum()) for row in rows) < MIN_EXAMPLES or not len(columns):
+            continue
+        own = Parts(*(part[row] for part, row in zip(parts, rows)))
+        train, valid = (task.unit_params[row][:, columns] for task, row in zip(tasks[:2], rows))
+        values = linear_values(own, train, valid) if kind == "linear" else forest_values(own, train, seed)
+        predicted[np.ix_(rows[2], columns)] = values
+    return predicted
+
+
+def settings_r2(task: Task, predicted: np.ndarray) -> np.ndarray:
+    """R² of every parameter over the examples that were probed; `[K]`, nan where it was not."""
+    found = np.full(task.unit_params.shape[1], np.nan)
+    for column in range(len(found)):
+        rows = (task.mask[:, column] > 0) & np.isfinite(predicted[:, column])
+        if rows.sum() >= 2:
+            found[column] = r2_score(task.unit_params[rows, column, None], predicted[rows, column, None])[0]
+    return found
+
+
+def paired_difference(
+    ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator, resamples: int = 2000
+) -> ProbeShare:
+    """Mean of `ours - theirs` over the same examples, with its percentile bootstrap; `[B]`, `[B]`."""
+    difference = ours.astype(np.float64) - theirs.astype(np.float64)
+    rows = rng.integers(0, len(difference), (resamples, len(difference)))
+    low, high = np.percentile(difference[rows].mean(1), (2.5, 97.5))
+    return ProbeShare(float(difference.mean()), float(low), float(high))
+
+
+def as_json(share: ProbeShare) -> dict[str, Any]:
+    """Mean and bounds by name."""
+    return share._asdict()

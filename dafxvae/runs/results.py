@@ -1,0 +1,122 @@
+"""The table at the end of a run: a controller against doing nothing, chance, the average, and the truth."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from dafxvae.core.rng import host_rng
+from dafxvae.effects.bank import EffectBank
+from dafxvae.metrics import bootstrap_interval, mrstft
+from dafxvae.types import PairBatch
+
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # dry, reference [B, T, C] -> unit_params [B, K]
+NUM_MEAN_DRAWS = 4096
+NOTHING, RANDOM, MEAN = "do nothing", "random settings", "mean settings"
+CONTROLLER, TRUE = "controller", "true settings"
+
+
+def mean_settings(bank: EffectBank, rng: np.random.Generator) -> np.ndarray:
+    """The average of many draws of settings of the bank's one effect; `[K]`."""
+    return bank.sample(rng, NUM_MEAN_DRAWS)[1].mean(0)
+
+
+def settings_by_method(pairs: PairBatch, bank: EffectBank, predict: Predict, seed: int) -> dict[str, np.ndarray]:
+    """Settings `[B, K]` that each method would choose; "nothing" has none."""
+    rng = host_rng(seed, "evaluation")
+    return {
+        RANDOM: bank.sample(rng, len(pairs.dry))[1],
+        MEAN: np.tile(mean_settings(bank, rng), (len(pairs.dry), 1)),
+        CONTROLLER: predict(pairs.dry, pairs.reference),
+        TRUE: pairs.unit_params,
+    }
+
+
+def usable(pairs: PairBatch, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Pairs of which every render worked; bool `[B]`."""
+    good = pairs.valid > 0
+    for output in outputs.values():
+        good = good & np.isfinite(output).all((1, 2))
+    return good
+
+
+def typical_pair(results: dict[str, Any]) -> int:
+    """Index of the pair whose ratio of the controller's distance to that of doing nothing is the median one.
+
+    Pairs whose reference is untouched have no such ratio; they count only where there are no others.
+    """
+    ours, nothing = (np.asarray(results["scores"][name]) for name in (CONTROLLER, NOTHING))
+    touched = np.flatnonzero(nothing > 0) if nothing.any() else np.arange(len(nothing))
+    ratio = ours[touched] / np.maximum(nothing[touched], 1e-9)
+    return results["pairs"][int(touched[np.argsort(ratio)[len(ratio) // 2]])]
+
+
+def evaluate_controller(
+    pairs: PairBatch, bank: EffectBank, predict: Predict, sample_rate: int, seed: int
+) -> dict[str, Any]:
+    """Renders every method on held-out pairs and scores it.
+
+    Args:
+        pairs: N held-out pairs as one batch.
+        bank: of the one effect.
+        predict: the controller.
+        sample_rate: in Hz.
+        seed: of the random settings.
+
+    Returns:
+        JSON: per method the MRSTFT's mean and 95 % interval and the share of items closer to the target than the
+        untouched input is; which pairs count and the MRSTFT of each; per parameter the controller's mean absolute error
+        beside that of the mean settings, in units of the range; the counts of pairs and of failed renders, which are
+        left out.
+    """
+    settings = settings_by_method(pairs, bank, predict, seed)
+    outputs = {NOTHING: pairs.dry} | {
+        name: bank.render(pairs.dry, pairs.effect, unit_params, sample_rate) for name, unit_params in settings.items()
+    }
+    good = usable(pairs, outputs)
+    if not good.any():
+        raise ValueError(f"evaluation: all {len(good)} pairs failed to render through {bank.names}")
+    scores = {name: mrstft(output[good], pairs.target[good]) for name, output in outputs.items()}
+    nothing = scores[NOTHING]
+    errors = {name: np.abs(unit - pairs.unit_params)[good].mean(0) for name, unit in settings.items()}
+    names = bank.hosts[0].parameters.names
+    return {
+        "effect": bank.names[0],
+        "num_pairs": int(good.sum()),
+        "num_failed": int((~good).sum()),
+        "mrstft": {
+            name: bootstrap_interval(score)._asdict() | {"improved": float((score < nothing).mean())}
+            for name, score in scores.items()
+        },
+        "pairs": np.flatnonzero(good).tolist(),
+        "scores": {name: score.tolist() for name, score in scores.items()},
+        "parameter_error": {
+            name: {which: float(errors[which][k]) for which in (CONTROLLER, MEAN)} for k, name in enumerate(names)
+        },
+    }
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """The results as a person reads them."""
+    table = Table(title=f"{results['effect']}: {results['num_pairs']} held-out pairs, MRSTFT to the target")
+    for column, side in (("settings from", "left"), ("MRSTFT", "right"), ("95 % interval", "right")):
+        table.add_column(column, justify=side)  # type: ignore[arg-type]
+    table.add_column("items improved", justify="right")
+    for name, row in results["mrstft"].items():
+        improved = "" if name == NOTHING else f"{row['improved']:.0%}"
+        table.add_row(name, f"{row['mean']:.3f}", f"{row['low']:.3f} … {row['high']:.3f}", improved)
+    if results["num_failed"]:
+        table.caption = f"{results['num_failed']} pairs failed to render and are left out"
+    return table
+
+
+def verdict(results: dict[str, Any]) -> str:
+    """One sentence: is the controller better than doing nothing, and is that certain?"""
+    ours, nothing = results["mrstft"][CONTROLLER], results["mrstft"][NOTHING]
+    ratio = ours["mean"] / nothing["mean"]
+    if ours["high"] < nothing["low"]:
+        return f"The controller beats doing nothing: {ratio:.2f} of its distance, intervals apart."
+    if nothing["high"] < ours["low"]:
+        return f"The controller is worse than doing nothing: {ratio:.2f} of its distance, intervals apart."
+    return f"The controller and doing nothing are not told apart: {ratio:.2f} of its distance, intervals overlap."

@@ -1,0 +1,162 @@
+"""From windows of input and references to settings: prediction, amount, locks, refinement."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+
+from dafxvae.controllers.controller import Controller
+from dafxvae.core.errors import UserError
+from dafxvae.effects.factory import ChainHost
+from dafxvae.effects.parameters import ParameterSpace
+from dafxvae.effects.spec import unknown_name
+
+AMOUNTS = (0.0, 1.5)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Settings, and how they came about; values are those that a user reads."""
+
+    unit_params: np.ndarray  # [K] in [0, 1], those that are rendered
+    predicted: dict[str, Any] | None  # what the controller said; None without one
+    locked: dict[str, Any]
+    refined: dict[str, Any] | None  # distances and renders of the search; None without one
+
+
+class Refiner(Protocol):
+    """The search for better settings by rendering: `dafxvae.transfer.refinement`."""
+
+    make_style_distance: Callable[..., Callable[[np.ndarray], np.ndarray]]
+    refine: Callable[..., Any]
+
+
+def check_amount(amount: float) -> float:
+    """The amount, if it can be used.
+
+    Raises:
+        UserError: it is not within `AMOUNTS`.
+    """
+    if not AMOUNTS[0] <= amount <= AMOUNTS[1]:
+        raise UserError(f"amount {amount:g}: give {AMOUNTS[0]:g} (leave alone) to {AMOUNTS[1]:g}; 1 is the reference")
+    return float(amount)
+
+
+def parse_locks(items: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` as the command line gives them.
+
+    Raises:
+        UserError: no name, no value, or a name given twice.
+    """
+    locks: dict[str, str] = {}
+    for item in items:
+        name, _, value = (part.strip() for part in item.partition("="))
+        if not name or not value:
+            raise UserError(f"--lock {item}: give NAME=VALUE, for example --lock room_size=0.4")
+        if name in locks:
+            raise UserError(f"--lock {item}: {name} is already locked at {locks[name]}; lock it once")
+        locks[name] = value
+    return locks
+
+
+def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """What locks mean: (bool `[K]`, which are locked; float32 `[K]`, their normalised values).
+
+    Raises:
+        UserError: an unknown name (with the nearest), an unreadable value, or one outside the parameter's range.
+    """
+    for name in locks:
+        if name not in space.names:
+            raise unknown_name("parameter to lock", name, space.names)
+    return np.array([name in locks for name in space.names], bool), space.from_values(locks)
+
+
+def predict(
+    controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Settings that give the input the style of the references, and which of them were read off a trace.
+
+    Every window is encoded once; the latents of all pairs of windows are averaged, each reference counting the same.
+
+    Args:
+        controller: what predicts.
+        dry: windows of the input, float32 `[W, T, C]` at the controller's rate.
+        references: windows of each reference, `[V, T, C]`.
+        amount: 0 is the latent of the input against itself, 1 that of the reference; straight on beyond.
+
+    Returns:
+        float32 `[K]` in [0, 1], and bool `[K]`.
+    """
+    hearing = controller.hearing
+    own = hearing.encode(dry, beside=amount != 1.0)  # where it is a reference, too
+    latents = []
+    for reference in references:
+        other = hearing.encode(reference)
+        pairs = np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))
+        latents.append(controller.average(hearing.join(*pairs)))
+    z = controller.average(np.stack(latents))
+    if amount != 1.0:
+        z = controller.blend(controller.average(hearing.join(own, own)), z, amount)
+    settings, read = controller.answer(z[None].astype(np.float32))
+    return settings[0], read[0]
+
+
+def match(
+    host: ChainHost,
+    controller: Controller | None,
+    dry: np.ndarray,
+    references: Sequence[np.ndarray],
+    excerpt: Callable[[], np.ndarray],
+    sample_rate: int,
+    amount: float,
+    locks: Mapping[str, Any],
+    num_refinements: int,
+    refiner: Refiner | None,
+) -> Match:
+    """Settings for an input: predicted, held where locked or read off, refined elsewhere where asked for.
+
+    Args:
+        host: renders the effect.
+        controller: None for a cold start, which refinement alone carries.
+        dry, references: windows, see `predict`.
+        excerpt: gives the part of the input that refinement renders, `[T, 1]` at `sample_rate`.
+        sample_rate: Hz, of all of these.
+        amount: see `predict`.
+        locks: name to value in physical units.
+        num_refinements: renders that the search may cost; 0 for none.
+        refiner: the search; None for `dafxvae.transfer.refinement`.
+
+    Raises:
+        UserError: a lock cannot be, or there is neither a controller nor a search.
+    """
+    space = host.parameters
+    is_locked, values = locked_values(space, locks)
+    start = predicted = refined = None
+    is_held = is_locked  # by the search
+    if controller is not None:
+        start, read = predict(controller, dry, references, amount)
+        is_held = is_locked | read  # the distance of styles hears an echo, but not exactly when it comes
+        predicted = space.describe(start)
+        start = np.where(is_locked, values, start).astype(np.float32)
+    elif not num_refinements:
+        raise UserError("without a controller settings are searched for: say by how many renders, e.g. --refine 200")
+    if num_refinements:
+        from dafxvae.transfer import refinement  # here: its libraries take .3 s to import
+
+        search = refiner or cast(Refiner, refinement)
+        distance = search.make_style_distance(np.concatenate(references), sample_rate)
+        fixed = values if start is None else start
+        found = search.refine(
+            host, distance, excerpt(), sample_rate, start, num_refinements, free=~is_held, fixed=fixed
+        )
+        start = np.where(is_locked, values, found.unit_params).astype(np.float32)
+        refined = {
+            "distance": float(found.distance),
+            "start_distance": float(found.start_distance),
+            "num_renders": int(found.num_renders),
+            "num_failed": int(found.num_failed),
+        }
+    assert start is not None
+    locked = {name: value for name, value in space.describe(values).items() if name in locks}
+    return Match(space.quantise(start), predicted, locked, refined)

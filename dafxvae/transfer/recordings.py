@@ -1,0 +1,161 @@
+"""Recordings as the transfer sees them, files and arrays alike, and the one pass over all of their samples."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from dafxvae.audio.loudness import DUAL_MONO_LU, HOP_SEC, LoudnessMeter, integrated_loudness
+from dafxvae.core.errors import UserError
+from dafxvae.effects.streaming import CHUNK
+
+SHORTEST_SEC = 0.25
+FULL_SCALE = 0.98  # equal neighbours beyond it are flat tops
+MIN_FLAT_TOPS = 8
+SILENCE_DB = -120.0
+
+
+class Recording(Protocol):
+    """A recording that can be read in parts; `dafxvae.audio.io.AudioReader` is one."""
+
+    name: str  # for messages
+    sample_rate: int  # Hz
+    num_channels: int
+    frames: int
+
+    def read(self, start: int, frames: int) -> np.ndarray:
+        """`frames` samples from `start` on, float32 `[T, C]`; fewer at the end."""
+        ...
+
+
+class ArrayRecording:
+    """A recording in memory."""
+
+    def __init__(self, audio: np.ndarray, sample_rate: int, name: str) -> None:
+        """Wraps an array.
+
+        Args:
+            audio: float `[T, C]` or `[T]`.
+            sample_rate: Hz.
+            name: for messages.
+
+        Raises:
+            UserError: it is not of that shape, or not of floats.
+        """
+        audio = np.asarray(audio)
+        if audio.ndim not in (1, 2) or not np.issubdtype(audio.dtype, np.floating):
+            raise UserError(f"{name} is {audio.dtype} of shape {audio.shape}: give floats [T] or [T, C] in [-1, 1]")
+        self.audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, np.float32)
+        self.name, self.sample_rate = name, sample_rate
+        self.frames, self.num_channels = self.audio.shape
+
+    def read(self, start: int, frames: int) -> np.ndarray:
+        """See `Source.read`."""
+        return self.audio[start : start + frames]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over a recording finds."""
+
+    peak: float
+    blocks: np.ndarray  # mean powers of its loudness blocks
+    num_channels: int
+    levels_db: np.ndarray  # RMS of every tenth of a second, dBFS
+    flat_tops: int  # neighbouring samples that are equal near full scale
+
+    @property
+    def is_clipped(self) -> bool:
+        return self.flat_tops >= MIN_FLAT_TOPS
+
+    @property
+    def loudness(self) -> float:
+        """Integrated, in LUFS as played: mono comes from both loudspeakers. -inf for silence."""
+        return played_loudness([self])
+
+
+def played_loudness(scans: list[Scan]) -> float:
+    """Integrated loudness in LUFS of recordings together, mono counted as played by both loudspeakers."""
+    doubled = 10.0 ** (DUAL_MONO_LU / 10.0)
+    return integrated_loudness(np.concatenate([s.blocks * (doubled if s.num_channels == 1 else 1.0) for s in scans]))
+
+
+def check_channels(source: Recording) -> None:
+    """Raises UserError for more than two channels."""
+    if source.num_channels > 2:
+        raise UserError(f"{source.name} has {source.num_channels} channels: mix it to mono or stereo first")
+
+
+def check_header(source: Recording) -> None:
+    """Refuses what cannot be transferred, before anything is read.
+
+    Raises:
+        UserError: more than two channels, or too short.
+    """
+    check_channels(source)
+    length_sec = source.frames / source.sample_rate
+    if length_sec < SHORTEST_SEC:
+        raise UserError(
+            f"{source.name} holds {source.frames} samples ({length_sec:.4f} s at {source.sample_rate} Hz): give at "
+            f"least {SHORTEST_SEC} s"
+        )
+
+
+def chunks(source: Recording) -> Iterator[np.ndarray]:
+    """The recording in chunks `[CHUNK, C]`, the last one shorter.
+
+    Raises:
+        UserError: it ends before its header says, or holds NaN or inf.
+    """
+    for start in range(0, source.frames, CHUNK):
+        wanted = min(CHUNK, source.frames - start)
+        chunk = source.read(start, wanted)
+        if len(chunk) < wanted:
+            raise UserError(
+                f"{source.name} ends at sample {start + len(chunk)} of the {source.frames} that its header promises: "
+                "it is cut off; export it again"
+            )
+        flat = chunk.reshape(-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_finite = np.isfinite(np.dot(flat, flat))  # one fast pass; what it finds is looked at below
+        bad = np.zeros(1, bool) if is_finite else ~np.isfinite(chunk).all(axis=1)
+        if bad.any():
+            at = start + int(np.argmax(bad))
+            raise UserError(
+                f"{source.name} holds NaN or inf, first at sample {at} ({at / source.sample_rate:.3f} s): "
+                "repair or export it again"
+            )
+        yield chunk
+
+
+def scan(source: Recording, *, with_loudness: bool = True) -> Scan:
+    """One pass over all samples.
+
+    Args:
+        source: the recording.
+        with_loudness: False where nobody asks for it; it is most of the work.
+
+    Raises:
+        UserError: see `chunks`; or it is silent.
+    """
+    meter = LoudnessMeter(source.sample_rate, source.num_channels)
+    hop = round(HOP_SEC * source.sample_rate)
+    powers, rest = [], np.zeros(0, np.float32)
+    peak, flat_tops = 0.0, 0
+    for chunk in chunks(source):
+        if with_loudness:
+            meter.feed(chunk)
+        magnitude = np.abs(chunk)
+        top = float(magnitude.max())
+        peak = max(peak, top)
+        if top >= FULL_SCALE:
+            flat_tops += int(np.count_nonzero((magnitude[1:] >= FULL_SCALE) & (chunk[1:] == chunk[:-1])))
+        power = np.concatenate([rest, np.einsum("tc,tc->t", chunk, chunk) / source.num_channels])
+        count = len(power) // hop
+        powers.append(power[: count * hop].reshape(count, hop).mean(axis=1))
+        rest = power[count * hop :]
+    if peak < 10.0 ** (SILENCE_DB / 20.0):
+        raise UserError(f"{source.name} is silent (peak {peak:.3g}): there is nothing to listen to; give another file")
+    levels = 10.0 * np.log10(np.concatenate(powers) + 10.0 ** (SILENCE_DB / 10.0))
+    return Scan(peak, meter.blocks(), source.num_channels, levels, flat_tops)

@@ -1,0 +1,104 @@
+"""Data flows one way: a module imports only from lower levels, or from its own package at its own level."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LEVELS = {  # the longest matching prefix counts
+    "dafxvae": 0,
+    "dafxvae.core": -1,
+    "dafxvae.config": 0,
+    "dafxvae.types": 0,
+    "dafxvae.audio": 1,
+    "dafxvae.effects.parameters": 1,
+    "dafxvae.effects.spec": 1,
+    "dafxvae.effects.host": 1,
+    "dafxvae.effects": 2,
+    "dafxvae.data": 2,
+    "dafxvae.descriptors": 3,
+    "dafxvae.gradients.bridge": 2,
+    "dafxvae.gradients": 3,
+    "dafxvae.models": 4,
+    "dafxvae.metrics": 4,
+    "dafxvae.reporting": 4,
+    "dafxvae.training.state": 3,
+    "dafxvae.training.parallel": 3,
+    "dafxvae.training": 5,
+    "dafxvae.controllers": 6,
+    "dafxvae.transfer": 7,
+    "dafxvae.runs": 7,
+    "dafxvae.digits": 8,
+    "dafxvae.evaluate": 8,
+    "dafxvae.latent": 8,
+    "dafxvae.runs.jobs": 9,
+    "dafxvae.runs.render_pairs": 9,
+    "dafxvae.train": 10,
+    "dafxvae.data.__main__": 10,
+    "dafxvae.effects.__main__": 10,
+    "dafxvae.gradients.__main__": 10,
+}
+ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it
+    "soundfile": ["dafxvae.audio.io"],
+    "pedalboard": ["dafxvae.effects", "dafxvae.data.pairs.augment"],
+    "orbax": ["dafxvae.training.checkpoint"],
+    "tensorboardX": ["dafxvae.training.writer"],
+    "wandb": ["dafxvae.training.writer"],
+}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "dafxvae").rglob("*.py"))
+}
+
+
+def prefix_match(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def level(name: str) -> int:
+    best = max((prefix for prefix in LEVELS if prefix_match(name, prefix)), key=len)
+    assert best != "dafxvae" or name == "dafxvae", f"{name} has no level: add it to LEVELS"
+    return LEVELS[best]
+
+
+def package(name: str) -> str:
+    return ".".join(name.split(".")[:2]) if MODULES[name].parent != ROOT / "dafxvae" else name
+
+
+def nodes(path: Path) -> list[ast.AST]:
+    tree = ast.parse(path.read_text())
+    if path == ROOT / "dafxvae" / "__init__.py":  # names for type checkers what it looks up when it is asked for
+        tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+    return list(ast.walk(tree))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in nodes(path):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; the project imports by full name"
+            found.update(
+                f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}" in MODULES else str(node.module)
+                for alias in node.names
+            )
+    return found
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_only_from_lower_levels(name):
+    for target in imports(MODULES[name]):
+        if target in MODULES and target != "dafxvae":
+            lower = level(target) < level(name)
+            sibling = level(target) == level(name) and package(target) == package(name)
+            assert lower or sibling, f"{name} (level {level(name)}) imports {target} (level {level(target)})"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_library_has_one_door(name):
+    for target in imports(MODULES[name]):
+        for library, allowed in ONLY_IMPORTER.items():
+            if prefix_match(target, library):
+                assert any(prefix_match(name, prefix) for prefix in allowed), f"{name} imports {library}"
