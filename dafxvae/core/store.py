@@ -45,7 +45,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], key: str = "") ->
         UserError: the disk refuses.
     """
     with whole_file(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **(dict(arrays) | {KEY: np.asarray(key)}))
+        np.savez(file, **(dict(arrays) | {KEY: np.asarray(key)}))  # type: ignore[arg-type]
 
 
 def computed_once(path: Path, recipe: Any, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
