@@ -128,7 +128,7 @@ def test_a_run_that_is_stopped_has_the_tables_of_what_is_finished(folders, monke
         return done(folder, plan, job, *rest)
 
     (folders / "other.safetensors").write_bytes((folders / "gain.safetensors").read_bytes())
-    monkeypatch.setattr(commands, "run_job", stop_at_the_second)
+    monkeypatch.setattr(commands, "run_task", stop_at_the_second)
     both = f"{folders / 'gain.safetensors'},{folders / 'other.safetensors'}"
     with pytest.raises(KeyboardInterrupt):
         evaluate(folders, output, controllers=both)
