@@ -1,6 +1,6 @@
 """Speed and memory of the data pipeline; prints one JSON object. Ends within two minutes on two cores.
 
-    python benchmarks/data.py
+    python -m benchmarks.data
 
 On-the-fly Reverb pairs of 131072 samples at 24 kHz, batches of 8. `pool_share` compares the renders a second that reach
 a training loop as pairs (clips read, levels drawn, checked, redrawn) with what the bare rendering pool does on clips
@@ -8,18 +8,15 @@ that lie ready; both run in interleaved rounds, and the median of the rounds' ra
 the machine meets both.
 """
 
-import argparse
-import json
 import resource
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.common import make_parser, print_json, seconds_of
 from dafxvae.audio.io import read_audio
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.corpora.tracks import PcmCache
@@ -29,13 +26,6 @@ from dafxvae.effects.bank import EffectBank, open_bank
 SAMPLES, RATE, BATCH = 131072, 24000, 8
 ROUNDS, ROUND_BATCHES = 6, 24
 MEMORY_EXAMPLES = 20000
-
-
-def timed(call: Callable[[], Any]) -> float:
-    """Seconds that a call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def rss_mb() -> float:
@@ -60,12 +50,12 @@ def pool_rates(pairs: PairStream, bank: EffectBank) -> dict[str, float]:
 
     bare, arriving = [], []
     for number in range(ROUNDS):
-        bare.append(timed(render))
+        bare.append(seconds_of(render))
         with iterate(pairs, number * 1000) as batches:
             for _ in range(6):  # the stock of batches made ahead is used up before the clock starts
                 next(batches)
-            arriving.append(timed(lambda batches=batches: take(batches)))
-        bare.append(timed(render))
+            arriving.append(seconds_of(lambda batches=batches: take(batches)))
+        bare.append(seconds_of(render))
     renders = 2 * BATCH * ROUND_BATCHES
     shares = [(bare[2 * i] + bare[2 * i + 1]) / 2 / arriving[i] for i in range(1, ROUNDS)]  # the first round warms up
     return {
@@ -82,10 +72,10 @@ def decode_rates(corpus: Corpus) -> dict[str, float]:
     rng = np.random.default_rng(0)
     places = [(t, int(rng.integers(t.frames - SAMPLES))) for t in corpus.tracks if t.frames > SAMPLES] * 2
     seconds = len(places) * SAMPLES / RATE
-    crop_sec = timed(lambda: [read_audio(track.path, start=start, frames=SAMPLES) for track, start in places])
+    crop_sec = seconds_of(lambda: [read_audio(track.path, start=start, frames=SAMPLES) for track, start in places])
     cache = PcmCache()
-    whole_sec = timed(lambda: [cache.read(track, 0, SAMPLES) for track in corpus.tracks])
-    cached_sec = timed(lambda: [cache.read(t, start, SAMPLES).astype(np.float32) for t, start in places])
+    whole_sec = seconds_of(lambda: [cache.read(track, 0, SAMPLES) for track in corpus.tracks])
+    cached_sec = seconds_of(lambda: [cache.read(t, start, SAMPLES).astype(np.float32) for t, start in places])
     return {
         "decode_realtime": seconds / crop_sec,
         "decode_whole_files_realtime": corpus.minutes * 60.0 / whole_sec,
@@ -108,7 +98,7 @@ def memory_growth(corpus: Corpus) -> dict[str, float]:
 
 def main() -> None:
     """Runs all parts."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--skip-memory", action="store_true", help="leave the memory test out")
     given = parser.parse_args()
     start = time.perf_counter()
@@ -116,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arguments: dict[str, Any] = {"folder": None, "sample_rate": RATE, "num_channels": 1, "seed": 0}
         arguments |= {"minutes": 10.0, "cache": Path(folder), "progress": False}
-        seconds = timed(lambda: open_corpus(**arguments))
+        seconds = seconds_of(lambda: open_corpus(**arguments))
         corpus = open_corpus(**arguments)
         result["corpus_render_realtime"] = corpus.minutes * 60.0 / seconds
         result |= decode_rates(corpus)
@@ -128,7 +118,7 @@ def main() -> None:
         if not given.skip_memory:
             result |= memory_growth(corpus)
     result["wall_sec"] = time.perf_counter() - start
-    sys.stdout.write(json.dumps({key: round(value, 4) for key, value in result.items()}) + "\n")
+    print_json({key: round(value, 4) for key, value in result.items()}, indent=None)
 
 
 if __name__ == "__main__":

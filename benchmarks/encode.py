@@ -1,18 +1,15 @@
 """How fast f and g encode; prints one JSON object. Ends within two minutes.
 
-    python benchmarks/encode.py [ENCODERS]
+    python -m benchmarks.encode [ENCODERS]
 
 Input and reference are encoded by f and g to one latent, on one core: the process is pinned to it, and XLA gets one
 thread. Seconds of audio (both recordings) per second of the clock, medians of interleaved rounds: of each length in
 `encode_realtime_by_sec`, of the slowest in `encode_realtime`.
 """
 
-import argparse
-import json
 import os
 import statistics
-import sys
-import time
+from functools import partial
 from pathlib import Path
 
 LENGTHS_SEC = (2.73, 10.0, 30.0)
@@ -24,13 +21,14 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 
 import numpy as np  # noqa: E402
 
+from benchmarks.common import interleave, make_parser, print_json  # noqa: E402
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
 from dafxvae.models.extractor import FeatureExtractor  # noqa: E402
 
 
 def main() -> None:
     """Compiles each length, then times them in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("encoders", nargs="?", type=Path, default=stored_encoders_path(SHIPPED), help="*.safetensors")
     encoders = load_encoders(parser.parse_args().encoders)
     rate = encoders.metadata["sample_rate"]
@@ -40,22 +38,15 @@ def main() -> None:
         seconds: (0.1 * rng.standard_normal((2, 1, round(seconds * rate), 1))).astype(np.float32)
         for seconds in LENGTHS_SEC
     }
-    for dry, reference in clips.values():
-        latent(dry, reference)
-    speeds: dict[float, list[float]] = {seconds: [] for seconds in LENGTHS_SEC}
-    for _ in range(ROUNDS):
-        for seconds, (dry, reference) in clips.items():
-            start = time.perf_counter()
-            latent(dry, reference)
-            speeds[seconds].append(2 * seconds / (time.perf_counter() - start))
-    by_length = {str(seconds): round(statistics.median(each), 1) for seconds, each in speeds.items()}
+    times = interleave({seconds: partial(latent, *both) for seconds, both in clips.items()}, ROUNDS)
+    by_length = {str(seconds): round(2 * seconds / statistics.median(each), 1) for seconds, each in times.items()}
     result = {
         "encode_realtime": min(by_length.values()),
         "encode_realtime_by_sec": by_length,
         "parameters": sum(leaf.size for leaf in _leaves(encoders.variables)),
         "cores": 1,
     }
-    sys.stdout.write(json.dumps(result) + "\n")
+    print_json(result, indent=None)
 
 
 def _leaves(tree: dict) -> list[np.ndarray]:

@@ -1,6 +1,6 @@
 """Speed and quality of the gradient engine, beside the ways of its predecessors; prints one JSON object.
 
-    python benchmarks/gradients.py
+    python -m benchmarks.gradients
 
 Batch 8 x 131072 samples at 24 kHz, Reverb with its five parameters, and a chain of five effects. Variants run in
 interleaved rounds; a reported ratio is the median of the rounds' ratios, so that a slow moment of the machine counts on
@@ -8,7 +8,6 @@ both sides. `ours_over_bound` compares one forward and backward pass of 1 + 2 re
 settings on as many threads as there are cores, each with an equal share of them.
 """
 
-import json
 import multiprocessing
 import os
 import time
@@ -23,6 +22,7 @@ import numpy as np
 import pedalboard
 from pedalboard._pedalboard import Pedalboard
 
+from benchmarks.common import interleave, median_ratio, print_json
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.gradients.estimators import Estimator, make_effect
@@ -168,18 +168,6 @@ def ours(host: ChainHost, estimator: Estimator, audio: np.ndarray, params: np.nd
     return (lambda: jax.block_until_ready(step(*arguments))), rows
 
 
-def interleaved(variants: dict[str, Callable[[], Any]], rounds: int) -> dict[str, np.ndarray]:
-    """Seconds of every variant in every round, after a round to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    for number in range(rounds + 1):
-        for name, run in variants.items():
-            started = time.perf_counter()
-            run()
-            if number:
-                times[name].append(time.perf_counter() - started)
-    return {name: np.array(values) for name, values in times.items()}
-
-
 def speed(audio: np.ndarray) -> dict[str, float]:
     """Reverb: ours, the bound, and the predecessors."""
     rng = np.random.default_rng(0)
@@ -196,11 +184,11 @@ def speed(audio: np.ndarray) -> dict[str, float]:
             "serial": serial_loop(host, audio, params, upstream),
             "process": process,
         }
-        times = interleaved(variants, ROUNDS)
+        times = interleave(variants, ROUNDS)
         close()
-    over = {name: float(np.median(times[name] / times["ours"])) for name in ("serial", "process", "exact")}
+    over = {name: median_ratio(times[name], times["ours"]) for name in ("serial", "process", "exact")}
     return {
-        "ours_over_bound": float(np.median(times["ours"] / times["bound"])),
+        "ours_over_bound": median_ratio(times["ours"], times["bound"]),
         **{f"{name}_over_ours": ratio for name, ratio in over.items()},
         **{f"{name}_ms": 1e3 * float(np.median(values)) for name, values in times.items()},
         "renders": int(rows.shape[0] * rows.shape[1]),
@@ -224,11 +212,11 @@ def chain_speed(audio: np.ndarray) -> dict[str, float]:
             "blocks": blocked,
             "blocks_bound": bare_renders(host, audio, blocked_rows),
         }
-        times = interleaved(variants, CHAIN_ROUNDS)
+        times = interleave(variants, CHAIN_ROUNDS)
     return {
         "chain_parameters": size,
-        "chain_ours_over_bound": float(np.median(times["ours"] / times["bound"])),
-        "chain_blocks_over_bound": float(np.median(times["blocks"] / times["blocks_bound"])),
+        "chain_ours_over_bound": median_ratio(times["ours"], times["bound"]),
+        "chain_blocks_over_bound": median_ratio(times["blocks"], times["blocks_bound"]),
         "chain_ours_ms": 1e3 * float(np.median(times["ours"])),
         "chain_blocks_ms": 1e3 * float(np.median(times["blocks"])),
     }
@@ -264,7 +252,7 @@ def main() -> None:
     result: dict[str, Any] = {**speed(audio), **chain_speed(audio), **quality()}
     result["cores"] = len(os.sched_getaffinity(0))
     result["benchmark_seconds"] = time.perf_counter() - started
-    print(json.dumps(result, indent=1))
+    print_json(result)
 
 
 if __name__ == "__main__":

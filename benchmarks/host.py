@@ -1,4 +1,4 @@
-"""Throughput of the render pool: `python benchmarks/host.py` prints one JSON object.
+"""Throughput of the render pool: `python -m benchmarks.host` prints one JSON object.
 
 Per effect: `scaling`, the throughput of the pool with two workers over that of one plain thread calling Pedalboard;
 `overhead`, what a pool of one worker adds to the raw time of the same renders. At the top, the worst of each over the
@@ -9,7 +9,6 @@ hardly touches; `cores_free` tells how busy it was: how much faster two threads 
 """
 
 import hashlib
-import json
 import platform
 import threading
 import time
@@ -20,6 +19,7 @@ from importlib.metadata import version
 import numpy as np
 from pedalboard._pedalboard import Pedalboard
 
+from benchmarks.common import print_json, seconds_of
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.effects.pool import RenderPool, RenderWorker
 from dafxvae.effects.vst3.unit import plugin_process
@@ -72,17 +72,11 @@ def process_renders(
     return lambda: pool.run([partial(task, b) for b in range(len(audio))])
 
 
-def seconds(run: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    start = clock()
-    run()
-    return clock() - start
-
-
 def against(
     raw: Callable[[], object], run: Callable[[], object], clock: Callable[[], float] = time.perf_counter
 ) -> tuple[float, float]:
     """Fastest rounds of two that take turns, seconds."""
-    rounds = [(seconds(raw, clock), seconds(run, clock)) for _ in range(ROUNDS)]
+    rounds = [(seconds_of(raw, clock), seconds_of(run, clock)) for _ in range(ROUNDS)]
     return min(first for first, _ in rounds), min(second for _, second in rounds)
 
 
@@ -100,7 +94,7 @@ def cores_free() -> float:
         for thread in threads:
             thread.join()
 
-    return 2 * min(seconds(hash_block) for _ in range(ROUNDS)) / min(seconds(pair) for _ in range(ROUNDS))
+    return 2 * min(seconds_of(hash_block) for _ in range(ROUNDS)) / min(seconds_of(pair) for _ in range(ROUNDS))
 
 
 def measure(effect: str) -> dict[str, float]:
@@ -140,7 +134,7 @@ def main() -> None:
         "machine": platform.machine(),
         "pedalboard": version("pedalboard"),
     }
-    print(json.dumps(result, indent=1))
+    print_json(result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Trains for hours and watches the process: does anything grow or slow down? Prints one JSON object at the end.
 
-    python benchmarks/soak.py [--minutes 120] [--config configs/reverb.py] [--config.KEY=VALUE ...]
+    python -m benchmarks.soak [--minutes 120] [--config configs/reverb.py] [--config.KEY=VALUE ...]
 
 The run is `python -m dafxvae.train` itself, on the corpus of its configuration, with stage h made as long as needed, a
 checkpoint every 200 steps and an evaluation every 1000; after the time it gets SIGTERM and must save and exit with 0.
@@ -10,8 +10,6 @@ first warms up): .05 is 5 % more. Steps a second are those between checkpoints. 
 time of a step, all processes together: unlike steps a second it hardly depends on what else the machine has to do.
 """
 
-import argparse
-import json
 import os
 import signal
 import statistics
@@ -21,6 +19,8 @@ import tempfile
 import time
 from itertools import pairwise
 from pathlib import Path
+
+from benchmarks.common import make_parser, print_json
 
 EVERY_SECONDS = 10.0
 SAVE_EVERY = 200
@@ -84,7 +84,7 @@ def watch(process: subprocess.Popen, checkpoints: Path, minutes: float) -> tuple
 
 def main() -> None:
     """Starts the run, watches it, ends it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--config", default="configs/reverb.py")
     arguments, options = parser.parse_known_args()
@@ -111,7 +111,7 @@ def main() -> None:
         "seconds_to_stop": time.monotonic() - stopping,
         "cores": len(os.sched_getaffinity(0)),
     }
-    sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    print_json(result)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How close a training step of h comes to what rendering and device allow; prints one JSON object, within 3 minutes.
 
-    python benchmarks/train_step.py
+    python -m benchmarks.train_step
 
 The step of `configs/reverb.py` (batch 8, clips of 65536 samples, the gradient by coordinates), with its batches read
 ahead as in a run, against its two parts alone: `render_ms`, the bare renders of its settings spread over the cores, and
@@ -11,10 +11,8 @@ the cores: `of_sum` is (render + device) over the step, which is all that can be
 accelerator, where JAX has one, does the device's part; within a step it still waits for the renders, and they for it.
 """
 
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +27,7 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_p
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
+from benchmarks.common import interleave, print_json  # noqa: E402
 from dafxvae.config import SMOOTH, Config, controller_config, resolve_preset  # noqa: E402
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
 from dafxvae.effects.bank import EffectBank  # noqa: E402
@@ -112,13 +111,7 @@ def measure(config: Config, num_devices: int, folder: Path, corpus: Any, encoder
         ]
         (step, close), (device, close_device) = (stepper(stage, num_devices) for stage in stages)
         parts = {"step": step, "device": device, "render": renders(bank, heard, config, 1 + bank.num_params)}
-        times: dict[str, list[float]] = {name: [] for name in parts}
-        for number in range(ROUNDS + 1):
-            for name, run in parts.items():
-                started = time.perf_counter()
-                run()
-                if number:  # the first compiles
-                    times[name].append((time.perf_counter() - started) / STEPS)
+        times = {name: [each / STEPS for each in values] for name, values in interleave(parts, ROUNDS).items()}
         close()
         close_device()
     rounds = list(zip(times["step"], times["device"], times["render"]))
@@ -147,7 +140,7 @@ def main() -> None:
             rows.append(measure(make_config(batch_size, workers), num_devices, folder, corpus, encoders))
     device = jax.local_devices()[0].device_kind
     result = {"of_bound": rows[0]["of_bound"], "device": device, "cores": CORES, "rows": rows}
-    sys.stdout.write(json.dumps(result | {"benchmark_seconds": time.perf_counter() - started}, indent=1) + "\n")
+    print_json(result | {"benchmark_seconds": time.perf_counter() - started})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
-"""Time and memory of a style transfer as one JSON object: `python benchmarks/transfer.py [--controller NAME] [--hour]`.
+"""Time and memory of a style transfer as one JSON object: `python -m benchmarks.transfer [--controller NAME] [--hour]`.
 
 Without --controller h is random, over the f and g of the package. Cold: the command line, compilation included. Warm:
 the second call in a process, scan, windows, render and level included.
 """
 
-import argparse
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.common import make_parser, print_json
 
 RATE = 44100
 
@@ -89,7 +89,7 @@ def warm(controller: str, source: Path, reference: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measures and prints."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--controller", default="")
     parser.add_argument("--effect", default="Reverb", help="of the random controller")
     parser.add_argument("--hour", action="store_true", help="also the peak memory for an hour of audio")
@@ -115,7 +115,7 @@ def main() -> None:
         if arguments.hour:
             write_music(source, 3600)
             results["hour"] = measured(command, environment)
-    print(json.dumps(results, indent=2))
+    print_json(results)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ python -m dafxvae.gradients calibrate 'path/suite.vst3::Plugin Name'  how far ea
 python -m dafxvae.train --config configs/vst3.py --config.effect='path/suite.vst3::Plugin Name(knob, other=0.5)'
 
 A delay's time is found exactly with --config.h.traces="('echoes',)", a bit crusher's depth with "('amplitudes',)":
-`python benchmarks/traces.py CONFIG` says what they are worth. For a chorus or phaser,
+`python -m benchmarks.studies.descriptor_choice CONFIG` says what they are worth. For a chorus or phaser,
 --config.h.traces="('cycles', 'lag_cycles', 'matched')" --config.h.matched.rate=NAME of the knob that is its LFO's rate
 in Hz, and --config.clip_samples=131072: what it moves in noise is measured, and looked for in references. Time and
 result are those of the plugin: nothing is measured here.

@@ -43,7 +43,7 @@ MIN_FRAMES = 16
 
 class Kind(NamedTuple):
     """How much frames of music and speech move by themselves: exp(level) * (rate / Hz)^slope * component^tilt is the
-    power of a component; from 160 training recordings, other draws differ by .4, .1 and .1 (`benchmarks/cycles.py`)."""
+    power of a component; from 160 training recordings, other draws differ by .4, .1 and .1 (`studies.lfo_rates`)."""
 
     level: float
     slope: float

@@ -1,8 +1,8 @@
 """Measures docs/objectives.md: where downhill leads for each loss, each effect and each parameter.
 
-    python benchmarks/objective_scan.py measure [--encoders shipped] [--json docs/objectives/scan.json]
-    python benchmarks/objective_scan.py measure --tiny --json /tmp/scan.json    half a minute: does it work at all
-    python benchmarks/objective_scan.py show
+    python -m benchmarks.studies.objective_scan measure [--encoders shipped] [--json docs/objectives/scan.json]
+    python -m benchmarks.studies.objective_scan measure --tiny --json /tmp/scan.json    (half a minute)
+    python -m benchmarks.studies.objective_scan show
 
 One parameter moves over a grid, the others stay at the truth. The effect's output is compared with the *target* (the
 same recording through the true settings: what training has) and with the *reference* (another section of the same
@@ -15,7 +15,6 @@ their last part, "latent" that of g's latents, which see the dry input beside th
 """
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +23,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from objective_report import VIEWS, plot_curves, plot_shares, tables
 
+from benchmarks.common import measure_or_show, open_results, print_row, save_results
+from benchmarks.studies.figures import VIEWS, plot_curves, plot_shares, tables
 from dafxvae.audio import dsp, features
 from dafxvae.config import base_config, resolve_preset
 from dafxvae.controllers.encoders import load_encoders, stored_encoders_path
@@ -249,22 +249,17 @@ def measure_effect(
                     kept["far"] += float(curve[np.abs(grid - truth) > 0.2].mean()) / len(problems)
         results[label] = result
         shares = {name: round(float(np.mean(views["target"]["share"])), 2) for name, views in result["losses"].items()}
-        print(host.name, label, shares, flush=True)
+        print_row(host.name, label, shares)
     return results
 
 
-def measure(path: Path, encoders_name: str, setup: Setup) -> None:
+def measure(arguments: argparse.Namespace) -> None:
     """Adds the effects that are missing to the file; one file holds one setup and one f."""
     config = resolve_preset(base_config())
-    encoders = load_encoders(stored_encoders_path(encoders_name))
-    described = json.loads(
-        json.dumps({**setup._asdict(), "losses": LOSSES, "encoders": fingerprint(encoders.variables)})
-    )
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"setup": described, "effects": {}}
-    if found["setup"] != described:
-        raise UserError(
-            f"{path} was measured with {found['setup']}, not {described}: delete it, or name another --json"
-        )
+    setup = TINY if arguments.tiny else Setup()
+    encoders = load_encoders(stored_encoders_path(arguments.encoders))
+    described = {**setup._asdict(), "losses": LOSSES, "encoders": fingerprint(encoders.variables)}
+    found = open_results(arguments.json, described)
     scan = make_scan(make_descriptors(encoders, tuple(config.h.stft_sizes), config.sample_rate))
     clips = draw_clips(setup, config.sample_rate, build.build_corpus(config))
     for effect in setup.effects:
@@ -273,24 +268,19 @@ def measure(path: Path, encoders_name: str, setup: Setup) -> None:
         with open_host(effect) as host:
             problems = draw_problems(host, clips, setup)
             found["effects"][effect] = measure_effect(host, problems, scan, setup, config.sample_rate)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, separators=(",", ":")) + "\n")
+        save_results(arguments.json, found)
+
+
+def show(found: dict[str, Any], path: Path) -> None:
+    """Prints the tables, and draws the figures beside the JSON file."""
+    print_row(tables(found["effects"]))
+    plot_shares(found["effects"], path.parent)
+    plot_curves(found["effects"], path.parent)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("measure", "show"))
-    parser.add_argument("--json", type=Path, default=Path("docs/objectives/scan.json"))
-    parser.add_argument("--encoders", default="shipped", help="name of stored f and g, or a path to *.safetensors")
-    parser.add_argument("--tiny", action="store_true", help="everything small")
-    arguments = parser.parse_args()
-    if arguments.command == "measure":
-        measure(arguments.json, arguments.encoders, TINY if arguments.tiny else Setup())
-        return
-    effects = json.loads(arguments.json.read_text())["effects"]
-    print(tables(effects))
-    plot_shares(effects, arguments.json.parent)
-    plot_curves(effects, arguments.json.parent)
+    """Measures, or shows what was measured."""
+    measure_or_show(__doc__, Path("docs/objectives/scan.json"), measure, show)
 
 
 if __name__ == "__main__":

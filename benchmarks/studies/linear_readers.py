@@ -1,19 +1,16 @@
-"""What a linear reader tells of the settings, by the number of pairs that it is fitted on; prints one JSON object.
+"""R² of the settings by linear readers, by the number of pairs that they are fitted on; prints one JSON object.
 
-    python benchmarks/probes.py [--pairs 24000] [--corpus DIR]
+    python -m benchmarks.studies.linear_readers [--pairs 24000] [--corpus DIR]
 
 As `python -m dafxvae.latent report` with the shipped f and g, on held-out pairs, but with readers of the settings
 fitted on an eighth, a quarter, half and all of the training pairs, and all of the same test pairs. An effect gets the
-21st part of them, and g's latent has more dimensions than some baselines, so that few pairs hide what it tells. `above`
+21st part of them, and g's latent has more dimensions than some baselines, so that few pairs understate it. `above`
 counts the settings in which g's R² is above that of every baseline at once, and of each; `r2` is the mean over the
 settings (below -.2 counts as that). `certain`, with all pairs, counts those in which g is ahead of the best baseline,
 behind it, and neither, by the 95 % bootstrap interval of the difference of the squared errors of the same pairs;
 `settings` has both R².
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from benchmarks.common import make_parser, print_json
 from dafxvae.controllers.encoders import SHIPPED, stored_encoders_path
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.paths import data_dir
@@ -99,7 +97,7 @@ def measure(source: ModelSource, gathered: Gathered) -> dict[str, Any]:
 
 def main() -> None:
     """Renders the pairs once and reads them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("--pairs", type=int, default=24000)
     parser.add_argument("--corpus", type=Path, default=data_dir() / "held_out")
     parser.add_argument("--seed", type=int, default=0)
@@ -111,7 +109,7 @@ def main() -> None:
         gathered = gather(source, bank, corpus, arguments.pairs, arguments.seed, Console(stderr=True))
     found = measure(source, gathered)
     pairs = dict(zip(("train", "valid", "test"), (len(examples.task.effect) for examples in gathered.sets)))
-    sys.stdout.write(json.dumps({"pairs": pairs, "seed": arguments.seed, **found}, indent=1) + "\n")
+    print_json({"pairs": pairs, "seed": arguments.seed, **found})
 
 
 if __name__ == "__main__":

@@ -1,21 +1,14 @@
-"""Tables and pictures of `benchmarks/objective_scan.py`: shares as a heat map, curves as small ridges."""
+"""Tables and figures of `benchmarks.studies.objective_scan`: shares as a heat map, curves as small ridges."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.common import pyplot
+
 VIEWS = ("target", "reference")
 COLUMNS = 5
-
-
-def _pyplot() -> Any:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    return plt
 
 
 def _name(effect: str) -> str:
@@ -81,7 +74,7 @@ def _save(figure: Any, path: Path) -> None:
 
 def plot_shares(effects: dict[str, Any], folder: Path) -> None:
     """`shares.png`: the mean descent share of every scan and loss, against target and reference."""
-    plt = _pyplot()
+    plt = pyplot()
     scans = [(f"{effect}  {label}", losses) for effect, label, losses in _rows(effects)]
     losses = list(scans[0][1])
     figure, axes = plt.subplots(1, 2, figsize=(15, 0.27 * len(scans) + 1.6), sharey=True, layout="constrained")
@@ -100,7 +93,7 @@ def plot_shares(effects: dict[str, Any], folder: Path) -> None:
 
 def plot_curves(effects: dict[str, Any], folder: Path) -> None:
     """`curves_target.png` and `curves_reference.png`: the first problem of every parameter, a ridge for each loss."""
-    plt = _pyplot()
+    plt = pyplot()
     rows: list[list[tuple[str, dict[str, Any]]]] = []
     for effect, labels in effects.items():
         panels = [(f"{_name(effect)} {label}", scan) for label, scan in labels.items() if "while" not in label]

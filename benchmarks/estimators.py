@@ -1,16 +1,16 @@
 """Measures the first table of docs/gradients.md: every estimator on twelve effects and chains of 1 to 24 parameters.
 
-    python benchmarks/gradient_tables.py measure [--json docs/gradients/estimators.json]
-    python benchmarks/gradient_tables.py show    the table as Markdown, and the plot beside the JSON file
+    python -m benchmarks.estimators measure [--json docs/gradients/estimators.json]
+    python -m benchmarks.estimators show    the table as Markdown, and the plot beside the JSON file
 
 Effects that are in the JSON file already are not measured again.
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.common import measure_or_show, open_results, print_row, pyplot, save_results
 from dafxvae.effects.factory import open_host
 from dafxvae.gradients.measure.problems import Sampling
 from dafxvae.gradients.measure.report import report
@@ -33,17 +33,16 @@ SAMPLING = Sampling(num_settings=64, clip_samples=16384)
 FINE, LARGE = 1e-3, 3e-2
 
 
-def measure(path: Path) -> None:
+def measure(arguments: argparse.Namespace) -> None:
     """Adds what is missing to the file, effect by effect."""
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    found = open_results(arguments.json)
     for effect in EFFECTS:
         if effect in found:
             continue
         with open_host(effect) as host:
             found[effect] = report(host, SAMPLING)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(found, indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")
-        print(effect, flush=True)
+        save_results(arguments.json, found, line_per="name")
+        print_row(effect)
 
 
 def pick(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
@@ -87,12 +86,7 @@ def table(found: dict[str, Any]) -> str:
 
 def plot(found: dict[str, Any], path: Path) -> None:
     """Cosine against renders, a panel for each effect."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(3, 4, figsize=(15, 9), sharey=True)
+    figure, axes = pyplot().subplots(3, 4, figsize=(15, 9), sharey=True)
     for axis, (effect, entry) in zip(axes.flat, found.items()):
         for name in ("spsa", "spsa_one_sided", "orthogonal", "finite_difference"):
             rows = pick(entry["rows"], name=name, level="audio", step_size=FINE)
@@ -113,18 +107,11 @@ def plot(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=80)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("measure", "show"))
-    parser.add_argument("--json", type=Path, default=Path("docs/gradients/estimators.json"))
-    arguments = parser.parse_args()
-    if arguments.command == "measure":
-        measure(arguments.json)
-        return
-    found = json.loads(arguments.json.read_text())
-    print(table(found))
-    plot(found, arguments.json.with_suffix(".png"))
+def show(found: dict[str, Any], path: Path) -> None:
+    """Prints the table, and draws the plot beside the JSON file."""
+    print_row(table(found))
+    plot(found, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":
-    main()
+    measure_or_show(__doc__, Path("docs/gradients/estimators.json"), measure, show, with_encoders=False)

@@ -1,8 +1,8 @@
 """Measures the second table of docs/gradients.md: what an estimator is worth when h is trained with it.
 
-    python benchmarks/estimator_training.py measure [--encoders shipped] [--json docs/gradients/training.json]
-    python benchmarks/estimator_training.py measure --tiny --json /tmp/tiny.json    a minute: does it work at all
-    python benchmarks/estimator_training.py show
+    python -m benchmarks.studies.estimator_training measure [--encoders shipped] [--json docs/gradients/training.json]
+    python -m benchmarks.studies.estimator_training measure --tiny --json /tmp/tiny.json    (a minute)
+    python -m benchmarks.studies.estimator_training show
 
 h, as the configs build it, learns the settings of `Compressor | Reverb` (9 parameters) from the latents of stored f and
 g. These are frozen, so the latents of all pairs are computed once; nothing but the estimator differs: the same pairs of
@@ -12,7 +12,6 @@ would hide the estimator. Runs that are in the JSON file already are not measure
 """
 
 import argparse
-import json
 import time
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks.common import measure_or_show, open_results, print_row, pyplot, save_results
 from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config, base_config, resolve_preset
 from dafxvae.controllers.encoders import load_encoders, stored_encoders_path
@@ -160,16 +160,13 @@ def train_h(
     return curve
 
 
-def measure(path: Path, encoders_name: str, setup: Setup) -> None:
+def measure(arguments: argparse.Namespace) -> None:
     """Adds the runs that are missing to the file; one file holds one setup and one pair of f and g."""
-    encoders = load_encoders(stored_encoders_path(encoders_name))
+    setup = TINY if arguments.tiny else Setup()
+    encoders = load_encoders(stored_encoders_path(arguments.encoders))
     config = make_config(setup)
-    described = {**setup._asdict(), "seeds": list(setup.seeds), "encoders": fingerprint(encoders.variables)}
-    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"setup": described, "runs": {}}
-    if found["setup"] != described:
-        raise UserError(
-            f"{path} was measured with {found['setup']}, not {described}: delete it, or name another --json"
-        )
+    described = {**setup._asdict(), "encoders": fingerprint(encoders.variables)}
+    found = open_results(arguments.json, described, "runs")
     with build.build_bank(config, [EFFECT]) as bank:
         corpus = build.build_corpus(config)
         pair_of = partial(make_examples, config, corpus, bank, encoders)
@@ -182,9 +179,8 @@ def measure(path: Path, encoders_name: str, setup: Setup) -> None:
                     continue
                 fitted = estimator_for(bank.hosts[0], estimator, calibration)  # as a run does
                 runs[str(seed)] = train_h(config, bank, fitted, *examples, seed, setup.budget)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(json.dumps(found) + "\n")
-                print(name, seed, runs[str(seed)][-1], flush=True)
+                save_results(arguments.json, found)
+                print_row(name, seed, runs[str(seed)][-1])
         bank.failures.check()
 
 
@@ -203,12 +199,7 @@ def table(found: dict[str, Any]) -> str:
 
 def plot(found: dict[str, Any], path: Path) -> None:
     """Validation loss against renders, and against wall time; a line is the mean of the seeds."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), sharey=True)
+    figure, axes = pyplot().subplots(1, 2, figsize=(12, 4.5), sharey=True)
     for name, runs in found.items():
         curves = list(runs.values())
         losses = np.array([[point["loss"] for point in curve] for curve in curves])
@@ -223,19 +214,15 @@ def plot(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=80)
 
 
+def show(found: dict[str, Any], path: Path) -> None:
+    """Prints the table, and draws the plot beside the JSON file."""
+    print_row(table(found["runs"]))
+    plot(found["runs"], path.with_suffix(".png"))
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("measure", "show"))
-    parser.add_argument("--json", type=Path, default=Path("docs/gradients/training.json"))
-    parser.add_argument("--encoders", default="shipped", help="name of stored f and g, or a path to *.safetensors")
-    parser.add_argument("--tiny", action="store_true", help="everything small")
-    arguments = parser.parse_args()
-    if arguments.command == "measure":
-        measure(arguments.json, arguments.encoders, TINY if arguments.tiny else Setup())
-        return
-    runs = json.loads(arguments.json.read_text())["runs"]
-    print(table(runs))
-    plot(runs, arguments.json.with_suffix(".png"))
+    """Measures, or shows what was measured."""
+    measure_or_show(__doc__, Path("docs/gradients/training.json"), measure, show)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""Which traces of the reference a controller's h should hear beside g's latent; prints one JSON object.
+"""Which descriptors of the reference should be input features of a controller's h; prints one JSON object.
 
-    python benchmarks/traces.py [--train 2560] [--test 480] [CONFIG ...]
+    python -m benchmarks.studies.descriptor_choice [--train 2560] [--test 480] [CONFIG ...]
 
 For each configuration (all controllers of `configs/`) pairs of its effect are drawn and encoded once. Then h learns
-their known settings, as before it hears anything (`dafxvae.training.warm_start`): from the latent alone (""), with each
+their known settings, as in the warm start (`dafxvae.training.warm_start`): from the latent alone (""), with each
 group of `dafxvae.models.networks.GROUPS`, with each two and with all (`matched` only where the configuration names the
 rate of an LFO). `error` is the mean squared error of the settings,
 `r2` the mean of their R², on recordings of the validation split: each half of them after stopping by the other. The
 corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
 """
 
-import argparse
 import json
 import runpy
 import sys
@@ -22,10 +21,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from benchmarks.common import make_parser, print_json, use_training_corpora
 from dafxvae.config import Config, resolve_preset
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.core.command_line import run_cli
-from dafxvae.core.paths import data_dir
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.descriptors.templates import exact_readings
 from dafxvae.effects.bank import EffectBank
@@ -109,8 +108,8 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
 
 def main() -> None:
     """Measures each configuration in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    here = Path(__file__).parents[1] / "configs"
+    parser = make_parser(__doc__)
+    here = Path(__file__).parents[2] / "configs"
     default = sorted(path for path in here.glob("*.py") if path.stem not in OTHERS)
     parser.add_argument("configs", nargs="*", type=Path, default=default, metavar="CONFIG")
     parser.add_argument("--train", type=int, default=2560)
@@ -120,12 +119,13 @@ def main() -> None:
     found = {}
     for path in arguments.configs:
         config = resolve_preset(runpy.run_path(str(path))["get_config"]())
-        config.data.update({"folder": str(data_dir() / "train"), "with_embedded": True, "mode": "mixed"})
+        use_training_corpora(config)
+        config.data.mode = "mixed"
         corpus = build.build_corpus(config)
         found[path.stem] = measure(config, corpus, encoders, arguments.train, arguments.test)
         sys.stderr.write(json.dumps({path.stem: found[path.stem]}) + "\n")
     sizes = {"train": arguments.train, "test": arguments.test}
-    sys.stdout.write(json.dumps({"pairs": sizes, "by_groups": found}, indent=1) + "\n")
+    print_json({"pairs": sizes, "by_groups": found})
 
 
 if __name__ == "__main__":

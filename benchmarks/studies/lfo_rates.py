@@ -1,6 +1,6 @@
-"""How often an LFO's rate and settings are read off the reference; prints one JSON object.
+"""How often an LFO's rate and settings are estimated right from the reference; prints one JSON object.
 
-    python benchmarks/cycles.py [--pairs 200] [EFFECT ...]
+    python -m benchmarks.studies.lfo_rates [--pairs 200] [EFFECT ...]
 
 For each effect (Phaser and Chorus) references are rendered as for an evaluation, of recordings of the test split of the
 training corpora (`python -m dafxvae.data fetch train`). `within` is the share of all of them in which the rate of a
@@ -11,9 +11,6 @@ third and fifth that are clearest, and that of guessing the middle. `kinds` are 
 `dafxvae.descriptors.cycles.Kind`, fitted to the untreated clips.
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -23,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from benchmarks.common import make_parser, print_json, use_training_corpora
 from dafxvae.config import Config, base_config, resolve_preset
 from dafxvae.core.command_line import run_cli
-from dafxvae.core.paths import data_dir
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
 from dafxvae.descriptors import cycles, matched
 from dafxvae.descriptors.templates import measure_templates
@@ -107,12 +104,12 @@ def fit_kind(batches: list[PairBatch], name: str, rate: int) -> dict[str, float]
 
 def main() -> None:
     """Measures each effect in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__)
     parser.add_argument("effects", nargs="*", default=["Phaser", "Chorus"], metavar="EFFECT")
     parser.add_argument("--pairs", type=int, default=200)
     arguments = parser.parse_args()
     config = resolve_preset(base_config())
-    config.data.update({"folder": str(data_dir() / "train"), "with_embedded": True})
+    use_training_corpora(config)
     results = {}
     for effect in arguments.effects:
         drawn, rate = draw(config, effect, arguments.pairs), config.sample_rate
@@ -127,7 +124,7 @@ def main() -> None:
             found[f"matched, {clip}"] = of_rate | {"error": errors(drawn, columns)}
         kinds = {name: fit_kind(drawn.batches, name, rate) for name in cycles.GROUPS}
         results[effect] = {"rates": found, "kinds": kinds}
-    sys.stdout.write(json.dumps({"pairs": arguments.pairs, "effects": results}, indent=1) + "\n")
+    print_json({"pairs": arguments.pairs, "effects": results})
 
 
 if __name__ == "__main__":
