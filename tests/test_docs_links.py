@@ -63,6 +63,15 @@ def test_paths_and_modules_exist(page):
         assert resolves(dotted), dotted
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_names_that_are_imported_exist(page):
+    for module, names in re.findall(
+        r"^from (dafxvae[\w.]*|configs[\w.]*) import ([\w, ]+)$", page.read_text(), re.MULTILINE
+    ):
+        for name in names.split(", "):
+            assert resolves(f"{module}.{name}"), f"{module}.{name}"
+
+
 def test_every_room_is_on_the_map():
     drawing = (ROOT / "CONTRIBUTING.md").read_text()
     rooms = {path.parent.name for path in (ROOT / "dafxvae").glob("*/__init__.py")}
