@@ -20,7 +20,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-os.environ.setdefault("NPROC", "16")
+from dafxvae.core.command_line import prepare_jax
+
+prepare_jax()
 CORES = len(os.sched_getaffinity(0))
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={CORES}"
 

@@ -48,8 +48,11 @@ if not list(importlib.metadata.distributions(name="dafxvae")):
     importlib.invalidate_caches()
 
 # %%
-os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))  # before jax: README.md says why
+from dafxvae.core.command_line import prepare_jax
 
+prepare_jax()  # before jax is imported: docs/running.md says why
+
+# %%
 import jax
 from absl import logging
 from IPython.display import Audio, Image, display
