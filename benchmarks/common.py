@@ -71,7 +71,7 @@ def open_results(path: Path, setup: dict[str, Any] | None = None, part: str = "e
         path: JSON.
         setup: sizes and weights of this measurement, which the file must have been measured with; None for files that
             store none.
-        part: key of the results beside "setup".
+        part: key of the results in the file.
 
     Raises:
         UserError: the file was measured with another setup.
@@ -79,15 +79,15 @@ def open_results(path: Path, setup: dict[str, Any] | None = None, part: str = "e
     if setup is None:
         return json.loads(path.read_text()) if path.exists() else {}
     setup = json.loads(json.dumps(setup))  # tuples become lists, as in the file
-    found = json.loads(path.read_text()) if path.exists() else {"setup": setup, part: {}}
-    if found["setup"] != setup:
-        raise UserError(f"{path} was measured with {found['setup']}, not {setup}: delete it, or name another --json")
-    return found
+    results = json.loads(path.read_text()) if path.exists() else {"setup": setup, part: {}}
+    if results["setup"] != setup:
+        raise UserError(f"{path} was measured with {results['setup']}, not {setup}: delete it, or name another --json")
+    return results
 
 
-def save_results(path: Path, found: dict[str, Any], line_per: str = "") -> None:
+def save_results(path: Path, results: dict[str, Any], line_per: str = "") -> None:
     """Writes a result file; `line_per` names the key before which a line breaks."""
-    text = json.dumps(found, separators=(",", ":"))
+    text = json.dumps(results, separators=(",", ":"))
     write_text(path, (text.replace(f'{{"{line_per}"', f'\n{{"{line_per}"') if line_per else text) + "\n")
 
 

@@ -35,13 +35,13 @@ FINE, LARGE = 1e-3, 3e-2
 
 def measure(arguments: argparse.Namespace) -> None:
     """Adds what is missing to the file, effect by effect."""
-    found = open_results(arguments.json)
+    results = open_results(arguments.json)
     for effect in EFFECTS:
-        if effect in found:
+        if effect in results:
             continue
         with open_host(effect) as host:
-            found[effect] = report(host, SAMPLING)
-        save_results(arguments.json, found, line_per="name")
+            results[effect] = report(host, SAMPLING)
+        save_results(arguments.json, results, line_per="name")
         print_row(effect)
 
 
@@ -51,14 +51,14 @@ def pick(rows: list[dict[str, Any]], **wanted: Any) -> list[dict[str, Any]]:
     return sorted(chosen, key=lambda row: row["num_renders"])
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     """Markdown."""
     head = (
         "| effect | K | SPSA, R=3 | one-sided SPSA, R=3 | orthogonal, R=3 | SPSA, R=2K+1 | orthogonal, R=K+1 "
         "| coordinates, R=K+1 | its bias | smoothed: audio level | smoothed: loss level | ms an example, R=K+1 |"
     )
     lines = [head, "|" + "---|" * 12]
-    for effect, entry in found.items():
+    for effect, entry in results.items():
         rows, size = entry["rows"], len(entry["parameters"])
 
         def cosine(name: str, renders: int, rows: list = rows) -> str:
@@ -84,10 +84,10 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plot(found: dict[str, Any], path: Path) -> None:
+def plot(results: dict[str, Any], path: Path) -> None:
     """Cosine against renders, a panel for each effect."""
     figure, axes = pyplot().subplots(3, 4, figsize=(15, 9), sharey=True)
-    for axis, (effect, entry) in zip(axes.flat, found.items()):
+    for axis, (effect, entry) in zip(axes.flat, results.items()):
         for name in ("spsa", "spsa_one_sided", "orthogonal", "finite_difference"):
             rows = pick(entry["rows"], name=name, level="audio", step_size=FINE)
             axis.plot([r["num_renders"] for r in rows], [r["cosine"] for r in rows], "o-", ms=4, label=f"{name}, .001")
@@ -107,10 +107,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=80)
 
 
-def show(found: dict[str, Any], path: Path) -> None:
+def show(results: dict[str, Any], path: Path) -> None:
     """Prints the table, and draws the plot beside the JSON file."""
-    print_row(table(found))
-    plot(found, path.with_suffix(".png"))
+    print_row(table(results))
+    plot(results, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Speed and quality of the gradient engine, beside the ways of its predecessors; prints one JSON object.
+"""Speed and quality of the gradient engine, compared with its predecessors; prints one JSON object.
 
     python -m benchmarks.gradients
 
@@ -64,7 +64,7 @@ def set_all(plugin: Any, names: tuple[str, ...], physical: np.ndarray) -> None:
 
 
 def bare_renders(host: ChainHost, audio: np.ndarray, rows: np.ndarray) -> Callable[[], None]:
-    """The bound: nothing but the renders of `rows [B, R, K]`, an equal share of them on each core."""
+    """The bound: the renders alone of `rows [B, R, K]`, an equal share of them on each core."""
     physical = host.parameters.to_physical(rows)
     jobs = [(b, r) for r in range(rows.shape[1]) for b in range(len(audio))]
     cores = len(os.sched_getaffinity(0))
@@ -106,7 +106,7 @@ def serial_loop(host: ChainHost, audio: np.ndarray, params: np.ndarray, upstream
 
 
 def serve_item(pipe: Connection, name: str) -> None:
-    """One process an item: renders forward, then answers the upstream gradient with one to the settings."""
+    """One process an item: renders forward, then returns the gradient of the settings for an upstream gradient."""
     host = open_host(name, num_workers=1)
     plugin, names, to_physical = build(name), host.parameters.names, host.parameters.to_physical
     rng = np.random.default_rng(0)
@@ -136,14 +136,14 @@ def process_pool(host: ChainHost, audio: np.ndarray, params: np.ndarray, upstrea
         worker.start()
         workers.append((worker, ours))
 
-    def ask(messages: list) -> list:
+    def exchange(messages: list) -> list:
         for (_, pipe), message in zip(workers, messages):
             pipe.send(message)
         return [pipe.recv() for _, pipe in workers]
 
     def run() -> list:
-        ask([(x[:, 0], p, None) for x, p in zip(audio, params)])
-        return ask([(x[:, 0], p, u[:, 0]) for x, p, u in zip(audio, params, upstream)])
+        exchange([(x[:, 0], p, None) for x, p in zip(audio, params)])
+        return exchange([(x[:, 0], p, u[:, 0]) for x, p, u in zip(audio, params, upstream)])
 
     def close() -> None:
         for worker, pipe in workers:
@@ -233,10 +233,10 @@ def quality() -> dict[str, Any]:
             problem = make_problem(box, sampling)
             estimators = [Estimator(kind, size, STEP) for kind in ("orthogonal", "finite_difference")]
             estimators.append(Estimator("spsa", -(-size // 2), STEP))
-            found = measure(Meter(box, mrstft_loss), problem, estimators, lambda e: (e.num_probes,))
-        others = [row for row in found if row.name != "spsa"]
+            rows = measure(Meter(box, mrstft_loss), problem, estimators, lambda e: (e.num_probes,))
+        others = [row for row in rows if row.name != "spsa"]
         chosen = max(others, key=lambda row: row.cosine)
-        spsa = max(row.cosine for row in found if row.name == "spsa")  # K + 1 renders, or one more when K is odd
+        spsa = max(row.cosine for row in rows if row.name == "spsa")  # K + 1 renders, or one more when K is odd
         ratios[name] = chosen.cosine / spsa
         best[name] = {"estimator": f"{chosen.name}, {chosen.level}", "best": chosen.cosine, "spsa": spsa, "K": size}
     return {

@@ -5,7 +5,7 @@ Per effect: `scaling`, the throughput of the pool with two workers over that of 
 effects. `process_scaling` is the scaling of two child processes fed through shared memory, as VST3 plugins are; here
 they render the same built-ins. Each takes turns with the raw renders, and the fastest round counts, as timeit has it:
 what else runs on the machine can only add. `overhead_cpu` is the overhead in processor time, which a busy machine
-hardly touches; `cores_free` tells how busy it was: how much faster two threads of pure computing were than one.
+hardly touches; `cores_free` measures how busy it was: how much faster two threads of pure computing were than one.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ EFFECTS = {
 
 
 def raw_renders(host: ChainHost, audio: np.ndarray, unit_params: np.ndarray) -> Callable[[], list[np.ndarray]]:
-    """The same renders by nothing but Pedalboard, in this thread: plugins made and settings turned beforehand.
+    """The same renders by Pedalboard alone, in this thread: plugins made and settings turned beforehand.
 
     The outputs are kept until the last is there, as they are by whoever wants them: memory that is written and not at
     once used again is what renders cost without us.

@@ -30,11 +30,11 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 def family(pid: int) -> list[int]:
     """A process and all that it has started."""
-    found = [pid]
-    for parent in found:
+    family_pids = [pid]
+    for parent in family_pids:
         for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in task.read_text().split()]
-    return found
+            family_pids += [int(child) for child in task.read_text().split()]
+    return family_pids
 
 
 def look(pid: int) -> dict[str, float]:

@@ -4,10 +4,10 @@
 
 The step of `configs/reverb.py` (batch 8, clips of 65536 samples, the gradient by coordinates), with its batches read
 ahead as in a run, against its two parts alone: `render_ms`, the bare renders of its settings spread over the cores, and
-`device_ms`, the same step with its renders answered at once. Neither can be avoided, so a step takes at least the
+`device_ms`, the same step with renders that are returned at once. Neither can be avoided, so a step takes at least the
 longer of them: `of_bound` is that bound over the step's time (1 is perfect overlap), the median of interleaved rounds.
 `rows` hold the same for other batch sizes, numbers of devices and of render workers. On the CPU the two parts share
-the cores: `of_sum` is (render + device) over the step, which is all that can be asked there without overlap. An
+the cores: `of_sum` is (render + device) over the step, the best that is possible there without overlap. An
 accelerator, where JAX has one, does the device's part; within a step it still waits for the renders, and they for it.
 """
 
@@ -54,17 +54,17 @@ def make_config(batch_size: int, workers: int) -> Config:
 
 
 def instant(bank: EffectBank) -> Any:
-    """The bank with its renders answered at once, by what it rendered the first time."""
+    """The bank with a host that returns at once what was rendered the first time."""
     host, kept = bank.hosts[0], {}
 
     def render_variants(audio: np.ndarray, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
         key = unit_params.shape[:2]
         if key not in kept:
             kept[key] = host.render_variants(audio, unit_params, sample_rate)
-        return kept[key].copy(order="K")  # what it answers belongs to the caller, who writes into it
+        return kept[key].copy(order="K")  # the caller owns the result and writes into it
 
-    answering = SimpleNamespace(render_variants=render_variants, parameters=host.parameters, failures=host.failures)
-    return SimpleNamespace(hosts=[answering], num_params=bank.num_params, failures=bank.failures)
+    instant_host = SimpleNamespace(render_variants=render_variants, parameters=host.parameters, failures=host.failures)
+    return SimpleNamespace(hosts=[instant_host], num_params=bank.num_params, failures=bank.failures)
 
 
 def stepper(stage: Any, num_devices: int) -> tuple[Callable[[], None], Callable[[], None]]:
@@ -104,15 +104,15 @@ def measure(config: Config, num_devices: int, folder: Path, corpus: Any, encoder
     """One row: the step, and its two parts alone, in interleaved rounds."""
     with build.build_bank(config, ["Reverb"]) as bank:
         pairs = build.build_pairs(config, "h", corpus, bank, folder)
-        heard = build.latent_stage_pairs(config, pairs, bank, encoders, folder / "h")
-        start = build.warm_start(config, heard, bank)
+        latent_pairs = build.latent_stage_pairs(config, pairs, bank, encoders, folder / "h")
+        start = build.warm_start(config, latent_pairs, bank)
         estimator = build.build_estimator(config, bank.hosts[0], load_calibration(bank.hosts[0]))
         stages = [
-            build.build_decoder_stage(config, heard, some, start.params, estimator, Clock())
+            build.build_decoder_stage(config, latent_pairs, some, start.params, estimator, Clock())
             for some in (bank, instant(bank))
         ]
         (step, close), (device, close_device) = (stepper(stage, num_devices) for stage in stages)
-        parts = {"step": step, "device": device, "render": renders(bank, heard, config, 1 + bank.num_params)}
+        parts = {"step": step, "device": device, "render": renders(bank, latent_pairs, config, 1 + bank.num_params)}
         times = {name: [each / STEPS for each in values] for name, values in interleave(parts, ROUNDS).items()}
         close()
         close_device()

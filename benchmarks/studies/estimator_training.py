@@ -5,7 +5,7 @@
     python -m benchmarks.studies.estimator_training show
 
 h, as the configs build it, learns the settings of `Compressor | Reverb` (9 parameters) from the latents of stored f and
-g. These are frozen, so the latents of all pairs are computed once; nothing but the estimator differs: the same pairs of
+g. These are frozen, so the latents of all pairs are computed once. Only the estimator differs: the same pairs of
 real audio, batches, initial weights and optimiser (its schedule spans the steps of each run) for each seed, and the
 same number of renders for each estimator. The loss is the configs' audio loss alone, without the known settings, which
 would hide the estimator. Runs that are in the JSON file already are not measured again.
@@ -166,7 +166,7 @@ def measure(arguments: argparse.Namespace) -> None:
     encoders = load_encoders(stored_encoders_path(arguments.encoders))
     config = make_config(setup)
     described = {**setup._asdict(), "encoders": fingerprint(encoders.variables)}
-    found = open_results(arguments.json, described, "runs")
+    results = open_results(arguments.json, described, "runs")
     with build.build_bank(config, [EFFECT]) as bank:
         corpus = build.build_corpus(config)
         pair_of = partial(make_examples, config, corpus, bank, encoders)
@@ -174,20 +174,20 @@ def measure(arguments: argparse.Namespace) -> None:
         calibration = load_calibration(bank.hosts[0])
         for seed in setup.seeds:
             for name, estimator in ESTIMATORS.items():
-                runs = found["runs"].setdefault(name, {})
+                runs = results["runs"].setdefault(name, {})
                 if str(seed) in runs:
                     continue
                 fitted = estimator_for(bank.hosts[0], estimator, calibration)  # as a run does
                 runs[str(seed)] = train_h(config, bank, fitted, *examples, seed, setup.budget)
-                save_results(arguments.json, found)
+                save_results(arguments.json, results)
                 print_row(name, seed, runs[str(seed)][-1])
         bank.failures.check()
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     """Markdown: mean and deviation over the seeds; of the seconds the median, because machines are shared."""
     lines = ["| estimator | start | half of the renders | all renders | seconds |", "|---|---|---|---|---|"]
-    for name, runs in found.items():
+    for name, runs in results.items():
         curves = list(runs.values())
         losses = np.array([[point["loss"] for point in curve] for curve in curves])
         seconds = np.array([curve[-1]["seconds"] for curve in curves])
@@ -197,10 +197,10 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def plot(found: dict[str, Any], path: Path) -> None:
+def plot(results: dict[str, Any], path: Path) -> None:
     """Validation loss against renders, and against wall time; a line is the mean of the seeds."""
     figure, axes = pyplot().subplots(1, 2, figsize=(12, 4.5), sharey=True)
-    for name, runs in found.items():
+    for name, runs in results.items():
         curves = list(runs.values())
         losses = np.array([[point["loss"] for point in curve] for curve in curves])
         for axis, key in zip(axes, ("renders", "seconds")):
@@ -214,10 +214,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=80)
 
 
-def show(found: dict[str, Any], path: Path) -> None:
+def show(results: dict[str, Any], path: Path) -> None:
     """Prints the table, and draws the plot beside the JSON file."""
-    print_row(table(found["runs"]))
-    plot(found["runs"], path.with_suffix(".png"))
+    print_row(table(results["runs"]))
+    plot(results["runs"], path.with_suffix(".png"))
 
 
 def main() -> None:

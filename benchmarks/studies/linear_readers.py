@@ -83,16 +83,16 @@ def measure(source: ModelSource, gathered: Gathered) -> dict[str, Any]:
     """Everything, for each number of training pairs."""
     tasks = Tasks(*(examples.task for examples in gathered.sets))
     features = features_of(source, gathered)
-    found, predicted, r2 = {}, {}, {}
+    results, predicted, r2 = {}, {}, {}
     for share in SHARES:
         fitted = {name: first(tasks, parts, share) for name, parts in features.items()}
         predicted = {name: probe_settings(parts, some, "linear") for name, (some, parts) in fitted.items()}
         r2 = {name: settings_r2(tasks.test, values) for name, values in predicted.items()}
-        found[str(len(tasks.train.effect) // share)] = compare(r2, gathered.parameters)
+        results[str(len(tasks.train.effect) // share)] = compare(r2, gathered.parameters)
     best = np.max([row for name, row in r2.items() if name != OURS], axis=0)
     both = zip(gathered.parameters, r2[OURS].tolist(), best.tolist())
     settings = {name: [round(ours, 3), round(theirs, 3)] for name, ours, theirs in both if np.isfinite(ours)}
-    return {"by_pairs": found, "certain": certainty(tasks.test, predicted, r2), "settings": settings}
+    return {"by_pairs": results, "certain": certainty(tasks.test, predicted, r2), "settings": settings}
 
 
 def main() -> None:
@@ -107,9 +107,9 @@ def main() -> None:
     with open_bank(single_effects(source.encoders.metadata["bank"])) as bank:
         corpus = str(arguments.corpus)
         gathered = gather(source, bank, corpus, arguments.pairs, arguments.seed, Console(stderr=True))
-    found = measure(source, gathered)
+    results = measure(source, gathered)
     pairs = dict(zip(("train", "valid", "test"), (len(examples.task.effect) for examples in gathered.sets)))
-    print_json({"pairs": pairs, "seed": arguments.seed, **found})
+    print_json({"pairs": pairs, "seed": arguments.seed, **results})
 
 
 if __name__ == "__main__":

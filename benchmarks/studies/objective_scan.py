@@ -10,8 +10,8 @@ recording through them: all that a search at inference has). Recordings are of t
 and one of each of `SOURCES` where the user's data folder has it. The settings are drawn on the grid, so that the loss
 to the target is 0 at the truth. Effects that are in the JSON file already are not measured again.
 
-Beside the audio losses: "encoding" is the distance of f's encodings, standardised by g's constants, "style" that of
-their last part, "latent" that of g's latents, which see the dry input beside the sound.
+Further distances: "encoding" is the distance of f's encodings, standardised by g's constants, "style" that of
+their last part, "latent" that of g's latents of the dry input and the sound.
 """
 
 import argparse
@@ -52,7 +52,7 @@ ROUGH = {"Delay": "delay_seconds", "Chorus": "rate_hz", "Phaser": "rate_hz"}  # 
 WRONG_BY = (0.0625, 0.2)  # of the range; a delay of .32 s for .25 s, and of .55 s
 SOURCES = ("fretsonfire-songs-muldjord", "asterisk-core-sounds-en-g722", "wesnoth-1.16-music")
 LOSSES = ("mrstft", *features.DESCRIPTORS, "encoding", "style", "latent")
-NEAR = 0.05  # of the truth: what counts as found
+NEAR = 0.05  # of the truth: counts as right
 TRUTHS_FROM, TRUTHS_TO = 0.2, 0.8
 ROUNDING = 1e-5  # of a curve's range: smaller steps are no slope
 
@@ -74,7 +74,7 @@ TINY = Setup(clip_samples=32768, grid=11, num_truths=1, num_clips=1, effects=("D
 
 
 class Problem(NamedTuple):
-    """A recording, another section of it, and the settings to be found."""
+    """A recording, another section of it, and the true settings."""
 
     audio: np.ndarray  # [2, T, C] input, and what becomes the reference
     truth: np.ndarray  # [K] on the grid
@@ -156,7 +156,10 @@ def grid_of(parameter: Parameter, num_points: int) -> np.ndarray:
 
 
 def draw_problems(host: ChainHost, clips: list[np.ndarray], setup: Setup) -> list[Problem]:
-    """Every clip with `num_truths` settings, from the middle of the ranges: at their ends little is heard of others."""
+    """Every clip with `num_truths` settings, from the middle of the ranges.
+
+    At the ends of a range the other settings have little effect.
+    """
     problems = []
     for i, clip in enumerate(clips):
         for j in range(setup.num_truths):
@@ -259,23 +262,23 @@ def measure(arguments: argparse.Namespace) -> None:
     setup = TINY if arguments.tiny else Setup()
     encoders = load_encoders(stored_encoders_path(arguments.encoders))
     described = {**setup._asdict(), "losses": LOSSES, "encoders": fingerprint(encoders.variables)}
-    found = open_results(arguments.json, described)
+    results = open_results(arguments.json, described)
     scan = make_scan(make_descriptors(encoders, tuple(config.h.stft_sizes), config.sample_rate))
     clips = draw_clips(setup, config.sample_rate, build.build_corpus(config))
     for effect in setup.effects:
-        if effect in found["effects"]:
+        if effect in results["effects"]:
             continue
         with open_host(effect) as host:
             problems = draw_problems(host, clips, setup)
-            found["effects"][effect] = measure_effect(host, problems, scan, setup, config.sample_rate)
-        save_results(arguments.json, found)
+            results["effects"][effect] = measure_effect(host, problems, scan, setup, config.sample_rate)
+        save_results(arguments.json, results)
 
 
-def show(found: dict[str, Any], path: Path) -> None:
+def show(results: dict[str, Any], path: Path) -> None:
     """Prints the tables, and draws the figures beside the JSON file."""
-    print_row(tables(found["effects"]))
-    plot_shares(found["effects"], path.parent)
-    plot_curves(found["effects"], path.parent)
+    print_row(tables(results["effects"]))
+    plot_shares(results["effects"], path.parent)
+    plot_curves(results["effects"], path.parent)
 
 
 def main() -> None:
