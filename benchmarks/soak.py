@@ -96,6 +96,8 @@ def main() -> None:
         process.send_signal(signal.SIGTERM)
         stopping = time.monotonic()
         code = process.wait()
+    if len(steps) < 2:
+        raise SystemExit(f"no checkpoint of {SAVE_EVERY} steps in {arguments.minutes} minutes: give more --minutes")
     rates = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(steps)]
     costs = [(b[2] - a[2]) / (b[1] - a[1]) for a, b in pairwise(steps)]
     result = {

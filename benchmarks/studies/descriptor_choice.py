@@ -40,7 +40,7 @@ OTHERS = ("pretrain", "spoken_digits", "vst3")
 
 
 def available(encoders: Encoders) -> tuple[str, ...]:
-    """The groups that these encoders can compute."""
+    """The groups that can be heard with these encoders."""
     return tuple(name for name in GROUPS if name != "matched" or encoders.templates is not None)
 
 
@@ -48,18 +48,18 @@ def encoded(
     config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodings `[2, count, E + X]` of the valid pairs of a split, with all traces, and their settings `[count, K]`."""
-    extractor = FeatureExtractor(encoders, config.sample_rate, available(encoders))
+    hearing = FeatureExtractor(encoders, config.sample_rate, available(encoders))
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
-        both = np.stack([extractor.encode(clips) for clips in (batch.dry, batch.reference)])
+        both = np.stack([hearing.encode(clips) for clips in (batch.dry, batch.reference)])
         joint.append(both[:, batch.valid > 0])
         settings.append(batch.unit_params[batch.valid > 0])
     return np.concatenate(joint, axis=1), np.concatenate(settings)
 
 
 def with_traces(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str], num_params: int) -> np.ndarray:
-    """The columns of `encoded` for these groups alone."""
+    """The columns of `encoded` that are there where only these groups are asked for."""
     columns = networks.heard_columns([name for name in available(encoders) if name in BESIDE], num_params)
     kept = [encodings[..., columns[name]] for name in groups if name in BESIDE]
     return np.concatenate([encodings[..., : encoders.f.encoding_size], *kept], axis=-1)
@@ -87,22 +87,21 @@ def score(
 
 
 def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, num_test: int) -> dict[str, dict]:
-    """The scores of one controller, by the groups among its h's input features."""
+    """The scores of one controller, by the groups that its h hears."""
     with build.build_bank(config, [config.effect]) as bank, tempfile.TemporaryDirectory() as folder:
         encoders, host = build.measure_effect(config, bank, encoders, Path(folder)), bank.hosts[0]
-        (train_encodings, settings), (test_encodings, test_settings) = (
+        (joint, settings), (other, asked) = (
             encoded(config, corpus, bank, encoders, *which) for which in (("train", num_train), ("valid", num_test))
         )
     scores = {}
     names = available(encoders)
     for groups in [(), *((name,) for name in names), *combinations(names, 2), names]:
-        extractor = FeatureExtractor(encoders, config.sample_rate, groups)
-        train_features, test_features = (
-            extractor.join(*with_traces(encoders, rows, groups, settings.shape[1]))
-            for rows in (train_encodings, test_encodings)
+        hearing = FeatureExtractor(encoders, config.sample_rate, groups)
+        seen, unseen = (
+            hearing.join(*with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other)
         )
-        train = Known(train_features, settings, np.ones(len(settings)))
-        halves = [Known(test_features[i::2], test_settings[i::2], np.ones(len(test_settings[i::2]))) for i in (0, 1)]
+        train = Known(seen, settings, np.ones(len(settings)))
+        halves = [Known(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
         scores[" ".join(groups)] = score(config, host, groups, train, halves)
     return scores
 
@@ -117,16 +116,16 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=480)
     arguments = parser.parse_args()
     encoders = load_encoders(stored_encoders_path(SHIPPED))
-    results = {}
+    found = {}
     for path in arguments.configs:
         config = resolve_preset(runpy.run_path(str(path))["get_config"]())
         use_training_corpora(config)
         config.data.mode = "mixed"
         corpus = build.build_corpus(config)
-        results[path.stem] = measure(config, corpus, encoders, arguments.train, arguments.test)
-        sys.stderr.write(json.dumps({path.stem: results[path.stem]}) + "\n")
+        found[path.stem] = measure(config, corpus, encoders, arguments.train, arguments.test)
+        sys.stderr.write(json.dumps({path.stem: found[path.stem]}) + "\n")
     sizes = {"train": arguments.train, "test": arguments.test}
-    print_json({"pairs": sizes, "by_groups": results})
+    print_json({"pairs": sizes, "by_groups": found})
 
 
 if __name__ == "__main__":

@@ -77,11 +77,11 @@ def shares(drawn: Drawn, log_rate: np.ndarray, clearness: np.ndarray) -> dict[st
     return {"within": round(float(right.mean()), 3), "clear_half": round(float(right[clear].mean()), 3)}
 
 
-def errors(drawn: Drawn, matches: np.ndarray) -> dict[str, list[float]]:
+def errors(drawn: Drawn, found: np.ndarray) -> dict[str, list[float]]:
     """Of each setting but the rate, among the clearest."""
-    settings = matches[:, matched.SETTINGS :] / matched.SPREAD + 0.5
+    settings = found[:, matched.SETTINGS :] / matched.SPREAD + 0.5
     off = np.abs(settings - drawn.unit_params)[:, 1:]
-    order = np.argsort(-matches[:, matched.CLEARNESS])
+    order = np.argsort(-found[:, matched.CLEARNESS])
     kept = {name: off[order[: round(share * len(off))]] for name, share in CLEAREST.items()}
     kept["guess"] = np.abs(drawn.unit_params - 0.5)[:, 1:]
     return {name: rows.mean(0, dtype=np.float64).round(3).tolist() for name, rows in kept.items()}
@@ -98,8 +98,8 @@ def fit_kind(batches: list[PairBatch], name: str, rate: int) -> dict[str, float]
     places = np.log(hz[used])[:, None], np.log(np.arange(1, NUM_COMPONENTS + 1))[None]
     columns = np.stack([np.ones_like(power), *(place + 0.0 * power for place in places)], axis=-1).reshape(-1, 3)
     weights = np.repeat(hz[used] ** -0.5, NUM_COMPONENTS)
-    fitted = np.linalg.lstsq(columns * weights[:, None], np.log(power).ravel() * weights, rcond=None)[0]
-    return dict(zip(cycles.Kind._fields, fitted.round(2).tolist()))
+    found = np.linalg.lstsq(columns * weights[:, None], np.log(power).ravel() * weights, rcond=None)[0]
+    return dict(zip(cycles.Kind._fields, found.round(2).tolist()))
 
 
 def main() -> None:
@@ -113,17 +113,17 @@ def main() -> None:
     results = {}
     for effect in arguments.effects:
         drawn, rate = draw(config, effect, arguments.pairs), config.sample_rate
-        rates = {}
+        found = {}
         for clip in CLIPS:
             for name, trace in cycles.GROUPS.items():
                 columns = find(drawn.batches, partial(trace, sample_rate=rate), clip)
-                rates[f"{name}, {clip}"] = shares(drawn, columns[:, cycles.RATE], columns[:, cycles.CLEARNESS])
+                found[f"{name}, {clip}"] = shares(drawn, columns[:, cycles.RATE], columns[:, cycles.CLEARNESS])
             match = partial(matched.match_templates, sample_rate=rate, templates=drawn.templates)
             columns = find(drawn.batches, match, clip)
             of_rate = shares(drawn, columns[:, matched.RATE], columns[:, matched.CLEARNESS])
-            rates[f"matched, {clip}"] = of_rate | {"error": errors(drawn, columns)}
+            found[f"matched, {clip}"] = of_rate | {"error": errors(drawn, columns)}
         kinds = {name: fit_kind(drawn.batches, name, rate) for name in cycles.GROUPS}
-        results[effect] = {"rates": rates, "kinds": kinds}
+        results[effect] = {"rates": found, "kinds": kinds}
     print_json({"pairs": arguments.pairs, "effects": results})
 
 
