@@ -1,1 +1,1 @@
-"""Sound itself: files (`io`) and signal processing on the device (`dsp`)."""
+"""Audio files (`io`), signal processing on the device (`dsp`), features and losses."""

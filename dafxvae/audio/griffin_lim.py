@@ -1,4 +1,4 @@
-"""From magnitudes back to sound: fast Griffin-Lim, which looks for the phases that a spectrogram has lost."""
+"""Fast Griffin-Lim: audio from magnitude spectrograms, by estimating their phases."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Named controllers: those that come with the package, and the user's own beside them in the data folder."""
+"""Controllers by name: those that come with the package, and those in the user's data folder."""
 
 from importlib import resources
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What everything else stands on: errors, random streams, folders, stored weights. Knows nothing of audio."""
+"""What every room uses: errors, random streams, folders, whole files, stored weights, command lines. No audio."""

@@ -1,4 +1,4 @@
-"""The command lines' one way to begin and to end: subcommands, the environment of jax, exit codes."""
+"""Start and end of every command line: subcommands, the environment of jax, exit codes."""
 
 import argparse
 import os

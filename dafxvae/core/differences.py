@@ -1,4 +1,4 @@
-"""Two nested configurations compared, in words that a user can act on."""
+"""Differences of two nested configurations, in words that a user can act on."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Errors that a person can mend."""
+"""Errors that a user can fix; command lines print them without a traceback."""
 
 
 class UserError(Exception):

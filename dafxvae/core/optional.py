@@ -1,4 +1,4 @@
-"""Libraries that only some tools need, imported when they are used."""
+"""Optional libraries, imported when they are first used."""
 
 import importlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""Where dafxvae keeps what it makes (cache) and what it fetched (data). Nothing is created here."""
+"""Folders for what dafxvae makes (cache) and fetches (data); none is created here."""
 
 import os
 from pathlib import Path

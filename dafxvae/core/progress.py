@@ -1,4 +1,4 @@
-"""One progress bar for the long jobs of the data package."""
+"""A progress bar for long jobs."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Keep what was computed once: arrays in a file that carries the key of the recipe they were made by."""
+"""A store of computed arrays, keyed by a fingerprint of the recipe that they were computed by."""
 
 import hashlib
 import json

@@ -1,5 +1,4 @@
-"""What a digit VAE sounds and looks like: reconstructions, samples, interpolations and traversals, as files and on the
-writer."""
+"""Reconstructions, samples, interpolations and traversals of a digit VAE, as files and for TensorBoard."""
 
 from pathlib import Path
 from typing import NamedTuple

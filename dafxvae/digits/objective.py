@@ -1,4 +1,4 @@
-"""What the digit VAE minimises."""
+"""The training loss of the digit VAE."""
 
 from typing import Any, cast
 

@@ -1,4 +1,4 @@
-"""The job "digits": trains a clip-level VAE on spoken digits, scores it, and lets it be heard."""
+"""The job "digits": train a clip-level VAE on spoken digits, score it, and write sounds."""
 
 from collections.abc import Iterator
 from contextlib import closing

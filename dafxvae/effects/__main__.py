@@ -1,4 +1,4 @@
-"""Look at effects and use them: `python -m dafxvae.effects list | show | render | check`.
+"""List, describe, render and check effects: `python -m dafxvae.effects list | show | render | check`.
 
 python -m dafxvae.effects show 'Reverb | Compressor'
 python -m dafxvae.effects render in.wav out.wav 'Reverb(room_size, wet_level)' --set room_size=0.7

@@ -1,4 +1,4 @@
-"""Several effects or chains behind one interface, over one pool: what a model for many effects is trained on."""
+"""Several effects or chains behind one interface and one pool, for a model of many effects."""
 
 import itertools
 import math

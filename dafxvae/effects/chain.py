@@ -1,4 +1,4 @@
-"""A chain of effects and the schedule of its renders: settings that share a leading part share its renders."""
+"""A chain of effects, and the schedule of its renders: settings that share a leading part share its renders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

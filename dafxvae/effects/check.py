@@ -1,4 +1,4 @@
-"""Tries an effect out: is it deterministic, what does it cost, which parameters do nothing, which move in steps."""
+"""Check an effect: determinism, cost, parameters without use, parameters that move in steps."""
 
 import time
 from collections.abc import Iterator

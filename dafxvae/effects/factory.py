@@ -1,4 +1,4 @@
-"""From the name of an effect or chain to a host that renders it."""
+"""Open a host by the name of an effect or chain."""
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType

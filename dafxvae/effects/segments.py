@@ -1,4 +1,4 @@
-"""Plugins played as a stream, each with Pedalboard's own `process(chunk, sample_rate, reset=False)`.
+"""Single effects as streams, each with Pedalboard's `process(chunk, sample_rate, reset=False)`.
 
 The classes need numpy and Pedalboard alone, and nothing else of this package: the snippets that `dafxvae.transfer`
 writes contain their source, so that a snippet plays what was played here, to the bit.

@@ -1,4 +1,4 @@
-"""How effects are named: `HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name`.
+"""The short form of effects: `HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name`.
 
 The structured form of the same chain, as configs may write it:
 

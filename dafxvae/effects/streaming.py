@@ -1,4 +1,4 @@
-"""A chain played as a stream: chunk after chunk, with flat memory, latency compensated and tails kept."""
+"""Chains as streams: chunk after chunk in constant memory, latency compensated, tails kept."""
 
 import contextlib
 import math

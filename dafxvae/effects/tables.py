@@ -1,4 +1,4 @@
-"""What the command line prints about effects: rich tables, and the same as plain data for JSON."""
+"""Tables of effects for the command line, and the same as plain data for JSON."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""Evaluates trained controllers on recordings that they have never heard.
+"""Evaluate trained controllers on held-out recordings.
 
 python -m dafxvae.evaluate --controllers all --corpus NAME_OR_DIR --pairs 200 -o DIR    every method and metric
 python -m dafxvae.evaluate table DIR [DIR...]                                           results of folders as one table

@@ -1,4 +1,4 @@
-"""Held-out recordings by name, and whether they are long enough."""
+"""Held-out recordings by name, with a check of their length."""
 
 import hashlib
 import json

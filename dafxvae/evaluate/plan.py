@@ -1,4 +1,4 @@
-"""What is evaluated, and the folder that it belongs to."""
+"""The plan of an evaluation, and the folder that it belongs to."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""From the scores of every pair to the numbers of a table: means, intervals, ratios, shares."""
+"""Numbers of a table from the scores of every pair: means, intervals, ratios, shares."""
 
 from typing import Any
 

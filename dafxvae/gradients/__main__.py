@@ -1,4 +1,4 @@
-"""Looks at the gradients of an effect.
+"""Measure the gradients of an effect.
 
 python -m dafxvae.gradients calibrate EFFECT    measures each parameter's step and stores it for later runs
 python -m dafxvae.gradients calibrate --builtins    the same for every built-in, into the file that dafxvae ships

@@ -1,4 +1,4 @@
-"""The way from JAX to a host callable and back: one `pure_callback`, exceptions recorded, never thrown inside."""
+"""A host callable inside JAX by one `pure_callback`; exceptions are recorded, never raised inside."""
 
 import logging
 import os

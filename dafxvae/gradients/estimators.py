@@ -1,4 +1,4 @@
-"""Gradients through a black box: estimators on one interface, as differentiable JAX functions.
+"""Black-box effects as differentiable JAX functions, with an estimated gradient.
 
 A host callable renders every example with several settings in one call. Without a gradient only the forward settings
 are rendered; under differentiation the forward and the perturbed settings travel in one call.

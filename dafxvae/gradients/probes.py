@@ -1,4 +1,4 @@
-"""Where an estimator looks: the perturbed settings of a step, and the weights that turn differences into a gradient.
+"""Perturbed settings of each estimator, and the weights that turn differences into a gradient.
 
 Every estimator here is linear in the differences that it takes: `gradient[k] = sum_s weights[s, k] * difference[s]`,
 where a difference is between the two renders of a probe (two-sided) or between a probe and the forward render.

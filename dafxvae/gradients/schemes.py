@@ -1,4 +1,4 @@
-"""What an estimator is: how many renders of which perturbed settings, and at which level differences are taken."""
+"""`Estimator`: the renders, perturbed settings and level of a gradient estimate."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args

@@ -1,1 +1,1 @@
-"""Looking into f and g: what their latents hold, how many dimensions are in use, and models without the idle ones."""
+"""Analysis of f and g: what their latents hold, how many dimensions are used, models without idle ones."""

@@ -1,4 +1,4 @@
-"""Looks into the latents of f and g.
+"""Analyse the latents of f and g.
 
 python -m dafxvae.latent report WORKDIR    every measure as a page, JSON and pictures (in WORKDIR/latent)
 python -m dafxvae.latent sweep WORKDIR     g trained again at other sizes

@@ -1,4 +1,4 @@
-"""How much each latent dimension does: pure functions of a posterior and a decoder.
+"""Activity of each latent dimension: pure functions of a posterior and a decoder.
 
 Three measures of dimension j of a posterior N(mu(x), sigma(x)^2):
 

@@ -1,4 +1,4 @@
-"""The three commands, after their arguments are read."""
+"""The three commands of the latent tools, after their arguments are parsed."""
 
 import json
 from argparse import Namespace

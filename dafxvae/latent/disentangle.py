@@ -1,4 +1,4 @@
-"""Is one dimension one knob? Two scores with known factors: the settings of one effect, in bins.
+"""Disentanglement scores against the settings of one effect, in bins: beta-VAE metric and MIG.
 
 - beta-VAE metric (Higgins et al. 2017, section 3): of groups of pairs of examples that share the value of one factor, a
   linear classifier names the factor from the mean |z - z'|. 1 is perfect, 1 / (number of factors) is chance.

@@ -1,4 +1,4 @@
-"""The pictures of the report: matplotlib without a display or global state; each returns a figure."""
+"""Figures of the report, by matplotlib without a display or global state."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Everything that the measures look at: three sets of examples with their features, and a few pairs with audio."""
+"""Examples for all measures: three sets with their features, and a few pairs with audio."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The library that only the latent tools need, imported when it is used."""
+"""The optional library of the latent tools, imported when it is first used."""
 
 from typing import Any
 

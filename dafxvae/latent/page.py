@@ -1,4 +1,4 @@
-"""The page of the latent tools: traversals, to see and to hear."""
+"""Traversals on the report's page, as pictures and sounds."""
 
 from dafxvae.latent.traversals import Strip
 from dafxvae.reporting import page

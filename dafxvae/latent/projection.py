@@ -1,4 +1,4 @@
-"""Two dimensions for the eye: PCA always, UMAP where it is installed."""
+"""Projections to two dimensions: PCA, and UMAP where it is installed."""
 
 import importlib
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The command `prune`: writes the model without its idle dimensions, and says how far its outputs moved."""
+"""The command `prune`: write the model without its idle dimensions, and report how far its outputs moved."""
 
 from pathlib import Path
 from typing import Any

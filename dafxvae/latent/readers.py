@@ -1,4 +1,4 @@
-"""Probes: how much of the effect and of its settings simple readers can tell from features.
+"""Linear readers and forests that predict the effect and its settings from features.
 
 A probe is fitted on training recordings alone. Its regularisation is chosen on other recordings of the same corpus
 (`valid`), never on the test set. The same readers, grids and seeds serve every set of features, so that two sets differ

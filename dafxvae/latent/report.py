@@ -1,4 +1,4 @@
-"""The command `report`: collects every measure as JSON, draws the pictures, and writes one page that holds them all."""
+"""The command `report`: every measure as JSON, figures, and one page with all of them."""
 
 from collections.abc import Sequence
 from pathlib import Path

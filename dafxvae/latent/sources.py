@@ -1,4 +1,4 @@
-"""What the latent tools look at: a run's folder, or a file of f and g alone."""
+"""Models for the latent tools: a run's folder, or a file of f and g alone."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Does the recommended size hold? g trained again at several sizes, and scored on held-out pairs."""
+"""The command `sweep`: train g again at several sizes, and score it on held-out pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a dimension sounds like: one latent moves while the others stand still; and the way between two recordings.
+"""Sounds of one latent dimension that moves while the others stand still, and of interpolations.
 
 Of f there is no sound but its decoder's spectra. A traversal filters the recording by what the decoder changed and
 keeps its phase; the way between two recordings is inverted by Griffin and Lim. Of g∘h every sound is the real effect's.

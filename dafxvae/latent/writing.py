@@ -1,4 +1,4 @@
-"""The report as a page: the answer first, then the measures behind it, then what can be seen and heard."""
+"""The report as a page: conclusions first, then measures, then pictures and sounds."""
 
 from typing import Any
 

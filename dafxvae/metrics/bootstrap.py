@@ -1,4 +1,4 @@
-"""How certain a mean is."""
+"""Bootstrap intervals of means and of ratios of means."""
 
 from typing import NamedTuple
 

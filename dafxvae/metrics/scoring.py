@@ -1,4 +1,4 @@
-"""Every metric of finished sounds at once."""
+"""All metrics of rendered sounds at once."""
 
 from dataclasses import dataclass
 

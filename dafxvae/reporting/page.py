@@ -1,4 +1,4 @@
-"""One HTML page with everything inside: pictures, sounds, tables; no request leaves it."""
+"""A self-contained HTML page of pictures, sounds and tables."""
 
 import base64
 import html

@@ -1,1 +1,1 @@
-"""Whole runs: what is in a workdir, the encoders it uses or makes, the controller it trains, the loop over all."""
+"""Whole runs: the workdir, f and g that are used or trained, the controller that is trained, the loop over all."""

@@ -1,4 +1,4 @@
-"""The jobs that a configuration can name, and the one call that runs any of them."""
+"""The jobs that a configuration can name, and the function that runs any of them."""
 
 from pathlib import Path
 from typing import Any

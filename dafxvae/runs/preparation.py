@@ -1,4 +1,4 @@
-"""How a run begins: devices and processes looked at, the workdir claimed and locked, signals caught."""
+"""Start of a run: check devices and processes, claim and lock the workdir, catch signals."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`python -m dafxvae.data render --config FILE --num_pairs N --out DIR`: a run's training pairs, ahead of the run."""
+"""Write the training pairs of a run ahead: `python -m dafxvae.data render --config FILE --num_pairs N --out DIR`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A run's folder: which configuration it belongs to, and what made it."""
+"""A run's folder: the configuration that it belongs to, and the versions that made it."""
 
 import fcntl
 import json

@@ -1,1 +1,1 @@
-"""One train step and what stands around it."""
+"""Training of a stage: objectives, steps, the loop, checkpoints."""

@@ -1,4 +1,4 @@
-"""Where the time of a run goes: renders on the host, waiting for data, and the rest."""
+"""Time of a run, divided into renders on the host, waiting for data, and the device."""
 
 import threading
 import time

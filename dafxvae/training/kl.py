@@ -1,4 +1,4 @@
-"""The KL term of a beta-VAE: how strongly a latent is held to its prior, and how that changes while training."""
+"""The KL term of a beta-VAE and its schedules."""
 
 from collections.abc import Callable
 from typing import Any, Literal, get_args

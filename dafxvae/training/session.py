@@ -1,4 +1,4 @@
-"""What the stages of a run share: where they run, how often they do what, and how they are stopped."""
+"""What the stages of a run share: devices, intervals, and how they are stopped."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

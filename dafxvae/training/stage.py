@@ -1,4 +1,4 @@
-"""Runs one stage (f, g, h, or another) from its last checkpoint to its last step, and shows what goes on."""
+"""Run one stage (f, g, h, or another) from its last checkpoint to its last step."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

@@ -1,4 +1,4 @@
-"""The state of a training stage: arrays only. And its optimiser."""
+"""The state of a training stage (arrays only), and its optimiser."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request: a step under way ends, a checkpoint is saved, and only then the run stops."""
+"""Ctrl-C and SIGTERM as a request: the step under way ends, a checkpoint is saved, then the run stops."""
 
 import signal
 from collections.abc import Iterator

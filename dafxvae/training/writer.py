@@ -1,4 +1,4 @@
-"""What a run shows while it goes on: TensorBoard's files, and Weights & Biases where it is asked for.
+"""TensorBoard's files of a run, and Weights & Biases where it is configured.
 
 The one importer of tensorboardX and wandb.
 """

@@ -1,1 +1,1 @@
-"""Style transfer of whole recordings: analysis, settings, render, level, and what is handed over."""
+"""Style transfer of whole recordings: prediction, rendering, levels, and the files that are written."""

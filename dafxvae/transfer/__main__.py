@@ -1,4 +1,4 @@
-"""Gives a recording the style of another.
+"""Give a recording the style of another.
 
 python -m dafxvae.transfer input.wav reference.wav --controller reverb -o out.wav
 python -m dafxvae.transfer input.wav reference.wav --effect 'Compressor | Reverb' --refine 200 -o out.wav

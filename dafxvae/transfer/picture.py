@@ -1,4 +1,4 @@
-"""The picture of a transfer. Apart from the rest, because matplotlib takes a second to import."""
+"""The picture of a transfer; a module of its own, as matplotlib takes a second to import."""
 
 from collections.abc import Mapping
 

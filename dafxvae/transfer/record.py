@@ -1,4 +1,4 @@
-"""What is written beside the output: the settings as JSON, which `--apply` reads back, the script, plugin states."""
+"""Files beside the output: settings as JSON (read back by `--apply`), the script, plugin states."""
 
 import hashlib
 import json

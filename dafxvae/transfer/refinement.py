@@ -1,4 +1,4 @@
-"""Search on one pair: from a controller's answer, or from nothing, towards settings that sound like the reference.
+"""Search by CMA-ES for settings whose sound has the reference's statistics.
 
 At inference there is no target, only another recording; so the distance compares what a sound is like (statistics over
 time) and not when anything happens. It is weak where the two recordings differ (docs/objectives.md), which is why a

@@ -1,4 +1,4 @@
-"""The render of a whole recording: through the chain once, its level and its tail looked at, then level and file."""
+"""Render a whole recording through the chain: level, tail, file."""
 
 import tempfile
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What is shown of a transfer: a table for the terminal, a page."""
+"""Report of a transfer: a table for the terminal, a page."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a transfer is asked for and what it gives."""
+"""Options and results of a transfer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

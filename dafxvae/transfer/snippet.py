@@ -1,4 +1,4 @@
-"""The render as a script of Pedalboard and soundfile alone, which gives the same samples."""
+"""A script of Pedalboard and soundfile alone that renders the same samples."""
 
 import inspect
 from enum import Enum

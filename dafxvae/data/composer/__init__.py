@@ -1,1 +1,1 @@
-"""The embedded corpus: music that dafxvae composes and renders itself."""
+"""The embedded corpus: music that dafxvae composes and renders."""

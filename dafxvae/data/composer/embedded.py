@@ -1,4 +1,4 @@
-"""Opens the embedded corpus: renders the pieces that the cache lacks, in worker processes."""
+"""Open the embedded corpus; worker processes render the pieces that the cache lacks."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Who plays what: the writers of chord, pad, bass, melody and drum parts of the embedded corpus."""
+"""Writers of chord, pad, bass, melody and drum parts of the embedded corpus."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

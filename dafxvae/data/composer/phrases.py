@@ -1,4 +1,4 @@
-"""The embedded corpus as notes: a seeded composer of short multi-instrument pieces (keys, forms, progressions, parts).
+"""A seeded composer of short multi-instrument pieces (keys, forms, progressions, parts), as notes.
 
 Piece `index` of `seed` is a pure function of the two. Every second piece is one instrument alone, for dry single
 recordings are what users bring; the rest are duos and bands.

@@ -1,4 +1,4 @@
-"""The embedded corpus as sound: phrases through the General-MIDI soundfont of pretty_midi's wheel, dry.
+"""Notes of the embedded corpus to dry audio, through the General-MIDI soundfont that pretty_midi brings.
 
 The synthesiser (midirenderer, a Rust port of a SoundFont player) adds reverb and chorus by default; both sends are
 turned off on every channel, for the corpus must be dry.

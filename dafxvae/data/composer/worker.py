@@ -1,4 +1,4 @@
-"""A rendering process of the embedded corpus: one JSON job a line on stdin, one answer a line on stdout."""
+"""A rendering process of the embedded corpus: one JSON job a line on stdin, one JSON result a line on stdout."""
 
 import json
 import signal

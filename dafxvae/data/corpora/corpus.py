@@ -1,4 +1,4 @@
-"""The door to recordings: `open_corpus` gives the embedded corpus or a folder of the user's, ready to use."""
+"""`open_corpus`: the embedded corpus or a folder of the user's, prepared for training."""
 
 from dataclasses import replace
 from pathlib import Path

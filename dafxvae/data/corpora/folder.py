@@ -1,4 +1,4 @@
-"""Any folder of audio as a corpus: found, decoded, resampled and checked once, kept as FLAC in the cache."""
+"""A folder of audio as a corpus: decoded, resampled and checked once, kept as FLAC in the cache."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The folder that a corpus is prepared into: FLAC files and an index that grows by whole lines.
+"""The cache folder of a prepared corpus: FLAC files, and an index to which whole lines are appended.
 
 A line is written after its file has its final name, so whatever the moment of a kill, what the index names is there and
 whole. A lock keeps two processes from preparing one corpus twice; the system releases it when its holder dies.

@@ -1,4 +1,4 @@
-"""Which recordings belong together: songs and speakers by the layout of the folder, and the field's sets by theirs."""
+"""Groups of recordings (songs, speakers) from the layout of a folder; known data sets by their file names."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Real corpora that any Debian or Ubuntu machine gets without root: packages are unpacked, not installed."""
+"""Corpora from Debian packages, downloaded and unpacked without root."""
 
 import datetime
 import hashlib

@@ -1,4 +1,4 @@
-"""What a folder of recordings holds: minutes, rates, bandwidth, loudness, licences, and what cannot be used of it."""
+"""Statistics of a folder of recordings: minutes, rates, bandwidth, loudness, licences, unusable files."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field

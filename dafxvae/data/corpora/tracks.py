@@ -1,4 +1,4 @@
-"""What a prepared corpus is: tracks of one rate and channel count in FLAC files, split by song or speaker."""
+"""Tracks of a prepared corpus: FLAC files of one rate and channel count, split by song or speaker."""
 
 import dataclasses
 import hashlib

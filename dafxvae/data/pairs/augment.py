@@ -1,4 +1,4 @@
-"""Pitch and tempo of a clip changed, by the time stretcher that comes with Pedalboard."""
+"""Pitch and tempo changes of clips, by the time stretcher that comes with Pedalboard."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Clips cut from tracks: where a pair's two recordings come from, and at what level they are heard."""
+"""Clips cut from tracks: the two recordings of a pair and their levels."""
 
 from collections.abc import Callable
 from typing import NamedTuple

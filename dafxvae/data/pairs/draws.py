@@ -1,4 +1,4 @@
-"""Pairs in two steps: draw what a pair is (clips, levels, settings), then render it. The draw alone can be stored."""
+"""Training pairs in two steps: draw clips, levels and settings, then render them. A draw can be stored."""
 
 import dataclasses
 import threading

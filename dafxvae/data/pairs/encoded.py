@@ -1,4 +1,4 @@
-"""Pairs as encodings: f is frozen while g is trained, so each pair is rendered and encoded once, and seen often."""
+"""Pairs as f's encodings, computed once and stored, for training g."""
 
 import hashlib
 import json

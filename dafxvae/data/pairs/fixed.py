@@ -1,4 +1,4 @@
-"""Held-out pairs, drawn once and stored, so that every run and every later version scores the very same ones."""
+"""Held-out pairs, drawn once and stored, so that every run and version scores the same ones."""
 
 import json
 import os

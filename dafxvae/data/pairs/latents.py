@@ -1,4 +1,4 @@
-"""Pairs as h sees them: f and g are frozen while h is trained, so each pair is rendered and encoded once."""
+"""Pairs as h's input features, computed once by the frozen f and g and stored, for training h."""
 
 import hashlib
 import json

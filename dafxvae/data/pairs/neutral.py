@@ -1,4 +1,4 @@
-"""The settings at which an effect does as little as it can: what an untouched reference asks for."""
+"""The most neutral settings of an effect: the true settings of an unprocessed reference."""
 
 from typing import TYPE_CHECKING
 

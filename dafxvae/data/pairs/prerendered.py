@@ -1,4 +1,4 @@
-"""Pairs rendered ahead of training, for accelerators that would wait for the host: shards, read back by step.
+"""Pairs rendered ahead of training into shards, and the dataset that reads them.
 
 A shard is two files: `shard-00000.npz` with the settings, and `shard-00000.npy` with the audio, float32
 `[pairs, 3, T, C]` (dry, target, reference), so that the true settings still give exactly zero loss. The audio gets its

@@ -1,4 +1,4 @@
-"""A batch divided among processes: each makes its own rows, and nobody coordinates."""
+"""The share of a batch that each process makes, without coordination."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The stream of training pairs: element i is the batch of step i, whatever the number of workers; it can be resumed."""
+"""A resumable dataset of training pairs: element i is the batch of step i, for any number of workers."""
 
 import threading
 from types import TracebackType

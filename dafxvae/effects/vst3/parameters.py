@@ -1,4 +1,4 @@
-"""What a VST3 plugin says of its parameters, turned into ours: units, scales, kinds, and the way to its raw values.
+"""Parameters of a VST3 plugin: units, scales, kinds, and the mapping to its raw values.
 
 A plugin's own scale is `raw`, in [0, 1]; the texts that it shows tell what raw means. Where they form a straight or an
 exponential line, physical values are those of the texts, and a frequency or time that the plugin spreads linearly is

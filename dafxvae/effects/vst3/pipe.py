@@ -1,4 +1,4 @@
-"""What a plugin process and its parent say to each other: messages over a pipe, audio in shared memory."""
+"""Messages between a plugin process and its parent: a pipe for text, shared memory for audio."""
 
 import mmap
 import pickle

@@ -1,4 +1,4 @@
-"""A plugin process as its parent sees it: started, fed through shared memory, timed, killed and replaced."""
+"""The parent's side of a plugin process: start, feed, time, kill, replace."""
 
 import contextlib
 import mmap

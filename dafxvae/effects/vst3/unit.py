@@ -1,4 +1,4 @@
-"""From the name of a VST3 plugin to a unit of a chain: finding the file, reading its parameters in a plugin process."""
+"""A VST3 plugin as a unit of a chain: find the file, read its parameters in a plugin process."""
 
 import os
 from collections.abc import Iterator

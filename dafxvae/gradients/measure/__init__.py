@@ -1,1 +1,1 @@
-"""Measures effects: step sizes, roughness, and how near the estimators come to the true gradient."""
+"""Measurements of effects: step sizes, roughness, and the quality of gradient estimates."""

@@ -1,4 +1,4 @@
-"""How far each parameter of an effect should move: measured once, stored (`calibration_store`), used by every run."""
+"""Calibration: the step by which each parameter of an effect is perturbed, measured once and stored (`stored`)."""
 
 import math
 from collections.abc import Sequence

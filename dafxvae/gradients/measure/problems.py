@@ -1,4 +1,4 @@
-"""Real audio and random settings at which the gradients of an effect are looked at."""
+"""Audio and random settings for measuring the gradients of an effect."""
 
 from typing import NamedTuple
 

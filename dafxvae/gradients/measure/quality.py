@@ -1,4 +1,4 @@
-"""How good an estimate is: its cosine to a reference gradient, its bias and its variance, against renders."""
+"""Quality of a gradient estimate: cosine to a reference gradient, bias and variance, by renders."""
 
 import time
 from collections.abc import Callable, Sequence

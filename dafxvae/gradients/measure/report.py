@@ -1,4 +1,4 @@
-"""Which estimator gives the best gradient of an effect for its renders: the numbers behind the choice."""
+"""A report of every estimator on one effect, by its number of renders."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where calibrations are kept: the user's in the data folder, those of the built-ins in the package."""
+"""Files of calibrations: the user's in the data folder, those of the built-ins in the package."""
 
 import hashlib
 import json
