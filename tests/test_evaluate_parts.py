@@ -1,4 +1,4 @@
-"""The parts of an evaluation, each alone: listening, learned baselines, summaries, corpora, tables."""
+"""The parts of an evaluation, each alone: learned baselines, summaries, corpora, tables."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import pytest
 from dafxvae.audio.io import write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.corpus import open_corpus
-from dafxvae.evaluate import held_out, learned, listening, report, summary, tables
+from dafxvae.evaluate import held_out, learned, report, summary, tables
 from dafxvae.evaluate.cells import score_pairs
 from dafxvae.evaluate.methods import Answers
 from dafxvae.evaluate.plan import Cell, Plan, chosen, claim_folder
@@ -17,38 +17,27 @@ from dafxvae.types import PairBatch
 RNG = np.random.default_rng(3)
 
 
-def test_windows_cover_a_clip():
-    assert listening.window_starts(131072, 65536) == [0, 65536]
-    assert listening.window_starts(100000, 65536) == [0, 34464]
-    assert listening.window_starts(30000, 65536) == [0]
-    assert listening.window_starts(65536, 65536) == [0]
-
-
-class Ears:
-    """A controller whose latent is the mean of each clip: `[input, reference]`."""
+class MeanEncoder:
+    """Stands for a controller's f: the encoding is the mean of a window."""
 
     clip_samples = 8
+    encoders = SimpleNamespace(f=SimpleNamespace(encoding_size=1))
 
-    def latent(self, dry, reference):
-        assert dry.shape[1] <= 8
-        return np.stack([dry.mean((1, 2)), reference.mean((1, 2))], axis=1)
+    def __init__(self):
+        self.hearing = self
 
-    def average(self, latents):
-        return latents.mean(axis=-2)
-
-    def settings(self, z):
-        return z * 10.0
+    def encode(self, clips, beside):
+        assert clips.shape[1] <= 8
+        return np.stack([clips.mean((1, 2)), np.ones(len(clips))], axis=1)
 
 
-def test_a_long_clip_is_heard_by_windows_and_their_latents_are_averaged():
-    listener = listening.Listener(Ears())  # type: ignore[arg-type]
-    dry, reference = RNG.standard_normal((2, 3, 20, 1)).astype(np.float32)
-    expected = np.mean([dry[:, start : start + 8].mean((1, 2)) for start in (0, 8, 12)], axis=0)
-    np.testing.assert_allclose(listener.latent(dry, reference)[:, 0], expected, rtol=1e-5)
-    np.testing.assert_allclose(listener.settings(dry, reference), 10.0 * listener.latent(dry, reference))
-    np.testing.assert_allclose(listener.latent(dry[:, :5], reference[:, :5])[:, 1], reference[:, :5].mean((1, 2)))
-    with pytest.raises(ValueError, match="differ in shape"):
-        listener.latent(dry, reference[:, :10])
+def test_the_forest_is_given_the_mean_encoding_of_the_windows_of_a_clip():
+    clips = RNG.standard_normal((3, 20, 1)).astype(np.float32)
+    expected = np.mean([clips[:, start : start + 8].mean((1, 2)) for start in (0, 8)], axis=0)
+    found = learned.mean_encoding(MeanEncoder(), clips)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
+    short = learned.mean_encoding(MeanEncoder(), clips[:, :5])  # type: ignore[arg-type]
+    np.testing.assert_allclose(short[:, 0], clips[:, :5].mean((1, 2)), rtol=1e-5)
 
 
 def examples(count=200):
@@ -97,8 +86,8 @@ def songs(folder, lengths):
     )  # fmt: skip
 
 
-def listener_of(config):
-    return SimpleNamespace(controller=SimpleNamespace(config=config, sample_rate=24000))
+def controller_of(config):
+    return SimpleNamespace(config=config, sample_rate=24000)
 
 
 def test_baselines_are_fitted_on_the_training_split_alone(tmp_path, monkeypatch):
@@ -112,7 +101,7 @@ def test_baselines_are_fitted_on_the_training_split_alone(tmp_path, monkeypatch)
     monkeypatch.setattr(learned, "build_corpus", lambda config: corpus)
     monkeypatch.setattr(learned, "make_pairs", make_pairs)
     with pytest.raises(StopIteration):
-        learned.training_examples(listener_of(SimpleNamespace(clip_samples=8192)), None, 16, 0)  # type: ignore[arg-type]
+        learned.training_examples(controller_of(SimpleNamespace(clip_samples=8192)), None, 16, 0)  # type: ignore[arg-type]
     held_out = {track.name for part in ("valid", "test") for track in corpus.split(part).tracks}
     assert seen
     assert not set(seen) & held_out
@@ -124,7 +113,7 @@ def test_missing_training_recordings_say_how_to_go_without(monkeypatch):
 
     monkeypatch.setattr(learned, "build_corpus", build_corpus)
     with pytest.raises(UserError, match=r"/nowhere .*--baseline-pairs 0"):
-        learned.training_examples(listener_of(None), None, 16, 0)  # type: ignore[arg-type]
+        learned.training_examples(controller_of(None), None, 16, 0)  # type: ignore[arg-type]
 
 
 def test_recordings_must_be_long_enough_for_the_mode(tmp_path):

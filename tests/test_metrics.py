@@ -46,9 +46,9 @@ def make_pairs(bank, count=6):
 def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():
     with open_bank(["Reverb"]) as bank:
         pairs = make_pairs(bank)
-        perfect = results.evaluate_controller(pairs, bank, lambda dry, reference: pairs.unit_params, 24000, 0)
+        perfect = results.evaluate_controller(pairs, bank, pairs.unit_params, 24000, 0)
         middle = np.full_like(pairs.unit_params, 0.5)
-        idle = results.evaluate_controller(pairs, bank, lambda dry, reference: middle, 24000, 0)
+        idle = results.evaluate_controller(pairs, bank, middle, 24000, 0)
     rows = perfect["mrstft"]
     assert rows["controller"]["mean"] == rows["true settings"]["mean"] == 0.0
     assert rows["do nothing"]["mean"] > 0.1
@@ -65,11 +65,10 @@ def test_failed_pairs_are_left_out_and_counted():
         pairs = make_pairs(bank)
         valid = np.ones(6)
         valid[2] = 0
-        predict = lambda dry, reference: pairs.unit_params  # noqa: E731
-        found = results.evaluate_controller(pairs._replace(valid=valid), bank, predict, 24000, 0)
+        found = results.evaluate_controller(pairs._replace(valid=valid), bank, pairs.unit_params, 24000, 0)
         assert (found["num_pairs"], found["num_failed"]) == (5, 1)
         with pytest.raises(ValueError, match="all 6 pairs"):
-            results.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, predict, 24000, 0)
+            results.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, pairs.unit_params, 24000, 0)
 
 
 @pytest.mark.parametrize(

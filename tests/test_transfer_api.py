@@ -56,6 +56,26 @@ def test_latents_are_averaged_over_all_pairs_of_windows(path):
     np.testing.assert_allclose(prediction.predict(controller, dry, [first, second], 1.0)[0], expected, atol=1e-3)
 
 
+def test_clips_are_predicted_as_a_transfer_of_them_predicts(path, style):
+    controller = read_controller(path)
+    long = [music(2.6 * CONFIG.clip_samples / 24000, 24000, 1, seed) for seed in (1, 2, 3, 4)]
+    long[1][: len(long[1]) // 2] = 0.0  # a silent window is left out
+    dry, reference = np.stack(long[:2]), np.stack(long[2:])
+    found = prediction.predict_clips(controller, dry, reference)
+    for row, pair in zip(found.unit_params, zip(dry, reference)):
+        values = style.transfer(*pair, 24000).predicted
+        np.testing.assert_allclose(controller_values(style, row), list(values.values()), rtol=1e-6)
+    window = clips(2, 5)
+    alone = prediction.predict_clips(controller, window[:1], window[1:])
+    np.testing.assert_array_equal(alone.unit_params, controller.predict(window[:1], window[1:]))
+    nothing = prediction.predict_clips(controller, np.zeros_like(dry), reference)
+    assert np.isfinite(nothing.unit_params).all()
+
+
+def controller_values(style, unit_params):
+    return list(style.host.parameters.describe(unit_params).values())
+
+
 def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
     controller = read_controller(path)
     dry, reference = clips(2, 1), clips(2, 5)

@@ -17,6 +17,7 @@ from dafxvae.evaluate.held_out import long_enough
 from dafxvae.evaluate.methods import CONTROLLER, Answers, Tools, answer
 from dafxvae.evaluate.plan import Cell, Plan
 from dafxvae.metrics import METRICS, score_outputs
+from dafxvae.transfer.prediction import predict_clips
 from dafxvae.types import PairBatch
 
 CHUNK = 8  # pairs rendered, scored and stored at once
@@ -139,7 +140,7 @@ def store_sounds(folder: Path, plan: Plan, cell: Cell, corpus: Corpus, tools: To
         return
     pairs, _ = make_maker(plan, cell, corpus, tools).make(np.asarray([item]))
     rate = corpus.sample_rate
-    settings = tools.listener.settings(pairs.dry, pairs.reference)
+    settings = predict_clips(tools.controller, pairs.dry, pairs.reference).unit_params
     output = tools.bank.render(pairs.dry, pairs.effect, settings, rate)
     clips = {"input": pairs.dry, "reference": pairs.reference, CONTROLLER: output, "target": pairs.target}
     place.mkdir(parents=True, exist_ok=True)

@@ -105,7 +105,7 @@ def fit_baselines(
     path = folder / "baselines" / f"{file_name(job.name)}.npz"
     describe(f"{job.name}: pairs to fit the baselines on")
     examples = stored_examples(
-        path, lambda: training_examples(tools.listener, tools.bank, plan.baseline_pairs, plan.seed)
+        path, lambda: training_examples(tools.controller, tools.bank, plan.baseline_pairs, plan.seed)
     )
     describe(f"{job.name}: fitting the baselines")
     return Learned(fit_neighbour(examples), fit_forest(examples, plan.seed))

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.audio.plain import mel_statistics
+from dafxvae.controllers.controller import Controller
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
 from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
-from dafxvae.evaluate.listening import Listener
 from dafxvae.runs.build import build_corpus
 
 NUM_COMPONENTS = 128
@@ -27,20 +27,29 @@ class BaselineExamples(NamedTuple):
     unit_params: np.ndarray  # [N, K]
 
 
-def describe_clips(listener: Listener, dry: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def mean_encoding(controller: Controller, clips: np.ndarray) -> np.ndarray:
+    """f's encoding, averaged over a clip's windows side by side; `[B, T, C] -> [B, E]`. A rest is left out."""
+    count, length, num_channels = clips.shape
+    window = min(controller.clip_samples, length)
+    cut = clips[:, : length // window * window].reshape(-1, window, num_channels)
+    encodings = controller.hearing.encode(cut, beside=False)[:, : controller.encoders.f.encoding_size]
+    return encodings.reshape(count, -1, encodings.shape[-1]).mean(1)
+
+
+def describe_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two differences of `BaselineExamples`; two `[B, T, C]` -> `[B, 256]`, `[B, E]`."""
-    rate = listener.controller.sample_rate
+    rate = controller.sample_rate
     timbre = mel_statistics(reference, rate) - mel_statistics(dry, rate)
-    return timbre, listener.encoding(reference) - listener.encoding(dry)
+    return timbre, mean_encoding(controller, reference) - mean_encoding(controller, dry)
 
 
 def training_examples(
-    listener: Listener, bank: EffectBank, num_pairs: int, seed: int, advance: Callable[[int], None] = lambda _: None
+    controller: Controller, bank: EffectBank, num_pairs: int, seed: int, advance: Callable[[int], None] = lambda _: None
 ) -> BaselineExamples:
     """Pairs of the controller's own training recordings, with clips of the length that it was trained on.
 
     Args:
-        listener: of the controller.
+        controller: whose training recordings and f are used.
         bank: of its one effect.
         num_pairs: N; those that fail to render are left out.
         seed: of the pairs.
@@ -49,7 +58,7 @@ def training_examples(
     Raises:
         UserError: the training recordings are not there.
     """
-    config = listener.controller.config
+    config = controller.config
     try:
         corpus = build_corpus(config).split("train")
     except UserError as error:
@@ -66,7 +75,7 @@ def training_examples(
         batch = pairs[step]
         good = batch.valid > 0
         good[num_pairs - step * BATCH :] = False
-        timbre, encoding = describe_clips(listener, batch.dry, batch.reference)
+        timbre, encoding = describe_clips(controller, batch.dry, batch.reference)
         found.append((timbre[good], encoding[good], batch.unit_params[good]))
         advance(min(BATCH, num_pairs - step * BATCH))
     return BaselineExamples(*(np.concatenate(parts) for parts in zip(*found)))

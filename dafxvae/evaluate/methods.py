@@ -12,10 +12,10 @@ from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.evaluate.learned import Learned, describe_clips
-from dafxvae.evaluate.listening import Listener
 from dafxvae.evaluate.rule_based import COMPRESSOR, rule_based
-from dafxvae.evaluate.searches import SEARCHES, Answer, search
+from dafxvae.evaluate.searches import SEARCHES, search
 from dafxvae.runs.results import CONTROLLER, MEAN, NOTHING, RANDOM, TRUE, mean_settings
+from dafxvae.transfer.prediction import Prediction, predict_clips
 from dafxvae.types import PairBatch
 
 RULES, RULES_KEPT = "rule-based", "rule-based, input's loudness"
@@ -27,15 +27,11 @@ METHODS = (NOTHING, RANDOM, MEAN, RULES, RULES_KEPT, NEIGHBOUR, FOREST, CONTROLL
 class Tools:
     """What the methods of one controller need; opened once for all its cells."""
 
-    listener: Listener
+    controller: Controller
     bank: EffectBank  # of its one effect
     compressor: EffectHost  # of the rule-based baseline
     mean: np.ndarray  # [K]
     learned: Learned | None = None
-
-    @property
-    def controller(self) -> Controller:
-        return self.listener.controller
 
     @property
     def host(self) -> EffectHost:
@@ -56,7 +52,7 @@ def open_tools(controller: Controller, num_workers: int | None, seed: int, stack
             f"has {', '.join(names)}: train it again"
         )
     compressor = stack.enter_context(open_bank([COMPRESSOR], num_workers=num_workers)).hosts[0]
-    return Tools(Listener(controller), bank, compressor, mean_settings(bank, host_rng(seed, "evaluate/mean")))
+    return Tools(controller, bank, compressor, mean_settings(bank, host_rng(seed, "evaluate/mean")))
 
 
 class Answers(NamedTuple):
@@ -76,15 +72,15 @@ def choose_settings(tools: Tools, pairs: PairBatch, seed: int, num_searched: int
         MEAN: np.tile(tools.mean, (count, 1)),
     }
     if tools.learned is not None:
-        timbre, encoding = describe_clips(tools.listener, pairs.dry, pairs.reference)
+        timbre, encoding = describe_clips(tools.controller, pairs.dry, pairs.reference)
         settings[NEIGHBOUR] = tools.learned.neighbour(timbre)
         settings[FOREST] = tools.learned.forest(encoding)
-    own = Answer(*tools.controller.answer(tools.listener.latent(pairs.dry, pairs.reference)))
-    settings[CONTROLLER] = own.settings
+    own = predict_clips(tools.controller, pairs.dry, pairs.reference)
+    settings[CONTROLLER] = own.unit_params
     num_failed = 0
     if num_searched:
         dry, reference = pairs.dry[:num_searched], pairs.reference[:num_searched]
-        found = search(tools.controller, tools.host, dry, reference, Answer(*(x[:num_searched] for x in own)), seed)
+        found = search(tools.controller, tools.host, dry, reference, Prediction(*(x[:num_searched] for x in own)), seed)
         settings |= found.settings
         num_failed = found.num_failed
     settings[TRUE] = pairs.unit_params

@@ -6,6 +6,7 @@ import numpy as np
 
 from dafxvae.controllers.controller import Controller
 from dafxvae.effects.host import EffectHost
+from dafxvae.transfer.prediction import Prediction
 from dafxvae.transfer.refinement import make_style_distance, refine
 
 NUM_RENDERS = 64
@@ -17,13 +18,6 @@ SEARCHES = {  # name: starts from the controller's answer, renders
 }
 
 
-class Answer(NamedTuple):
-    """A controller's settings."""
-
-    settings: np.ndarray  # [B, K]
-    read: np.ndarray  # bool [B, K]: read off a trace, not guessed
-
-
 class Found(NamedTuple):
     """Settings by the searches."""
 
@@ -32,23 +26,23 @@ class Found(NamedTuple):
 
 
 def search(
-    controller: Controller, host: EffectHost, dry: np.ndarray, reference: np.ndarray, start: Answer, seed: int
+    controller: Controller, host: EffectHost, dry: np.ndarray, reference: np.ndarray, start: Prediction, seed: int
 ) -> Found:
     """Every search on every pair, by the distance of styles that needs no target.
 
     Args:
-        controller: whose answers are refined, but for what it read off.
+        controller: whose predictions are refined, except direct estimates.
         host: of its effect.
         dry, reference: float32 `[B, T, C]`.
-        start: the controller's.
+        start: the controller's predictions.
         seed: of the searches.
     """
     rate, num_failed = controller.sample_rate, 0
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SEARCHES}
-    for clip, example, own, read in zip(dry, reference, *start):
+    for clip, example, own, is_direct in zip(dry, reference, *start):
         distance = make_style_distance(example[None], rate)
         for name, (warm, num_renders) in SEARCHES.items():
-            begin, free = (own, ~read) if warm else (None, None)
+            begin, free = (own, ~is_direct) if warm else (None, None)
             refined = refine(host, distance, clip, rate, begin, num_renders, seed=seed, free=free)
             rows[name].append(np.asarray(refined.unit_params, np.float32))
             num_failed += int(refined.num_failed)

@@ -25,6 +25,7 @@ from dafxvae.evaluate.held_out import find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
 from dafxvae.evaluate.plan import Plan, file_name
 from dafxvae.metrics import METRICS, bootstrap_interval, score_outputs
+from dafxvae.transfer.prediction import predict_clips
 
 SHOWN = ("MRSTFT", "SCE", "LUFS")
 MODE = "other_file"
@@ -77,7 +78,7 @@ def score_styles(tools: Tools, styles: EffectBank, dry: np.ndarray, reference: n
     scores = {name: {m: np.full((size, size, count), np.nan) for m in SHOWN} for name in (NOTHING, CONTROLLER)}
     num_failed = 0
     for start, end in np.ndindex(size, size):
-        settings = tools.listener.settings(inputs[start], references[end])
+        settings = predict_clips(tools.controller, inputs[start], references[end]).unit_params
         outputs = tools.bank.render(inputs[start], np.zeros(count, int), settings, rate)
         num_failed += int((~np.isfinite(outputs).all(axis=(1, 2))).sum())
         for item in range(count):

@@ -20,6 +20,7 @@ from dafxvae.runs.results import evaluate_controller, results_table, typical_pai
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Session
 from dafxvae.training.stage import run_stage
+from dafxvae.transfer.prediction import predict_clips
 
 SHOWN = ("num_pairs", "num_failed", "mrstft")  # of the results: stored with a controller
 
@@ -50,12 +51,12 @@ def train_controller(
         save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
         controller = read_controller(path, workdir / "encoders.safetensors")
         assert pairs.test is not None
-        results = evaluate_controller(pairs.test, bank, controller.predict, config.sample_rate, config.seed)
+        chosen = predict_clips(controller, pairs.test.dry, pairs.test.reference).unit_params
+        results = evaluate_controller(pairs.test, bank, chosen, config.sample_rate, config.seed)
         store_results(path, {key: results[key] for key in SHOWN})
         index = typical_pair(results)
-        settings = controller.predict(*(clip[index : index + 1] for clip in (pairs.test.dry, pairs.test.reference)))
         picture = workdir / "result.png"
-        media.save_picture(picture, pairs.test, index, bank, settings, config.sample_rate)
+        media.save_picture(picture, pairs.test, index, bank, chosen[index : index + 1], config.sample_rate)
         if bank.failures.count:
             lost = f"{bank.failures.count} renders failed and were left out, last: {bank.failures.last[-1]}"
             session.console.print(f"warning: {lost}", style="yellow", markup=False)

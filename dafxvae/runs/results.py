@@ -1,6 +1,6 @@
 """The table at the end of a run: a controller against doing nothing, chance, the average, and the truth."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,6 @@ from dafxvae.effects.bank import EffectBank
 from dafxvae.metrics import bootstrap_interval, mrstft
 from dafxvae.types import PairBatch
 
-Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # dry, reference [B, T, C] -> unit_params [B, K]
 NUM_MEAN_DRAWS = 4096
 NOTHING, RANDOM, MEAN = "do nothing", "random settings", "mean settings"
 CONTROLLER, TRUE = "controller", "true settings"
@@ -22,13 +21,13 @@ def mean_settings(bank: EffectBank, rng: np.random.Generator) -> np.ndarray:
     return bank.sample(rng, NUM_MEAN_DRAWS)[1].mean(0)
 
 
-def settings_by_method(pairs: PairBatch, bank: EffectBank, predict: Predict, seed: int) -> dict[str, np.ndarray]:
+def settings_by_method(pairs: PairBatch, bank: EffectBank, predicted: np.ndarray, seed: int) -> dict[str, np.ndarray]:
     """Settings `[B, K]` that each method would choose; "nothing" has none."""
     rng = host_rng(seed, "evaluation")
     return {
         RANDOM: bank.sample(rng, len(pairs.dry))[1],
         MEAN: np.tile(mean_settings(bank, rng), (len(pairs.dry), 1)),
-        CONTROLLER: predict(pairs.dry, pairs.reference),
+        CONTROLLER: predicted,
         TRUE: pairs.unit_params,
     }
 
@@ -53,14 +52,14 @@ def typical_pair(results: dict[str, Any]) -> int:
 
 
 def evaluate_controller(
-    pairs: PairBatch, bank: EffectBank, predict: Predict, sample_rate: int, seed: int
+    pairs: PairBatch, bank: EffectBank, predicted: np.ndarray, sample_rate: int, seed: int
 ) -> dict[str, Any]:
     """Renders every method on held-out pairs and scores it.
 
     Args:
         pairs: N held-out pairs as one batch.
         bank: of the one effect.
-        predict: the controller.
+        predicted: settings `[N, K]` that the controller predicts.
         sample_rate: in Hz.
         seed: of the random settings.
 
@@ -70,7 +69,7 @@ def evaluate_controller(
         beside that of the mean settings, in units of the range; the counts of pairs and of failed renders, which are
         left out.
     """
-    settings = settings_by_method(pairs, bank, predict, seed)
+    settings = settings_by_method(pairs, bank, predicted, seed)
     outputs = {NOTHING: pairs.dry} | {
         name: bank.render(pairs.dry, pairs.effect, unit_params, sample_rate) for name, unit_params in settings.items()
     }

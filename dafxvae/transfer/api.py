@@ -112,11 +112,13 @@ class StyleTransfer:
         ]
         say("listening")
         shape = self.window_samples, self.sample_rate
-        heard = [windows.windows(one, found, *shape) for one, found in zip(references, scans, strict=True)]
+        heard = [
+            windows.read_windows(one, found.levels_db, *shape) for one, found in zip(references, scans, strict=True)
+        ]
         match = prediction.match(
             self.host,
             self.controller,
-            windows.windows(source, scan, *shape),
+            windows.read_windows(source, scan.levels_db, *shape),
             heard,
             lambda: self._excerpt(source, scan),
             self.sample_rate,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
+from dafxvae.transfer.windows import clip_windows
 
 AMOUNTS = (0.0, 1.5)
 
@@ -23,6 +24,13 @@ class Match:
     predicted: dict[str, Any] | None  # what the controller said; None without one
     locked: dict[str, Any]
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
+
+
+class Prediction(NamedTuple):
+    """Settings that a controller predicts, of one pair `[K]` or of several `[B, K]`."""
+
+    unit_params: np.ndarray  # float32 in [0, 1]
+    is_direct: np.ndarray  # bool: direct estimates from a descriptor
 
 
 class Refiner(Protocol):
@@ -73,9 +81,9 @@ def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.n
 
 
 def predict(
-    controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Settings that give the input the style of the references, and which of them were read off a trace.
+    controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float = 1.0
+) -> Prediction:
+    """Predict the settings that give an input the style of references.
 
     Every window is encoded once; the latents of all pairs of windows are averaged, each reference counting the same.
 
@@ -86,7 +94,7 @@ def predict(
         amount: 0 is the latent of the input against itself, 1 that of the reference; straight on beyond.
 
     Returns:
-        float32 `[K]` in [0, 1], and bool `[K]`.
+        Of one pair, `[K]`.
     """
     hearing = controller.hearing
     own = hearing.encode(dry, beside=amount != 1.0)  # where it is a reference, too
@@ -98,8 +106,23 @@ def predict(
     z = controller.average(np.stack(latents))
     if amount != 1.0:
         z = controller.blend(controller.average(hearing.join(own, own)), z, amount)
-    settings, read = controller.answer(z[None].astype(np.float32))
-    return settings[0], read[0]
+    settings, is_direct = controller.answer(z[None].astype(np.float32))
+    return Prediction(settings[0], is_direct[0])
+
+
+def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> Prediction:
+    """Predict settings for clips in memory, as a transfer of recordings does: what is evaluated is what users run.
+
+    Args:
+        controller: what predicts.
+        dry, reference: float32 `[B, T, C]` at the controller's rate, finite; any T.
+
+    Returns:
+        Of all pairs, `[B, K]`; an item has the same bits alone and in any batch.
+    """
+    shape = controller.clip_samples, controller.sample_rate
+    rows = [predict(controller, clip_windows(a, *shape), [clip_windows(b, *shape)]) for a, b in zip(dry, reference)]
+    return Prediction(*(np.stack(column) for column in zip(*rows)))
 
 
 def match(

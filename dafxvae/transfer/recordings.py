@@ -157,5 +157,9 @@ def scan(source: Recording, *, with_loudness: bool = True) -> Scan:
         rest = power[count * hop :]
     if peak < 10.0 ** (SILENCE_DB / 20.0):
         raise UserError(f"{source.name} is silent (peak {peak:.3g}): there is nothing to listen to; give another file")
-    levels = 10.0 * np.log10(np.concatenate(powers) + 10.0 ** (SILENCE_DB / 10.0))
-    return Scan(peak, meter.blocks(), source.num_channels, levels, flat_tops)
+    return Scan(peak, meter.blocks(), source.num_channels, power_db(np.concatenate(powers)), flat_tops)
+
+
+def power_db(power: np.ndarray) -> np.ndarray:
+    """Mean power in dBFS; `SILENCE_DB` is added, so that silence has a level."""
+    return 10.0 * np.log10(power + 10.0 ** (SILENCE_DB / 10.0))

@@ -4,7 +4,7 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.audio.loudness import HOP_SEC
-from dafxvae.transfer.recordings import Recording, Scan
+from dafxvae.transfer.recordings import ArrayRecording, Recording, Scan, power_db
 
 MAX_WINDOWS = 24
 SILENCE_DB = -60.0  # quieter windows are not listened to
@@ -57,20 +57,37 @@ def read_window(source: Recording, start_sec: float, num_samples: int, sample_ra
     return np.resize(audio, (num_samples, 1)).astype(np.float32)  # numpy's resize repeats
 
 
-def windows(source: Recording, scan: Scan, num_samples: int, sample_rate: int) -> np.ndarray:
-    """All windows of a recording.
+def read_windows(source: Recording, levels_db: np.ndarray, num_samples: int, sample_rate: int) -> np.ndarray:
+    """Read the windows from which a recording is encoded.
 
     Args:
         source: the recording.
-        scan: of it.
+        levels_db: `[H]`, of its scan.
         num_samples: T of a window.
         sample_rate: Hz, of the windows.
 
     Returns:
         float32 `[W, T, 1]`, W at most `MAX_WINDOWS`.
     """
-    starts = window_starts(scan.levels_db, source.frames / source.sample_rate, num_samples / sample_rate)
+    starts = window_starts(levels_db, source.frames / source.sample_rate, num_samples / sample_rate)
     return np.stack([read_window(source, start, num_samples, sample_rate) for start in starts])
+
+
+def clip_windows(clip: np.ndarray, num_samples: int, sample_rate: int) -> np.ndarray:
+    """Cut a clip in memory into the windows that `read_windows` would read from a file of it.
+
+    Args:
+        clip: float32 `[T, C]` at `sample_rate`, finite; it may be silent.
+        num_samples: T of a window.
+        sample_rate: Hz.
+
+    Returns:
+        float32 `[W, num_samples, 1]`.
+    """
+    hop = round(HOP_SEC * sample_rate)
+    hops = clip[: len(clip) // hop * hop].reshape(-1, hop * clip.shape[1])
+    source = ArrayRecording(clip, sample_rate, "clip")
+    return read_windows(source, power_db(np.square(hops).mean(axis=1)), num_samples, sample_rate)
 
 
 def excerpt(source: Recording, scan: Scan, seconds: float = EXCERPT_SEC) -> tuple[int, int]:
