@@ -45,7 +45,7 @@ def train(arguments: list[str]) -> None:
 
 
 def run(config: Config, workdir: Path) -> None:
-    """Runs the job until its end or until it is asked to stop: Ctrl-C exits with code 130, SIGTERM with 0."""
+    """Runs the job until its end or until a signal stops it: Ctrl-C exits with code 130, SIGTERM with 0."""
     from dafxvae.runs.jobs import run_job  # imports jax, which must come after the environment is set
     from dafxvae.training.parallel import join_processes
     from dafxvae.training.stopping import Stopped

@@ -31,7 +31,7 @@ _WRITE_BLOCK = 65536  # libsndfile's lossy encoders overflow their stack on one 
 
 
 class AudioInfo(NamedTuple):
-    """What a file's header says."""
+    """Header of an audio file."""
 
     sample_rate: int  # Hz
     num_channels: int

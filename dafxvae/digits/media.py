@@ -78,7 +78,7 @@ def traversals(vae: DigitVAE, clip: np.ndarray, dimensions: list[int], seed: int
 
 
 def show_some(vae: DigitVAE, valid: Digits, config: Config, step: int, writer: MetricWriter) -> None:
-    """At an evaluation: a few reconstructions and samples to hear and see."""
+    """Writes a few reconstructions and samples at an evaluation, as sounds and pictures."""
     rows = one_of_each(valid)[: config.eval.num_media]
     sounds = reconstructions(vae, all_clips(valid)[rows], [str(valid.digit[row]) for row in rows], config.seed)
     _write(sounds + prior_samples(vae, config.eval.num_media, config.seed), vae.sample_rate, step, writer)

@@ -29,12 +29,12 @@ class Recogniser(NamedTuple):
         return np.argmax(features @ self.weight + self.bias, axis=-1)
 
     def accuracy(self, features: np.ndarray, digit: np.ndarray) -> float:
-        """Share of the clips whose digit is found."""
+        """Share of the clips whose digit is predicted right."""
         return float(np.mean(self(features) == digit))
 
 
 def fit_recogniser(features: np.ndarray, digit: np.ndarray) -> Recogniser:
-    """From features `[M, D]` and digits `[M]`; a digit that does not occur is never found."""
+    """Fits a classifier to features `[M, D]` and digits `[M]`; a digit that does not occur is never predicted."""
     features = features.astype(np.float64)
     means = np.stack(
         [features[digit == i].mean(0) if (digit == i).any() else np.zeros(features.shape[1]) for i in range(10)]
@@ -50,7 +50,7 @@ def fit_recogniser(features: np.ndarray, digit: np.ndarray) -> Recogniser:
 
 
 def clip_features(audio: np.ndarray, vae: DigitVAE) -> np.ndarray:
-    """A coarse log-spectrogram of clips, which owes nothing to the VAE; `[B, T, 1] -> [B, SECTIONS * BANDS]`."""
+    """A coarse log-spectrogram of clips, independent of the VAE; `[B, T, 1] -> [B, SECTIONS * BANDS]`."""
     window, hop = vae.vae.window_samples, vae.vae.hop_samples
     power = np.asarray(dsp.power_spectrogram(jnp.asarray(audio[..., 0]), window, hop))
     bands = np.stack([band.mean(-1) for band in np.array_split(power, BANDS, axis=-1)], axis=-1)
@@ -121,7 +121,7 @@ def _convergence(audio: np.ndarray, original: np.ndarray, vae: DigitVAE) -> Any:
 
 
 def active_dimensions(means: np.ndarray) -> list[int]:
-    """Latent dimensions that tell clips apart, the most active first, from posterior means `[M, Z]`."""
+    """Latent dimensions that vary between clips, the most active first, from posterior means `[M, Z]`."""
     variance = means.var(axis=0)
     return [int(i) for i in np.argsort(-variance, kind="stable") if variance[i] > ACTIVE_VARIANCE]
 

@@ -64,7 +64,7 @@ class CheckReport:
     parameters: list[ParameterCheck] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: also which parameters do nothing and which are stepped."""
+        """The result for JSON, with the parameters that have no effect and those that are stepped."""
         flags = {
             "do_nothing": [p.name for p in self.parameters if p.does_nothing],
             "stepped": [p.name for p in self.parameters if p.is_stepped],
@@ -89,7 +89,7 @@ def check_audio(num_samples: int, sample_rate: int) -> np.ndarray:
 def check(
     effect: Effect, *, sample_rate: int = 44100, length_sec: float = 1.0, limits: Limits | None = None
 ) -> CheckReport:
-    """Opens an effect and tries it out; an effect that cannot be opened gets a verdict as well.
+    """Opens an effect and checks it; an effect that cannot be opened gets a verdict as well.
 
     Args:
         effect: short or structured form.

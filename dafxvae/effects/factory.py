@@ -80,7 +80,7 @@ def checked_arguments(audio: np.ndarray, unit_params: np.ndarray, num_params: in
 
 
 def make_chain(effect: Effect, pool: RenderPool) -> Chain:
-    """Looks up every effect of a chain and loads what must be loaded.
+    """Finds every effect of a chain and loads what must be loaded.
 
     Raises:
         UserError: an effect, parameter, value or file that does not exist.

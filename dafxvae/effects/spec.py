@@ -24,7 +24,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class EffectSpec:
-    """One effect as a user named it: nothing is looked up yet.
+    """One effect as a user named it, before it is looked up.
 
     Attributes:
         name: a Pedalboard class name, or the path of a .vst3.

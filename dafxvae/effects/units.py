@@ -76,7 +76,7 @@ class BuiltinUnit:
 
 
 def make_builtin(spec: EffectSpec) -> BuiltinUnit:
-    """Looks a built-in up and checks the names and values that the user gave.
+    """Finds a built-in and checks the names and values that the user gave.
 
     Raises:
         UserError: an unknown effect, parameter or value; with the nearest names.
@@ -108,7 +108,7 @@ def make_builtin(spec: EffectSpec) -> BuiltinUnit:
 def choose(
     spec: EffectSpec, parameters: Sequence[Parameter], given: dict[str, Any]
 ) -> tuple[ParameterSpace, list[tuple[Parameter, float]]]:
-    """Divides an effect's parameters into the controlled ones, in the order asked for, and the constant ones.
+    """Divides an effect's parameters into the controlled ones, in the order given, and the constant ones.
 
     Args:
         spec: names to control (None for all that are controlled by default and not given), and narrower ranges.

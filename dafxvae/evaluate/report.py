@@ -19,7 +19,7 @@ COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 
 
 def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
-    """The controllers' ratios to doing nothing with their intervals; a colour for each corpus, mode and input."""
+    """The controllers' ratios to the unprocessed input with their intervals; a colour per corpus, mode and input."""
     rows = [(cell, tables.metric_of(cell, CONTROLLER, "MRSTFT").get("ratio")) for cell in cells]
     known = [(cell, ratio) for cell, ratio in rows if ratio]
     if not known:

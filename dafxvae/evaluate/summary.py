@@ -86,7 +86,7 @@ def _method(name: str, joined: dict[str, Any], names: tuple[str, ...]) -> dict[s
 
 
 def median_item(joined: dict[str, Any]) -> int | None:
-    """The pair whose ratio of the controller's MRSTFT to that of doing nothing is the median one."""
+    """The pair whose ratio of the controller's MRSTFT to that of the unprocessed input is the median."""
     scores = {name: _numbers(joined["scores"][name]["MRSTFT"]) for name in (CONTROLLER, NOTHING)}
     good = np.isfinite(scores[CONTROLLER]) & np.isfinite(scores[NOTHING])
     if not good.any():

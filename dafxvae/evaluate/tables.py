@@ -62,7 +62,7 @@ def settings_below_guess(cell: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[list[str]]:
-    """One row a cell: nothing, the controller with intervals, their ratio, the share improved."""
+    """One row a cell: the unprocessed input, the controller with intervals, their ratio, the share improved."""
     rows = []
     for cell in cells:
         nothing, ours = (metric_of(cell, name, metric) for name in (NOTHING, CONTROLLER))
@@ -117,7 +117,7 @@ def _measure(row: dict[str, Any], metric: str, num_pairs: int) -> str:
 
 
 def method_rows(cell: dict[str, Any]) -> list[list[str]]:
-    """Every method with every metric; the ratio is to doing nothing on the same pairs."""
+    """Every method with every metric; the ratio is to the unprocessed input on the same pairs."""
     measured = [m for m in METRICS if any(m in row["metrics"] for row in cell["methods"].values())]
     rows = []
     for name, method in cell["methods"].items():

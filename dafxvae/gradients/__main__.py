@@ -43,7 +43,7 @@ def parse() -> argparse.Namespace:
 
 
 class Shown(NamedTuple):
-    """What a command found, for JSON and as a table."""
+    """The result of a command, for JSON and as a table."""
 
     data: dict[str, Any]
     columns: list[str]

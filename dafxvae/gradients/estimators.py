@@ -111,7 +111,7 @@ def checked(audio_gradient: AudioGradient) -> AudioGradient:
 
 
 def score(loss_fn: LossFn, output: Array, target: Array) -> EffectLoss:
-    """Loss of a batch in which failed renders count nothing.
+    """Loss of a batch without its failed renders.
 
     The failed output is replaced before the loss sees it: masking its loss alone would leave 0 * NaN in the gradient.
     """
@@ -196,7 +196,7 @@ def differences(values: Array, num_probes: int) -> Array:
 
 
 def rendered(output: Array) -> Array:
-    """True where a render (or both of a difference) worked; a failed one is all NaN, so the first sample tells.
+    """True where a render (or both of a difference) worked; a failed one is all NaN, so the first sample is enough.
 
     `[..., T, C] -> [...]`.
     """

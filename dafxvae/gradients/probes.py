@@ -20,7 +20,7 @@ class Probes(NamedTuple):
 
 
 def safe_inverse(x: Array) -> Array:
-    """1 / x, and 0 where x is 0 (a parameter that did not move has no say)."""
+    """1 / x, and 0 where x is 0 (a parameter that did not move gets no weight)."""
     return jnp.where(x == 0, 0.0, 1.0 / jnp.where(x == 0, 1.0, x))
 
 

@@ -26,7 +26,7 @@ NUM_NODES = 7  # of the quadrature over the prior; exact for decoders of degree 
 
 
 class PerDimension(NamedTuple):
-    """What the encoder says of each dimension."""
+    """The encoder's measures of each dimension."""
 
     kl_nats: np.ndarray  # [Z]
     activity: np.ndarray  # [Z]

@@ -20,14 +20,14 @@ Advance = Callable[[int], None]  # called with the pairs made since the last cal
 
 
 class Features(NamedTuple):
-    """What one kind of features says of the two recordings of each pair."""
+    """One kind of features of the two recordings of each pair."""
 
     dry: np.ndarray  # [B, D]
     wet: np.ndarray  # [B, D], of the reference
 
     @property
     def joint(self) -> np.ndarray:
-        """Input and reference side by side, as g sees them; `[B, 2D]`."""
+        """Input and reference side by side, as g takes them; `[B, 2D]`."""
         return np.concatenate([self.dry, self.wet], axis=1)
 
 

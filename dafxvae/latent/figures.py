@@ -113,7 +113,7 @@ def settings_dots(probes: Mapping[str, Any], probe: str) -> Figure:
 
 
 def effect_scatter(points: np.ndarray, effect: np.ndarray, effects: Sequence[str], axes: Sequence[str], title: str):
-    """A projection coloured by effect. Colour and marker together tell up to 120 effects apart.
+    """A projection coloured by effect. Colour and marker together distinguish up to 120 effects.
 
     Args:
         points: `[B, 2]`.

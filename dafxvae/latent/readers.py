@@ -21,7 +21,7 @@ MIN_EXAMPLES = 4  # of an effect in each part, below which no settings are probe
 
 
 class Task(NamedTuple):
-    """What the features of a set of examples are asked for."""
+    """What readers predict from the features of a set of examples."""
 
     effect: np.ndarray  # [B] int
     unit_params: np.ndarray  # [B, K]

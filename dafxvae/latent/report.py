@@ -23,7 +23,7 @@ NUM_PARAMETERS = 6  # whose projections are shown
 
 
 class Findings(NamedTuple):
-    """What the report says, shows and plays."""
+    """Everything in the report: numbers, figures, sounds."""
 
     data: dict[str, Any]  # JSON
     pictures: dict[str, bytes]  # file name without suffix -> PNG

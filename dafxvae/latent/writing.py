@@ -21,7 +21,7 @@ def _yes(value: bool) -> str:
 
 
 def answer(data: dict[str, Any]) -> list[str]:
-    """The sentences that answer how many dimensions are enough."""
+    """Sentences on how many dimensions are enough."""
     g, f = data["g"], data["f"]
     found = [
         f"g: {g['recommended']} of {g['latent_dim']} dimensions account together for {g['share']:.0%} of the variance "
@@ -51,7 +51,7 @@ def answer(data: dict[str, Any]) -> list[str]:
 
 
 def bars(data: dict[str, Any]) -> list[list[str]]:
-    """What was asked of the encoders, and whether they do it; rows of a table."""
+    """The bars for the encoders, and whether they reach them; rows of a table."""
     rows = []
     for lead in data["probes"]["f"]["leads"]:
         if lead["probe"] == "linear":

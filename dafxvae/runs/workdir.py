@@ -25,7 +25,7 @@ LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "pedalboard", "numpy", 
 
 
 def describe_run() -> dict[str, str]:
-    """Versions and device, for the workdir and for whoever asks later what made a result."""
+    """Versions and device of a run, stored in its workdir."""
     versions = {name: version(name) for name in LIBRARIES}
     device = jax.local_devices()[0].device_kind
     return {"dafxvae": __version__, "python": platform.python_version(), "device": device} | versions

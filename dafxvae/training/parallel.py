@@ -165,7 +165,7 @@ def all_have(flag: bool) -> bool:
 
 
 def preempted(look: int) -> bool:
-    """Whether a run of several processes shall end here, one of them having got SIGTERM: the same answer in each.
+    """Whether a run of several processes ends here, as one of them got SIGTERM; the same in each.
 
     Args:
         look: how often has been asked, from 1 on; the same in every process.

@@ -27,7 +27,7 @@ Show = Callable[[TrainState, MetricWriter], None]
 
 @dataclass(frozen=True)
 class Stage:
-    """All that tells one stage from another. Steps are the undecorated ones of `training.steps`."""
+    """What differs between stages. Steps are the undecorated ones of `training.steps`."""
 
     name: str
     state: TrainState  # at step 0
@@ -91,7 +91,7 @@ class Log:
         self._progress.update(self._task, completed=step, loss=values["loss"], rate=self.rate)
 
     def warn_of_collapse(self, step: int, values: dict[str, float]) -> None:
-        """Says when the latent of a beta-VAE carries nothing any more: the decoder then ignores it."""
+        """Warns when the latent of a beta-VAE has collapsed: the decoder then ignores it."""
         if values.get(ACTIVE) == 0.0:
             self._progress.console.print(
                 f"warning: stage {self._stage.name}, step {step}: the latent has collapsed (no dimension carries more "
@@ -140,7 +140,7 @@ def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices
 
 
 def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> TrainState:
-    """Trains a stage, resuming where its folder says, and returns its best state (numpy leaves).
+    """Trains a stage, resumed from its folder's last checkpoint, and returns its best state (numpy leaves).
 
     Args:
         stage: what to train.

@@ -20,7 +20,7 @@ Metrics = dict[str, Array]
 
 
 class ObjectiveOutput(NamedTuple):
-    """What an objective says of each example."""
+    """Loss and metrics of each example."""
 
     loss: Array  # [B]
     valid: Array  # [B] 1, or 0 where a render failed: neither counted nor learnt from

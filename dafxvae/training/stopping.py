@@ -11,7 +11,7 @@ from dafxvae.training import parallel
 
 
 class Stopped(BaseException):
-    """The run was asked to stop, and everything that it needs to go on is saved.
+    """The run stops at a signal, and everything that it needs to go on is saved.
 
     Like KeyboardInterrupt no `Exception`: it may come anywhere outside the steps, and nothing may take it for an error.
     """
@@ -73,7 +73,7 @@ class StopRequest:
 
     @property
     def requested(self) -> bool:
-        """Whether a signal has come; in a run of several processes the same at the same look of each."""
+        """Whether a signal has come; in a run of several processes the same at the same call of each."""
         self._looks += 1
         if parallel.preempted(self._looks):
             self.signal_number = signal.SIGTERM
@@ -81,6 +81,6 @@ class StopRequest:
         return self._seen
 
     def check(self) -> None:
-        """Raises `Stopped` if a signal had come at the last look: what came later has not been saved for."""
+        """Raises `Stopped` if a signal had come at the last call of `requested`; later ones are not saved yet."""
         if self._seen and self.signal_number is not None:
             raise Stopped(self.signal_number)

@@ -34,7 +34,7 @@ class Sink(Protocol):
         """One curve per name."""
 
     def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
-        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format asks."""
+        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format requires."""
 
     def image(self, step: int, name: str, pixels: np.ndarray) -> None:
         """A picture, uint8 `[height, width, 3]`."""
@@ -157,7 +157,7 @@ class WeightsAndBiases:
         self._log(step, {name: self._wandb.Table(columns=list(header), data=[list(row) for row in rows])})
 
     def text(self, step: int, name: str, text: str) -> None:
-        """Nothing: the one text is the configuration, which the run has."""
+        """Writes no text: the only one is the configuration, which the run has."""
 
     def close(self) -> None:
         self._run.finish()
@@ -175,7 +175,7 @@ class MetricWriter:
             sink.scalars(step, values)
 
     def audio(self, step: int, name: str, audio: np.ndarray, sample_rate: int) -> None:
-        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format asks."""
+        """A sound `[T, C]`; samples beyond [-1, 1] are clipped, as the format requires."""
         for sink in self._sinks:
             sink.audio(step, name, audio, sample_rate)
 
@@ -206,7 +206,7 @@ def tensorboard_writer(directory: Path) -> MetricWriter:
 
 
 def check_tracking(mode: str) -> None:
-    """Raises UserError unless `log.wandb` is a mode that is known and can be had here."""
+    """Raises UserError unless `log.wandb` is a mode that exists and that this installation supports."""
     if not mode:
         return
     if mode not in WANDB_MODES:

@@ -86,7 +86,7 @@ def write_beside(
     outcome: Outcome,
     console: Console,
 ) -> None:
-    """Settings, script, plugin states, and what else was asked for."""
+    """Writes settings, script, plugin states, and the optional page and picture."""
     paths = record.Paths.beside(output)
     chain = transfer.host.chain
     document = record.document(

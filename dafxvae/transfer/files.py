@@ -35,7 +35,7 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
 
 
 def warn(console: Console, notes: Sequence[str]) -> None:
-    """Prints what a user should know."""
+    """Prints a warning."""
     for note in notes:
         console.print(f"note: {note}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 

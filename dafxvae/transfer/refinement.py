@@ -29,7 +29,7 @@ RENDERS_AT_ONCE = 4  # filled up with silence: few, so that little is described 
 
 
 class Refined(NamedTuple):
-    """What a search found."""
+    """Result of a search."""
 
     unit_params: np.ndarray  # [K]
     distance: float  # to the reference, of these settings

@@ -108,7 +108,7 @@ class Level:
 
 
 def level(match_level: str, source: Scan, references: list[Scan], output: Scan, *, is_integer: bool) -> Level:
-    """The gain that gives the output the loudness that was asked for, without clipping where the format would.
+    """The gain that gives the output the requested loudness, without clipping where the format would.
 
     Args:
         match_level: "on" for the loudness of the references, "off" for that of the input, "none" for no gain.

@@ -169,7 +169,7 @@ def _scan(root: Path, layout: Layout, store: CorpusIndex) -> tuple[list[Skipped]
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """What a file says of itself: frames, rate in Hz, and why it cannot be used ("" if it can)."""
+    """Frames, rate in Hz, and why a file cannot be used ("" if it can), from its header."""
     suffix = path.suffix.lower()
     if suffix == ".g722":
         frames = 2 * path.stat().st_size  # 4 bits a sample

@@ -31,7 +31,7 @@ class Layout(NamedTuple):
 
 
 def detect_layout(root: Path, paths: list[Path]) -> Layout:
-    """Groups the audio files of a folder, by the rules of the data set that it is told to be by its file names.
+    """Groups the audio files of a folder by the rules of its data set, which its file names identify.
 
     Args:
         root: the folder.

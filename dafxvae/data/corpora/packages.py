@@ -104,7 +104,7 @@ PACKAGES: tuple[Package, ...] = (
 
 
 def package(name: str) -> Package:
-    """Looks a corpus up by its name.
+    """Finds a corpus by its name.
 
     Raises:
         UserError: no such corpus; names those that there are.

@@ -18,7 +18,7 @@ BANDWIDTH_DB = -60.0
 
 @dataclass
 class FolderStats:
-    """Numbers of a folder; shares and levels are of the files whose samples were looked at."""
+    """Numbers of a folder; shares and levels are of the files whose samples were read."""
 
     name: str
     files: int = 0

@@ -119,7 +119,7 @@ class ClipCutter:
         return int(rng.integers(max(self.corpus.tracks[track].frames - self.clip_samples, 0) + 1))
 
     def _audible(self, rng: np.random.Generator, place: Callable[[], tuple[int, int]]) -> Clip:
-        """The first drawn place that is not silent (else the loudest one seen), with a random gain."""
+        """The first drawn place that is not silent (else the loudest one drawn), with a random gain."""
         best: tuple[float, int, int, float] | None = None
         for _ in range(MAX_CUTS):
             track, start = place()

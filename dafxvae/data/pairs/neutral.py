@@ -15,7 +15,7 @@ STEPS = (0.125, 0.06, 0.03, 0.015)  # of the pattern search that follows the gri
 
 
 def change_db(audio: np.ndarray, rendered: np.ndarray) -> float:
-    """Level of what an effect changed relative to its input, in dB (-120 for nothing, inf where not finite)."""
+    """Level of what an effect changed relative to its input, in dB (-120 for no change, inf where not finite)."""
     before, after = audio.ravel(), rendered.ravel()
     source, wet = float(np.dot(before, before)), float(np.dot(after, after))
     # |after - before|^2 by products, without a temporary; where they cancel, rounding decides: then by the difference

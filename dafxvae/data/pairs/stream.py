@@ -28,7 +28,7 @@ class BatchSource(Protocol):
 
 
 class PairStream:
-    """Batches of pairs, rendered as they are asked for; `pairs[i]` is a pure function of (seed, stream, i)."""
+    """Batches of pairs, rendered on access; `pairs[i]` is a pure function of (seed, stream, i)."""
 
     def __init__(self, maker: PairMaker, batch_size: int, share: ProcessShare = WHOLE):
         self.maker, self.batch_size, self._share = maker, batch_size, share
@@ -87,7 +87,7 @@ def make_pairs(
 
 
 class _Counted:
-    """A source that knows how many of its elements are being made, so that closing can wait for them."""
+    """A source that counts the elements being made, so that closing can wait for them."""
 
     def __init__(self, pairs: BatchSource):
         self._pairs = pairs

@@ -48,7 +48,7 @@ def memory_folder() -> str | None:
 
 
 class Deadline:
-    """When the answer that a child owes is overdue."""
+    """Time at which a child's reply is overdue."""
 
     def __init__(self) -> None:
         self.at = float("inf")  # of time.monotonic
@@ -80,7 +80,7 @@ class PluginProcess:
         return self._child.pid if self._child is not None else None
 
     def describe(self, path: str, plugin: str | None) -> dict[str, Any]:
-        """Loads a plugin and returns what it says of itself.
+        """Loads a plugin and returns its description.
 
         Raises:
             RenderError: it cannot be loaded, crashes or hangs.
@@ -278,7 +278,7 @@ class PluginProcess:
 
 
 def _watch(child: subprocess.Popen[bytes], deadline: Deadline) -> None:
-    """Thread of one child: kills it when an answer is overdue, which ends the wait for that answer."""
+    """Thread of one child: kills it when a reply is overdue, which ends the wait for that reply."""
     while child.poll() is None:
         if time.monotonic() > deadline.at:
             deadline.passed = True

@@ -101,7 +101,7 @@ def _layout(
 
 
 def describe(path: str, plugin: str | None, pool: RenderPool) -> dict[str, Any]:
-    """What the plugin says of itself: raw parameters, channels, latency, name, maker, version.
+    """The plugin's description: raw parameters, channels, latency, name, maker, version.
 
     Raises:
         UserError: it cannot be loaded, crashes or hangs.
@@ -120,7 +120,7 @@ def describe(path: str, plugin: str | None, pool: RenderPool) -> dict[str, Any]:
 
 
 def find_method(unit: Vst3Unit, pool: RenderPool) -> tuple[Method, float]:
-    """The unit's way to pure renders, and what difference it leaves; nan if the plugin fails while it is tried out."""
+    """The unit's method for pure renders, and the difference that it leaves; nan if the plugin fails in the check."""
     result: list[tuple[Method, float]] = []
 
     def task(worker: RenderWorker) -> None:

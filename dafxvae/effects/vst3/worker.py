@@ -24,7 +24,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class PluginServer:
-    """The plugins and units that this process knows."""
+    """The plugins and units that this process has loaded."""
 
     def __init__(self, memory_path: str) -> None:
         self.file = open(memory_path, "r+b")  # noqa: SIM115  for the life of the process
@@ -34,7 +34,7 @@ class PluginServer:
         self.stream: Any = None  # dafxvae.effects.segments.Vst3
 
     def answer(self, message: Any) -> Any:
-        """Does what the parent asks; see `PluginProcess`."""
+        """Handles one message of the parent; see `PluginProcess`."""
         kind, *rest = message
         return getattr(self, kind)(*rest)
 
@@ -132,7 +132,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def main() -> None:
-    """Answers messages until the parent closes the pipe."""
+    """Replies to messages until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")

@@ -133,7 +133,7 @@ def estimator_for(host: EffectHost, estimator: Estimator, calibration: Calibrati
 
 
 def warnings_for(estimator: Estimator, host: EffectHost, calibration: Calibration | None) -> list[str]:
-    """What a run should say about its estimator before it starts; empty when all is well."""
+    """Warnings about a run's estimator before it starts; empty without any."""
     found = []
     if calibration is not None and calibration.rough and estimator.level == "audio":
         found.append(

@@ -35,7 +35,7 @@ def save_calibration(calibration: Calibration) -> Path:
 
 
 def load_calibration(host: ChainHost) -> Calibration | None:
-    """What is known of an effect: the user's calibration of it, else the shipped one, else its members' put together.
+    """Finds a calibration of an effect: the user's, else the shipped one, else its members' joined.
 
     A member, in turn, is known by its own name, or by that of the built-in that it is with other choices of controlled
     and fixed parameters (`Reverb(width=0.5)` by `Reverb`): the ranges are the same.
