@@ -15,4 +15,4 @@ from dafxvae.config import ROUGH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("Delay", ROUGH, h__num_steps=300, h__settings_weight=0.5, h__traces=("echoes",))
+    return controller_config("Delay", ROUGH, h__num_steps=300, h__settings_weight=0.5, h__descriptors=("echoes",))

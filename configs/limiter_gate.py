@@ -13,4 +13,4 @@ from dafxvae.config import SMOOTH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("NoiseGate | Limiter", SMOOTH, h__traces=("amplitudes",))
+    return controller_config("NoiseGate | Limiter", SMOOTH, h__descriptors=("amplitudes",))

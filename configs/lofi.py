@@ -14,4 +14,4 @@ from dafxvae.config import SMOOTH, controller_config
 def get_config() -> ConfigDict:
     """See the module's docstring."""
     effect = "Distortion | Bitcrush | HighpassFilter | LowpassFilter"
-    return controller_config(effect, SMOOTH, h__traces=("amplitudes",))
+    return controller_config(effect, SMOOTH, h__descriptors=("amplitudes",))

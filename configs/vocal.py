@@ -15,4 +15,4 @@ EFFECT = "HighpassFilter | Compressor | LowShelfFilter | PeakFilter | HighShelfF
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config(EFFECT, SMOOTH, h__traces=("echoes", "amplitudes"))
+    return controller_config(EFFECT, SMOOTH, h__descriptors=("echoes", "amplitudes"))

@@ -133,10 +133,10 @@ def _h() -> dict[str, Any]:
     """The controller decoder: pairs encoded once, their known settings first, then their sound."""
     return {
         "widths": (128,),
-        # of an effect with an LFO: the parameter that is its rate; and for the group "matched" of traces, of how many
-        # templates, and whether h mixes what they tell into its guess (`told` of `ControllerDecoder`) or only hears it
-        "matched": {"rate": "", "num_templates": 2048, "told": False},
-        "traces": (),  # groups of dafxvae.models.networks.GROUPS that h hears of the reference, beside g's latent
+        "descriptors": (),  # of the reference, input features of h beside g's latent: dafxvae.descriptors.catalog
+        # of an effect with an LFO: the parameter that is its rate; and for the descriptor "lfo_templates", how many
+        # templates are measured, and whether the settings that they estimate are mixed into h's prediction
+        "lfo": {"rate": "", "num_templates": 2048, "mix_estimates": False},
         "stft_sizes": (128, 512, 2048, 8192),
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},
         "settings_weight": 4.0,  # of the squared error of the known settings, beside the audio loss
@@ -148,7 +148,7 @@ def _h() -> dict[str, Any]:
             "learning_rate": 2e-3,
             "weight_decay": 0.01,
             "noise": 0.3,  # on the latent, whose dimensions deviate by about 1
-            "margin": 0.4,  # of the pairs, by which a reading must hit more often than a guess to be preferred
+            "margin": 0.4,  # of the pairs, by which a direct estimate must hit more often than the network
             "evaluations": 16,
         },
         "num_steps": 200,

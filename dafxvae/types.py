@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 # (reading j of h, parameter k) -> the normalised settings at values of that reading, `[N] -> [N]`
-ExactReadings = Mapping[tuple[int, int], Callable[[np.ndarray], np.ndarray]]
+KnownCurves = Mapping[tuple[int, int], Callable[[np.ndarray], np.ndarray]]
 
 
 class RenderVariants(Protocol):

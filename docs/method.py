@@ -17,8 +17,9 @@ from dafxvae.audio.losses import make_audio_loss
 from dafxvae.controllers.names import open_controller
 from dafxvae.effects.factory import open_host
 from dafxvae.gradients.estimators import Estimator, make_effect, make_effect_loss
-from dafxvae.models.controller import ControllerDecoder, ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.controller_decoder import ControllerDecoder
+from dafxvae.models.controller_vae import ControllerVAE
+from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
 # %% [markdown]
 # ## Two recordings
@@ -103,9 +104,8 @@ state, losses = optimizer.init(params), []
 
 @jax.jit
 def train_step(params, state, keys):
-    loss, gradient = jax.value_and_grad(lambda p: effect_loss(dry, h.apply(p, latent), keys, target).loss.mean())(
-        params
-    )
+    mean_loss = lambda params: effect_loss(dry, h.apply(params, latent), keys, target).loss.mean()  # noqa: E731
+    loss, gradient = jax.value_and_grad(mean_loss)(params)
     updates, state = optimizer.update(gradient, state)
     return optax.apply_updates(params, updates), state, loss
 

@@ -58,7 +58,7 @@ def make_pairs(bank, size=16, num_samples=4096):
 def main(out, counts):
     parallel.join_processes()
     for count in counts:
-        config = tiny_config(h__num_steps=NUM_STEPS, h__batch_size=8, h__learning_rate=5e-3, h__traces=(), seed=3)
+        config = tiny_config(h__num_steps=NUM_STEPS, h__batch_size=8, h__learning_rate=5e-3, h__descriptors=(), seed=3)
         with open_bank(["Reverb"], num_workers=1) as bank:
             pairs = make_pairs(bank)
             start = build.warm_start(config, pairs, bank)

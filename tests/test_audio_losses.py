@@ -75,7 +75,7 @@ def second(num_channels=1):
     return clips(2, num_channels, 2 * RATE)
 
 
-each = pytest.mark.parametrize("name", features.DESCRIPTORS)
+each = pytest.mark.parametrize("name", features.FEATURES)
 
 
 @each

@@ -16,7 +16,7 @@ from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import save_weights
-from dafxvae.descriptors.traces import GROUPS
+from dafxvae.descriptors import echoes
 from dafxvae.effects.factory import open_host
 from dafxvae.evaluate import __main__ as cli
 from dafxvae.evaluate import commands, learned, methods, rule_based, searches, styles, tables
@@ -56,7 +56,7 @@ def folders(tmp_path_factory):
     config.data.folder = str(root / "songs")  # what the learned baselines are fitted on
     with build.build_pretraining_bank(config) as bank:
         save_weights(root / "encoders.safetensors", *random_encoders(config, bank))
-    heard = np.zeros((1, config.g.latent_dim + GROUPS["echoes"]))
+    heard = np.zeros((1, config.g.latent_dim + echoes.NUM_COLUMNS))
     params = networks.build_h(config, 1).init(jax.random.key(0), heard)["params"]
     encoders = load_encoders(root / "encoders.safetensors")
     save_controller(root / "gain.safetensors", params, ("gain_db",), encoders, config)

@@ -24,9 +24,9 @@ class MeanEncoder:
     encoders = SimpleNamespace(f=SimpleNamespace(encoding_size=1))
 
     def __init__(self):
-        self.hearing = self
+        self.extractor = self
 
-    def encode(self, clips, beside):
+    def encode(self, clips, is_reference):
         assert clips.shape[1] <= 8
         return np.stack([clips.mean((1, 2)), np.ones(len(clips))], axis=1)
 

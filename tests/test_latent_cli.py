@@ -13,14 +13,14 @@ from dafxvae.controllers.controller import read_controller, save_controller
 from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.weights import save_weights
-from dafxvae.descriptors.traces import GROUPS
+from dafxvae.descriptors import combs
 from dafxvae.latent import __main__ as cli
 from dafxvae.latent import analysis, readers, report, traversals
 from dafxvae.models import networks
 from dafxvae.runs import build
 from dafxvae.runs.workdir import claim_workdir
 
-CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=4, h__traces=("combs",))
+CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=4, h__descriptors=("combs",))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,7 +47,7 @@ def workdir(folders):
         names = bank.hosts[bank.names.index("Reverb")].parameters.names
     key = jax.random.key(0)
     save_weights(path / "encoders.safetensors", variables, metadata)
-    heard = np.zeros((1, 4 + GROUPS["combs"]))
+    heard = np.zeros((1, 4 + 2 * combs.NUM_BANDS))
     h = jax.device_get(jax.jit(networks.build_h(CONFIG, len(names)).init)(key, heard))["params"]
     h["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(0).standard_normal((16, len(names))).astype(np.float32)
     encoders = load_encoders(path / "encoders.safetensors")

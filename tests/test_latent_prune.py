@@ -7,18 +7,18 @@ from ml_collections import ConfigDict
 from tiny import tiny_config
 
 from dafxvae.controllers.controller import Controller
-from dafxvae.descriptors.traces import GROUPS
+from dafxvae.descriptors import amplitudes, echoes
 from dafxvae.latent.analysis import Studied
 from dafxvae.latent.idle import fold_inputs, joint_columns, keep_used, prune_controller, prune_encoders, prune_g_inputs
 from dafxvae.latent.measures import measure_f, measure_g
 from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
 from dafxvae.models import networks
-from dafxvae.models.controller import ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.controller_vae import ControllerVAE
+from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
 RATE = 24000
 DEAD_G, DEAD_F = (1, 4), (2,)
-CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=6, h__traces=("echoes", "amplitudes"))
+CONFIG = tiny_config(f__latent_dim=3, g__latent_dim=6, h__descriptors=("echoes", "amplitudes"))
 
 
 def kill_reader(dense, rows):
@@ -144,7 +144,7 @@ def test_a_pruned_controller_agrees_with_the_whole_one(encoders, studied, clips,
     keep_g = keep_used(studied.g.recommendation.used, z.mean(0))
     keep_f = keep_used(studied.f.recommendation.used, studied.f.per_dimension.mean)
     h = networks.build_h(CONFIG, 2)
-    heard = 6 + GROUPS["echoes"] + GROUPS["amplitudes"]
+    heard = 6 + echoes.NUM_COLUMNS + amplitudes.NUM_COLUMNS
     params = jax.device_get(jax.jit(h.init)(jax.random.key(3), np.zeros((1, heard))))["params"]
     params["MLP_0"]["Dense_0"] = kill_reader(params["MLP_0"]["Dense_0"], DEAD_G)
     rng = np.random.default_rng(4)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dafxvae.audio import dsp
+from dafxvae.audio import dsp, mel
 from dafxvae.latent import sound
 from dafxvae.latent.page import LatentPage
 from dafxvae.latent.projection import pca_2d
@@ -24,7 +24,7 @@ def noise():
 
 def log_mel(audio):
     power = np.asarray(dsp.power_spectrogram(jnp.asarray(audio[:, 0]), SIZE, HOP)) * (4.0 / SIZE) ** 2
-    return np.log(power @ dsp.mel_filterbank(RATE, SIZE, 40, 20.0, 11000.0) + 1e-9)
+    return np.log(power @ mel.mel_filterbank(RATE, SIZE, 40, 20.0, 11000.0) + 1e-9)
 
 
 def test_no_gain_changes_nothing(noise):

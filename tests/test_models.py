@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dafxvae.models.controller import ControllerDecoder, ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE, TimeConv
+from dafxvae.models.controller_decoder import ControllerDecoder
+from dafxvae.models.controller_vae import ControllerVAE
+from dafxvae.models.spectrogram_vae import SpectrogramVAE, TimeConv
 from dafxvae.models.vae import Posterior, kl_per_dimension, sample
 
 RNG = np.random.default_rng(2)

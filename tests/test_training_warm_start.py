@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from dafxvae.models.controller import ControllerDecoder
+from dafxvae.models.controller_decoder import ControllerDecoder
 from dafxvae.training.warm_start import Known, fit_settings, squared_error
 
 CONFIG = ConfigDict(

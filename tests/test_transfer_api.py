@@ -44,15 +44,15 @@ def test_importing_the_package_imports_no_jax():
 
 
 def every_pair(controller, dry, reference):
-    """What h hears of each window of one with each of the other."""
-    return controller.latent(np.repeat(dry, len(reference), 0), np.tile(reference, (len(dry), 1, 1)))
+    """Input features of h for each window of one with each of the other."""
+    return controller.features(np.repeat(dry, len(reference), 0), np.tile(reference, (len(dry), 1, 1)))
 
 
-def test_latents_are_averaged_over_all_pairs_of_windows(path):
+def test_features_are_combined_over_all_pairs_of_windows(path):
     controller = read_controller(path)
     dry, first, second = clips(2, 1), clips(3, 2), clips(1, 3)
-    z = controller.average(np.stack([controller.average(every_pair(controller, dry, r)) for r in (first, second)]))
-    expected = controller.settings(z[None])[0]
+    parts = [controller.combine(every_pair(controller, dry, reference)) for reference in (first, second)]
+    expected = controller.settings(controller.combine(np.stack(parts))[None])[0][0]
     np.testing.assert_allclose(prediction.predict(controller, dry, [first, second], 1.0)[0], expected, atol=1e-3)
 
 
@@ -79,9 +79,9 @@ def controller_values(style, unit_params):
 def test_the_amount_leads_from_the_input_itself_to_the_reference(path):
     controller = read_controller(path)
     dry, reference = clips(2, 1), clips(2, 5)
-    itself = controller.average(controller.latent(dry, dry))
-    heard = controller.average(every_pair(controller, dry, reference))
-    neutral = controller.settings(controller.blend(itself, heard, 0.0)[None])[0]
+    itself = controller.combine(controller.features(dry, dry))
+    other = controller.combine(every_pair(controller, dry, reference))
+    neutral = controller.settings(controller.interpolate(itself, other, 0.0)[None])[0][0]
     none, _ = prediction.predict(controller, dry, [reference], 0.0)
     half, full = (prediction.predict(controller, dry, [reference], amount)[0] for amount in (0.5, 1.0))
     np.testing.assert_allclose(none, neutral, atol=1e-3)
@@ -208,12 +208,12 @@ def altered(path, target, change):
     return read_controller(target)
 
 
-def test_f_and_g_are_tried_at_the_length_of_its_clips_before_a_controller_answers(path):
+def test_f_and_g_are_verified_at_the_length_of_its_clips_before_a_controller_predicts(path):
     controller = read_controller(path)
     assert controller.check.shape == (CONFIG.g.latent_dim,)
     assert controller.check_clip.shape == (CONFIG.clip_samples, 1)
     audio = controller.check_clip[None].astype(np.float32) / 32768
-    itself = controller.latent(audio, audio[:, ::-1])[0, : CONFIG.g.latent_dim]
+    itself = controller.features(audio, audio[:, ::-1])[0, : CONFIG.g.latent_dim]
     np.testing.assert_array_equal(itself, controller.check)
 
     def spoil(variables):

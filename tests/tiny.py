@@ -28,7 +28,7 @@ TINY = {
     "g.num_pairs": 8,
     "g.width": 16,
     "h.widths": (16,),
-    "h.traces": ("echoes",),
+    "h.descriptors": ("echoes",),
     "h.num_pairs": 8,
     "h.num_audio_pairs": 8,
     "h.warm_start.num_steps": 2,

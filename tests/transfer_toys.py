@@ -8,7 +8,7 @@ from tiny import tiny_config
 
 from dafxvae.controllers.controller import save_controller
 from dafxvae.controllers.encoders import load_encoders, save_encoders
-from dafxvae.descriptors.traces import GROUPS
+from dafxvae.descriptors import echoes
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.factory import open_host
 from dafxvae.models import networks
@@ -28,13 +28,13 @@ def save_toy(folder, effect="Reverb", name="toy"):
     with open_host(effect, num_workers=1) as host:
         names = host.parameters.names
     h = networks.build_h(config, len(names))
-    heard = jnp.zeros((1, config.g.latent_dim + GROUPS["echoes"]))
-    params = jax.device_get(jax.jit(h.init)(jax.random.key(0), heard))["params"]
+    features = jnp.zeros((1, config.g.latent_dim + echoes.NUM_COLUMNS))
+    params = jax.device_get(jax.jit(h.init)(jax.random.key(0), features))["params"]
     rng = np.random.default_rng(3)
     params = jax.tree.map(
         lambda leaf: (4.0 / len(leaf) ** 0.5 * rng.standard_normal(leaf.shape)).astype(np.float32), params
     )
-    params["MLP_0"]["Dense_1"]["bias"][len(names) :] = -1e3  # a guess: what random curves say would not change with z
+    params["MLP_0"]["Dense_1"]["bias"][len(names) :] = -1e3  # weights of random curves, which do not change with z
     path = folder / f"{name}.safetensors"
     save_controller(path, params, names, encoders, config)
     return path

@@ -4,10 +4,9 @@
 
 For each configuration (all controllers of `configs/`) pairs of its effect are drawn and encoded once. Then h learns
 their known settings, as in the warm start (`dafxvae.training.warm_start`): from the latent alone (""), with each
-group of `dafxvae.models.networks.GROUPS`, with each two and with all (`matched` only where the configuration names the
-rate of an LFO). `error` is the mean squared error of the settings,
-`r2` the mean of their R², on recordings of the validation split: each half of them after stopping by the other. The
-corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
+descriptor of `dafxvae.descriptors.catalog`, with each two and with all (`lfo_templates` only where the configuration
+names the rate of an LFO). `error` is the mean squared error of the settings, `r2` the mean of their R², on recordings of
+the validation split: each half of them after stopping by the other. The corpora are those that f was trained on (`python -m dafxvae.data fetch train`).
 """
 
 import json
@@ -26,68 +25,73 @@ from dafxvae.config import Config, resolve_preset
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.core.command_line import run_cli
 from dafxvae.data.corpora.corpus import Corpus
-from dafxvae.descriptors.templates import exact_readings
+from dafxvae.descriptors import catalog
+from dafxvae.descriptors.lfo_measurement import known_curves
 from dafxvae.effects.bank import EffectBank
 from dafxvae.effects.host import EffectHost
 from dafxvae.models import networks
 from dafxvae.models.extractor import FeatureExtractor
-from dafxvae.models.networks import BESIDE, GROUPS, Encoders
+from dafxvae.models.networks import Encoders
 from dafxvae.runs import build
-from dafxvae.training.warm_start import Known, fit_settings
+from dafxvae.training.warm_start import KnownPairs, fit_settings
 
 BATCH = 16
 OTHERS = ("pretrain", "spoken_digits", "vst3")
 
 
 def available(encoders: Encoders) -> tuple[str, ...]:
-    """The groups that can be heard with these encoders."""
-    return tuple(name for name in GROUPS if name != "matched" or encoders.templates is not None)
+    """The descriptors that can be computed with these encoders."""
+    return tuple(
+        each.name for each in catalog.DESCRIPTORS if not each.needs_templates or encoders.templates is not None
+    )
 
 
 def encoded(
     config: Config, corpus: Corpus, bank: EffectBank, encoders: Encoders, split: str, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Encodings `[2, count, E + X]` of the valid pairs of a split, with all traces, and their settings `[count, K]`."""
-    hearing = FeatureExtractor(encoders, config.sample_rate, available(encoders))
+    """Encodings `[2, count, E + X]` of the valid pairs of a split, all descriptors, and settings `[count, K]`."""
+    extractor = FeatureExtractor(encoders, config.sample_rate, catalog.find_descriptors(available(encoders)))
     pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
-        both = np.stack([hearing.encode(clips) for clips in (batch.dry, batch.reference)])
+        both = np.stack([extractor.encode(clips) for clips in (batch.dry, batch.reference)])
         joint.append(both[:, batch.valid > 0])
         settings.append(batch.unit_params[batch.valid > 0])
     return np.concatenate(joint, axis=1), np.concatenate(settings)
 
 
-def with_traces(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str], num_params: int) -> np.ndarray:
+def with_descriptors(encoders: Encoders, encodings: np.ndarray, groups: Sequence[str], num_params: int) -> np.ndarray:
     """The columns of `encoded` that are there where only these groups are asked for."""
-    columns = networks.heard_columns([name for name in available(encoders) if name in BESIDE], num_params)
-    kept = [encodings[..., columns[name]] for name in groups if name in BESIDE]
+    every = [each for each in catalog.find_descriptors(available(encoders)) if not each.in_encoding]
+    columns = catalog.columns_of(every, num_params)
+    kept = [encodings[..., columns[name]] for name in groups if name in columns]
     return np.concatenate([encodings[..., : encoders.f.encoding_size], *kept], axis=-1)
 
 
 def score(
-    config: Config, host: EffectHost, groups: tuple[str, ...], train: Known, halves: Sequence[Known]
+    config: Config, host: EffectHost, groups: tuple[str, ...], train: KnownPairs, halves: Sequence[KnownPairs]
 ) -> dict[str, float]:
     """h's error on each half of other recordings, stopped by the other half."""
     config = config.copy_and_resolve_references()
     with config.ignore_type():
-        config.h.traces = groups
+        config.h.descriptors = groups
     num_params = train.unit_params.shape[1]
-    exact = exact_readings(host, config.h.matched.rate, networks.rate_readings(config, num_params))
-    blurred = networks.blurred_columns(train.z.shape[1], groups, num_params)
+    descriptors = catalog.find_descriptors(groups)
+    known = known_curves(host, config.h.lfo.rate, catalog.rate_estimates(descriptors))
+    uncertain = catalog.uncertain_columns(train.features.shape[1], descriptors, num_params)
     h = networks.build_h(config, num_params)
-    params = h.init(jax.random.key(0), train.z[:1])["params"]
+    params = h.init(jax.random.key(0), train.features[:1])["params"]
     errors, r2 = [], []
     for stop, test in (halves, halves[::-1]):
-        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1), blurred, exact)
-        squares = (np.asarray(h.apply({"params": found.params}, test.z)) - test.unit_params) ** 2
+        found = fit_settings(h, params, train, stop, config.h.warm_start, jax.random.key(1), uncertain, known)
+        squares = (np.asarray(h.apply({"params": found.params}, test.features)) - test.unit_params) ** 2
         errors.append(squares.mean())
         r2.append((1.0 - squares.mean(0) / test.unit_params.var(0)).mean())
     return {"error": round(float(np.mean(errors)), 4), "r2": round(float(np.mean(r2)), 3)}
 
 
 def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, num_test: int) -> dict[str, dict]:
-    """The scores of one controller, by the groups that its h hears."""
+    """The scores of one controller, by the descriptors that its h takes."""
     with build.build_bank(config, [config.effect]) as bank, tempfile.TemporaryDirectory() as folder:
         encoders, host = build.measure_effect(config, bank, encoders, Path(folder)), bank.hosts[0]
         (joint, settings), (other, asked) = (
@@ -96,12 +100,12 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
     scores = {}
     names = available(encoders)
     for groups in [(), *((name,) for name in names), *combinations(names, 2), names]:
-        hearing = FeatureExtractor(encoders, config.sample_rate, groups)
+        extractor = FeatureExtractor(encoders, config.sample_rate, catalog.find_descriptors(groups))
         seen, unseen = (
-            hearing.join(*with_traces(encoders, rows, groups, settings.shape[1])) for rows in (joint, other)
+            extractor.join(*with_descriptors(encoders, rows, groups, settings.shape[1])) for rows in (joint, other)
         )
-        train = Known(seen, settings, np.ones(len(settings)))
-        halves = [Known(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
+        train = KnownPairs(seen, settings, np.ones(len(settings)))
+        halves = [KnownPairs(unseen[i::2], asked[i::2], np.ones(len(asked[i::2]))) for i in (0, 1)]
         scores[" ".join(groups)] = score(config, host, groups, train, halves)
     return scores
 

@@ -37,8 +37,8 @@ from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.gradients.measure.calibration import estimator_for
 from dafxvae.gradients.measure.stored import load_calibration
 from dafxvae.models import networks
-from dafxvae.models.controller import ControllerVAE
-from dafxvae.models.encoder import joint_encoding
+from dafxvae.models.controller_vae import ControllerVAE
+from dafxvae.models.spectrogram_vae import joint_encoding
 from dafxvae.runs import build
 from dafxvae.training.state import make_optimizer
 

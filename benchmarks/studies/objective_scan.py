@@ -38,9 +38,9 @@ from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.pairs.clips import ClipCutter
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.effects.parameters import Parameter
-from dafxvae.models.controller import ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE, joint_encoding
+from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.networks import Encoders
+from dafxvae.models.spectrogram_vae import SpectrogramVAE, joint_encoding
 from dafxvae.runs import build
 
 EQ = "LowShelfFilter | PeakFilter | PeakFilter | HighShelfFilter | HighpassFilter | LowpassFilter"
@@ -51,7 +51,7 @@ EFFECTS = (
 ROUGH = {"Delay": "delay_seconds", "Chorus": "rate_hz", "Phaser": "rate_hz"}  # wrong while the mix is scanned
 WRONG_BY = (0.0625, 0.2)  # of the range; a delay of .32 s for .25 s, and of .55 s
 SOURCES = ("fretsonfire-songs-muldjord", "asterisk-core-sounds-en-g722", "wesnoth-1.16-music")
-LOSSES = ("mrstft", *features.DESCRIPTORS, "encoding", "style", "latent")
+LOSSES = ("mrstft", *features.FEATURES, "encoding", "style", "latent")
 NEAR = 0.05  # of the truth: counts as right
 TRUTHS_FROM, TRUTHS_TO = 0.2, 0.8
 ROUNDING = 1e-5  # of a curve's range: smaller steps are no slope
@@ -93,7 +93,7 @@ def make_descriptors(encoders: Encoders, sizes: tuple[int, ...], sample_rate: in
     constants = variables["g"]["constants"]
     mean, deviation = (jnp.asarray(constants[f"joint_{kind}"])[f.encoding_size :] for kind in ("mean", "deviation"))
 
-    def described(of: features.Descriptor) -> Describe:
+    def described(of: features.Feature) -> Describe:
         return lambda audio, dry: of(audio, sample_rate)
 
     def encoding(audio: Array, dry: Array) -> features.Features:
@@ -106,7 +106,7 @@ def make_descriptors(encoders: Encoders, sizes: tuple[int, ...], sample_rate: in
 
     return {
         "mrstft": lambda audio, dry: spectra(audio, sizes),
-        **{name: described(of) for name, of in features.DESCRIPTORS.items()},
+        **{name: described(of) for name, of in features.FEATURES.items()},
         "encoding": encoding,
         "style": lambda audio, dry: (encoding(audio, dry)[0][:, -f.style_dim :],),
         "latent": latent,

@@ -1,6 +1,6 @@
-"""What a sound is like, in parts that are compared by their mean absolute difference; pure jnp, safe at silence.
+"""Features of a sound that losses and searches compare by their mean absolute difference; pure jnp, safe at silence.
 
-A descriptor is `(audio [B, T, C], sample_rate) -> tuple of arrays [B, C, ...]`. Times are in seconds, so that a sample
+A feature is `(audio [B, T, C], sample_rate) -> tuple of arrays [B, C, ...]`. Times are in seconds, so that a sample
 rate only changes the sampling.
 """
 
@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae.audio import dsp
+from dafxvae.audio import dsp, mel
 
 Features = tuple[Array, ...]
-Descriptor = Callable[[Array, int], Features]
+Feature = Callable[[Array, int], Features]
 
 HOP_SEC = 512 / 24000
 LOW_HZ, HIGH_HZ = 20.0, 11000.0
-POWER_FLOOR = 1e-9  # added before a logarithm: -90 dB re a full-scale sine
 ENVELOPE_FLOOR = 1e-8  # -80 dBFS
 SMOOTHING_SEC = 1.0  # length of the Hann window
 MODULATION_HZ = 0.5 * 2.0 ** (np.arange(16) / 3)  # .5 to 16 Hz in third octaves
@@ -26,17 +25,16 @@ MAX_LAG_SEC = 1.0
 
 
 def _scaled_power(audio: Array, sample_rate: int, hops: int) -> tuple[Array, int]:
-    """|STFT|^2 with a window of `hops` hops, of which a full-scale sine has 1 in its bin; `[B, C, N, F]`, window."""
+    """`mel.scaled_power` of each channel with a window of `hops` hops; `[B, C, N, F]`, and the window in samples."""
     hop = round(HOP_SEC * sample_rate)
     window = hops * hop
-    return dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), window, hop) * (4.0 / window) ** 2, window
+    return mel.scaled_power(jnp.swapaxes(audio, 1, 2), window, hop), window
 
 
-def log_mel(audio: Array, sample_rate: int, num_mels: int = 64) -> Array:
-    """Natural logarithm of mel power, 43 ms windows; `[B, T, C] -> [B, C, N, num_mels]`."""
-    power, window = _scaled_power(audio, sample_rate, 2)
-    filters = dsp.mel_filterbank(sample_rate, window, num_mels, LOW_HZ, min(HIGH_HZ, sample_rate / 2))
-    return jnp.log(power @ filters + POWER_FLOOR)
+def channel_log_mel(audio: Array, sample_rate: int, num_mels: int = 64) -> Array:
+    """Log-mel of each channel, 43 ms windows; `[B, T, C] -> [B, C, N, num_mels]`."""
+    power, _ = _scaled_power(audio, sample_rate, 2)
+    return mel.log_mel(power, sample_rate, num_mels, LOW_HZ, min(HIGH_HZ, sample_rate / 2))
 
 
 def smoothing_matrix(num_frames: int, width_frames: int) -> np.ndarray:
@@ -49,13 +47,13 @@ def smoothing_matrix(num_frames: int, width_frames: int) -> np.ndarray:
 
 def smoothed_mel(audio: Array, sample_rate: int) -> Features:
     """Log-mel averaged over about a second."""
-    frames = log_mel(audio, sample_rate)
+    frames = channel_log_mel(audio, sample_rate)
     return (jnp.asarray(smoothing_matrix(frames.shape[2], round(SMOOTHING_SEC / HOP_SEC))) @ frames,)
 
 
 def mel_statistics(audio: Array, sample_rate: int) -> Features:
     """Mean and deviation of log-mel over time."""
-    frames = log_mel(audio, sample_rate)
+    frames = channel_log_mel(audio, sample_rate)
     return frames.mean(2), jnp.sqrt(jnp.var(frames, axis=2) + 1e-6)
 
 
@@ -84,7 +82,7 @@ def modulation_bands(num_frames: int, frame_rate_hz: float) -> np.ndarray:
 
 def modulation(audio: Array, sample_rate: int) -> Features:
     """Logarithm of the power with which log-mel bands swing, by rate; a gain does not change it."""
-    frames = log_mel(audio, sample_rate, num_mels=32)
+    frames = channel_log_mel(audio, sample_rate, num_mels=32)
     window = np.hanning(frames.shape[2] + 2)[1:-1].astype(np.float32)
     swing = (frames - frames.mean(2, keepdims=True)) * window[None, None, :, None]
     spectrum = jnp.fft.rfft(jnp.swapaxes(swing, 2, 3))  # [B, C, F, rates]
@@ -109,11 +107,11 @@ def autocorrelation(audio: Array, sample_rate: int) -> Features:
 def cepstrum(audio: Array, sample_rate: int) -> Features:
     """Cepstrum of the log spectrum's mean over time, 85 ms windows, scaled so that its energy is the spectrum's."""
     power, window = _scaled_power(audio, sample_rate, 4)
-    mean = jnp.log(power + POWER_FLOOR).mean(2)
+    mean = jnp.log(power + mel.POWER_FLOOR).mean(2)
     return (jnp.fft.irfft(mean, norm="ortho")[..., : window // 2 + 1],)
 
 
-DESCRIPTORS: Mapping[str, Descriptor] = {
+FEATURES: Mapping[str, Feature] = {
     "smoothed_mel": smoothed_mel,
     "mel_statistics": mel_statistics,
     "envelope": envelope,

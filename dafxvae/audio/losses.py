@@ -51,10 +51,10 @@ def multi_resolution_stft(output: Array, target: Array, sizes: Sequence[int] = E
     return total / len(sizes)
 
 
-def described(descriptor: features.Descriptor, sample_rate: int, output: Array, target: Array) -> Array:
-    """Distance of the two sounds as a descriptor of `dafxvae.audio.features` hears them; `[B]`."""
+def feature_distance(feature: features.Feature, sample_rate: int, output: Array, target: Array) -> Array:
+    """Distance of two sounds in a feature of `dafxvae.audio.features`; `[B]`."""
     check_shapes(output, target)
-    return features.distance(descriptor(output, sample_rate), descriptor(target, sample_rate))
+    return features.distance(feature(output, sample_rate), feature(target, sample_rate))
 
 
 def make_audio_loss(
@@ -63,7 +63,7 @@ def make_audio_loss(
     """Weighted sum of audio losses.
 
     Args:
-        weights: name ("mrstft", "l1", or one of `features.DESCRIPTORS`) to weight; a zero weight leaves the loss out.
+        weights: name ("mrstft", "l1", or one of `features.FEATURES`) to weight; a zero weight leaves the loss out.
         stft_sizes: window lengths of "mrstft" in samples.
         sample_rate: in Hz.
 
@@ -76,7 +76,7 @@ def make_audio_loss(
     known: dict[str, AudioLoss] = {
         "mrstft": lambda output, target: multi_resolution_stft(output, target, stft_sizes),
         "l1": mean_absolute_error,
-        **{name: partial(described, descriptor, sample_rate) for name, descriptor in features.DESCRIPTORS.items()},
+        **{name: partial(feature_distance, feature, sample_rate) for name, feature in features.FEATURES.items()},
     }
     unknown = sorted(set(weights) - set(known))
     if unknown:

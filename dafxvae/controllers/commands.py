@@ -126,10 +126,10 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
     path, target = find_controller(source), user_folder() / f"{name}{SUFFIX}"
     if name in stored_controllers() and not force:
         raise UserError(f"a controller {name!r} is at {stored_controllers()[name]}: give another --name, or --force")
-    heard = read_controller(path).hearing  # it is whole, and its f and g are there and do as they did
-    shipped = load_encoders(stored_encoders_path(SHIPPED), tried=False)
+    encoders = read_controller(path).extractor.encoders  # verifies the file, and that its f and g are there
+    shipped = load_encoders(stored_encoders_path(SHIPPED), verify=False)
     own = target.with_name(f"{name}{ENCODERS_SUFFIX}")
-    if fingerprint(heard.encoders.variables) != fingerprint(shipped.variables):
+    if fingerprint(encoders.variables) != fingerprint(shipped.variables):
         copy_whole(encoders_beside(path), own)
     else:
         own.unlink(missing_ok=True)

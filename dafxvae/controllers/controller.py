@@ -17,50 +17,56 @@ from dafxvae.controllers.encoders import (
     load_encoders,
     make_check_clip,
     stored_encoders_path,
-    try_encoders,
+    verify_encoders,
 )
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
-from dafxvae.descriptors.matched import Templates
+from dafxvae.descriptors import catalog
+from dafxvae.descriptors.descriptor import Descriptor
+from dafxvae.descriptors.lfo_templates import Templates
 from dafxvae.models import networks
-from dafxvae.models.controller import ControllerDecoder
+from dafxvae.models.controller_decoder import ControllerDecoder
 from dafxvae.models.extractor import FeatureExtractor
+
+RENAMED_DESCRIPTORS = {"cycles": "lfo", "lag_cycles": "lfo_lags", "matched": "lfo_templates"}
+NO_LFO = {"rate": "", "num_templates": 0, "mix_estimates": False}  # of controllers stored before there were any
 
 
 @dataclass(frozen=True)
 class Controller:
-    """A trained h over its frozen f and g."""
+    """A trained h with its frozen f and g."""
 
     effect: str  # short form of the effect that it drives
     parameters: tuple[str, ...]  # names of the axis K
-    sample_rate: int  # Hz, at which it listens; the effect may be rendered at any other
+    sample_rate: int  # Hz, of the encoders' clips; the effect may be rendered at any other
     encoders: networks.Encoders
     params: Any  # of h
     config: Config
-    check: np.ndarray | None = None  # [Z], latent of `check_clip` when it was stored; None: f and g were tried already
+    check: np.ndarray | None = None  # [Z], latent of `check_clip` when it was stored; None: f and g are verified
     version: str = __version__  # of dafxvae, by which it was stored
 
     @property
     def clip_samples(self) -> int:
-        """T of the clips that it was trained on; it listens best to clips of this length."""
+        """T of the clips that it was trained on, and at which it predicts best."""
         return self.config.clip_samples
 
     @cached_property
-    def hearing(self) -> FeatureExtractor:
-        """f, g and the traces that h hears, tried when they are first used: on the clip that was stored with them,
-        brought to the length of this controller's clips, so that what is compiled for it serves the recordings, too.
+    def extractor(self) -> FeatureExtractor:
+        """f, g and h's descriptors, verified at their first use.
+
+        The check clip has the length of this controller's clips, so that what is compiled for it serves the recordings.
 
         Raises:
             UserError: this version cannot build f and g, or they encode otherwise than when the controller was stored.
         """
-        hearing = FeatureExtractor(self.encoders, self.sample_rate, networks.heard_traces(self.config))
+        extractor = FeatureExtractor(self.encoders, self.sample_rate, self.descriptors)
         if self.check is not None:
-            try_encoders(hearing, self.check_clip, self.check, f"the controller of {self.effect}", self.version)
-        return hearing
+            verify_encoders(extractor, self.check_clip, self.check, f"the controller of {self.effect}", self.version)
+        return extractor
 
     @property
     def check_clip(self) -> np.ndarray:
-        """The clip that was stored with f and g, repeated to `clip_samples`; int16 `[T, 1]`."""
+        """The clip that was stored with f and g to verify them, repeated to `clip_samples`; int16 `[T, 1]`."""
         stored = self.encoders.check_clip
         return np.resize(make_check_clip(self.sample_rate) if stored is None else stored, (self.clip_samples, 1))
 
@@ -69,12 +75,12 @@ class Controller:
         return networks.build_h(self.config, len(self.parameters))
 
     @cached_property
-    def _columns(self) -> dict[str, np.ndarray]:
-        return networks.heard_columns(networks.heard_traces(self.config), len(self.parameters))
+    def descriptors(self) -> tuple[Descriptor, ...]:
+        """The descriptors of the reference that h takes beside the latent."""
+        return networks.input_descriptors(self.config)
 
-    def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """What h hears of each input and its reference: g's latent Z, and beside it S traces of the reference where
-        the controller asks for them (`FeatureExtractor`). Deterministic, the same bits alone and in any batch.
+    def features(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Input features of h: g's latent Z and S columns of descriptors; the same bits alone and in any batch.
 
         Args:
             dry: float32 `[B, T, C]` at `sample_rate`.
@@ -83,52 +89,42 @@ class Controller:
         Returns:
             float32 `[B, Z + S]`.
         """
-        return self.hearing.latent(dry, reference)
+        return self.extractor.features(dry, reference)
 
-    def average(self, latents: np.ndarray) -> np.ndarray:
-        """What h hears of several windows together, `[..., N, Z + S] -> [..., Z + S]`: the mean, but the echoes and the
-        cycles of that window in which one stands out most. Between two lags, or two rates, lies no third that has
-        anything to do with them."""
-        found = latents.mean(axis=-2)
-        for name, columns in self._columns.items():
-            if name in networks.CLEARNESS:
-                clearest = latents[..., columns[networks.CLEARNESS[name]]].argmax(axis=-1)[..., None, None]
-                found[..., columns] = np.take_along_axis(latents, clearest, axis=-2)[..., 0, columns]
+    def combine(self, features: np.ndarray) -> np.ndarray:
+        """Input features of several windows together (`combine_windows`); `[..., N, Z + S] -> [..., Z + S]`."""
+        return catalog.combine_windows(features, self.descriptors, len(self.parameters))
+
+    def interpolate(self, neutral: np.ndarray, features: np.ndarray, amount: float) -> np.ndarray:
+        """From `neutral` (0) to `features` (1), and beyond; `[..., Z + S]`.
+
+        Direct estimates stay those of `features`: half of an echo is a softer one, not one after half the time.
+        """
+        found = neutral + amount * (features - neutral)
+        direct = list(self._h.direct)
+        found[..., direct] = features[..., direct]
         return found
 
-    def blend(self, neutral: np.ndarray, latents: np.ndarray, amount: float) -> np.ndarray:
-        """From `neutral` towards `latents`, straight on beyond 1; `[..., Z + S]`. What settings are read off stays that
-        of `latents`: half of an echo is a softer one, not one after half the time."""
-        found = neutral + amount * (latents - neutral)
-        readings = list(self._h.readings)
-        found[..., readings] = latents[..., readings]
-        return found
-
-    def settings(self, z: np.ndarray) -> np.ndarray:
-        """Settings of latents, `[B, Z + S] -> [B, K]` in [0, 1]."""
-        return self.answer(z)[0]
-
-    def answer(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`settings`, and bool `[B, K]`: which of them were read off a trace rather than guessed."""
-        settings, read = (np.asarray(part)[:, 0] for part in _answer(self._h, self.params, z))
-        return settings, read
+    def settings(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Settings for input features, and which are direct estimates; `[B, Z + S] -> [B, K]` in [0, 1], bool."""
+        settings, is_direct = (np.asarray(part)[:, 0] for part in _settings(self._h, self.params, features))
+        return settings, is_direct
 
     def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Settings that give each input the style of its reference: `settings(latent(dry, reference))`, `[B, K]`."""
-        return self.settings(self.latent(dry, reference))
+        """Settings that give each input the style of its reference; `[B, T, C]` of one shape to `[B, K]` in [0, 1]."""
+        return self.settings(self.features(dry, reference))[0]
 
 
 @partial(jax.jit, static_argnums=0)
-def _answer(h: ControllerDecoder, params: Any, z: jax.Array) -> Any:
-    """Settings and whether they were read, `[B, 1, K]` each, an item at a time."""
-    return jax.lax.map(lambda item: h.apply({"params": params}, item[None], method=ControllerDecoder.answer), z)
+def _settings(h: ControllerDecoder, params: Any, features: jax.Array) -> Any:
+    """Settings and whether they are direct estimates, `[B, 1, K]` each; an item at a time, as in any batch."""
+    return jax.lax.map(lambda item: h.apply({"params": params}, item[None], method=ControllerDecoder.predict), features)
 
 
 def save_controller(
     path: Path, params: Any, parameters: tuple[str, ...], encoders: networks.Encoders, config: Config
 ) -> None:
-    """Writes h with the fingerprint of the f and g that it was trained on, and with what they make of their check clip
-    at the length of its clips.
+    """Store h with the fingerprint of its f and g, and their latent of the check clip, which verifies them later.
 
     Args:
         path: `*.safetensors`.
@@ -138,7 +134,7 @@ def save_controller(
         config: resolved, of the run.
     """
     controller = Controller(config.effect, tuple(parameters), config.sample_rate, encoders, params, config)
-    check = {"latent": check_latent(controller.hearing, controller.check_clip)}
+    check = {"latent": check_latent(controller.extractor, controller.check_clip)}
     metadata = {
         "kind": "controller",
         "version": __version__,
@@ -154,14 +150,27 @@ def save_controller(
 
 
 def store_results(path: Path, results: dict[str, Any]) -> None:
-    """Adds to a stored controller what was measured of it, for `python -m dafxvae.controllers show`."""
+    """Add measured results to a stored controller, for `python -m dafxvae.controllers show`."""
     variables, metadata = load_weights(path)
     save_weights(path, variables, metadata | {"results": results})
 
 
+def current_config(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration with today's keys and names; those of version 0.1 spoke of traces and cycles."""
+    h = dict(stored["h"])
+    if "traces" in h:
+        h["descriptors"] = tuple(RENAMED_DESCRIPTORS.get(name, name) for name in h.pop("traces"))
+    if "matched" in h:
+        lfo = dict(h.pop("matched"))
+        h["lfo"] = {"rate": lfo["rate"], "num_templates": lfo["num_templates"], "mix_estimates": lfo.get("told", False)}
+    return stored | {"h": {"descriptors": (), "lfo": NO_LFO} | h}
+
+
 def encoders_beside(path: Path) -> Path:
-    """Where the f and g of a stored controller are: `NAME.encoders.safetensors` or `encoders.safetensors` beside it,
-    else those that come with the package."""
+    """File of the f and g of a stored controller.
+
+    `NAME.encoders.safetensors` or `encoders.safetensors` in its folder, else the file that comes with the package.
+    """
     for beside in (path.with_suffix(".encoders.safetensors"), path.parent / "encoders.safetensors"):
         if beside.exists():
             return beside
@@ -169,7 +178,7 @@ def encoders_beside(path: Path) -> Path:
 
 
 def read_controller(path: Path, encoders_path: Path | None = None) -> Controller:
-    """A controller and the f and g that belong to it.
+    """Read a controller with its f and g from files.
 
     Args:
         path: `*.safetensors`.
@@ -184,7 +193,7 @@ def read_controller(path: Path, encoders_path: Path | None = None) -> Controller
     if encoders_path is None:
         encoders_path = encoders_beside(path)
     check = variables.get("check", {}).get("latent")  # None: stored before there was one
-    encoders = load_encoders(encoders_path, tried=check is None)
+    encoders = load_encoders(encoders_path, verify=check is None)
     if fingerprint(encoders.variables) != metadata["encoders"]:
         raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file beside it")
     if "templates" in variables:
@@ -195,7 +204,7 @@ def read_controller(path: Path, encoders_path: Path | None = None) -> Controller
         metadata["sample_rate"],
         encoders,
         variables["h"],
-        ConfigDict(metadata["config"]),
+        ConfigDict(current_config(metadata["config"])),
         check,
         metadata["version"],
     )

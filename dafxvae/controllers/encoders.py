@@ -1,4 +1,4 @@
-"""Stored f and g: the pair that comes with the package, and the user's own."""
+"""Stored f and g: the pair that comes with the package, and the user's own; verified when they are loaded."""
 
 from importlib import resources
 from pathlib import Path
@@ -17,49 +17,48 @@ from dafxvae.models.networks import Encoders
 
 SHIPPED = "shipped"
 CHECK_SEC = 0.5
-TOLERANCE = 1e-2  # of the check's latent, whose dimensions deviate by about 1: other hardware rounds by about 1e-5
+TOLERANCE = 1e-2  # of the check's latent, whose dimensions deviate by about 1; other hardware rounds by about 1e-5
 
 
 def stored_encoders_path(name: str) -> Path:
-    """Where f and g of a name live: "shipped" in the package, others in the data folder; a path to a *.safetensors file
-    stands for itself."""
+    """File of f and g: "shipped" in the package, other names in the data folder, or a `*.safetensors` path."""
     if name == SHIPPED:
         return Path(str(resources.files("dafxvae"))) / "pretrained" / "encoders.safetensors"
     return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"
 
 
 def make_check_clip(sample_rate: int) -> np.ndarray:
-    """A pluck and noise bursts, `[T, 1]` in 16-bit steps: something of everything that f looks at."""
+    """A pluck and noise bursts that use all of f's inputs; int16 `[T, 1]`."""
     seconds = np.arange(round(CHECK_SEC * sample_rate)) / sample_rate
     pluck = sum(np.sin(2 * np.pi * 220 * k * seconds) / k for k in range(1, 6)) * np.exp(-6 * seconds)
     noise = host_rng(0, "encoders/check").standard_normal(len(seconds)) * (seconds % 0.125 < 0.02)
     return np.round((0.2 * pluck + 0.05 * noise) * 32767).astype(np.int16)[:, None]
 
 
-def check_latent(hearing: FeatureExtractor, clip: np.ndarray) -> np.ndarray:
+def check_latent(extractor: FeatureExtractor, clip: np.ndarray) -> np.ndarray:
     """g's latent of a 16-bit clip `[T, 1]` and its reversal; `[Z]`."""
     audio = clip[None].astype(np.float32) / 32768.0
-    both = (hearing.encode(each, beside=False) for each in (audio, audio[:, ::-1]))
-    return hearing.join(*both)[0, : hearing.encoders.g.latent_dim]
+    both = (extractor.encode(each, is_reference=False) for each in (audio, audio[:, ::-1]))
+    return extractor.join(*both)[0, : extractor.encoders.g.latent_dim]
 
 
-def try_encoders(
-    hearing: FeatureExtractor, clip: np.ndarray, expected: np.ndarray | None, name: str, version: Any
+def verify_encoders(
+    extractor: FeatureExtractor, clip: np.ndarray, expected: np.ndarray | None, name: str, version: Any
 ) -> None:
-    """Encodes a clip, and compares with what was stored.
+    """Embed the check clip and compare the latent with the stored one.
 
     Args:
-        hearing: f and g.
+        extractor: f and g.
         clip: int16 `[T, 1]`.
         expected: its `check_latent` when they were stored; None where none was.
-        name: of what is tried, for messages.
+        name: of what is verified, for messages.
         version: of dafxvae, by which it was stored.
 
     Raises:
         UserError: the networks of this version cannot be built of them, or encode the clip otherwise.
     """
     try:
-        latent = check_latent(hearing, clip)
+        latent = check_latent(extractor, clip)
     except (KeyError, flax.errors.FlaxError) as error:
         raise _other_networks(name, error) from error
     if expected is None:
@@ -81,7 +80,7 @@ def _other_networks(name: str, error: Exception) -> UserError:
 
 
 def save_encoders(path: Path, variables: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Writes f and g, rounded to float16, with a clip and its latent, by which loading tells that they still work.
+    """Store f and g, rounded to float16, with a clip and its latent, by which loading verifies them.
 
     Args:
         path: `*.safetensors`.
@@ -98,12 +97,12 @@ def save_encoders(path: Path, variables: dict[str, Any], metadata: dict[str, Any
     save_weights(path, both | {"check": check}, own, half=True)
 
 
-def load_encoders(path: Path, *, tried: bool = True) -> Encoders:
-    """f and g from their file, tried on the stored clip.
+def load_encoders(path: Path, *, verify: bool = True) -> Encoders:
+    """Load f and g, and verify them on the stored clip.
 
     Args:
         path: `*.safetensors`.
-        tried: False where they are tried later, on what they are then used for (`Controller.hearing`).
+        verify: False where `Controller.extractor` verifies them later, at the length of its clips.
 
     Raises:
         UserError: not there, damaged, something else, of networks that this version does not build, or they encode the
@@ -118,7 +117,7 @@ def load_encoders(path: Path, *, tried: bool = True) -> Encoders:
         clip = check["clip"] if check else make_check_clip(metadata["sample_rate"])
     except KeyError as error:
         raise _other_networks(str(path), error) from error
-    if tried:
-        hearing = FeatureExtractor(encoders, metadata["sample_rate"])
-        try_encoders(hearing, clip, check.get("latent"), str(path), metadata.get("version"))
+    if verify:
+        extractor = FeatureExtractor(encoders, metadata["sample_rate"])
+        verify_encoders(extractor, clip, check.get("latent"), str(path), metadata.get("version"))
     return encoders._replace(check_clip=clip)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from dafxvae.audio import dsp
-from dafxvae.models.encoder import ResidualBlock, TimeConv, Upsample
+from dafxvae.models.spectrogram_vae import ResidualBlock, TimeConv, Upsample
 from dafxvae.models.vae import Posterior, sample
 
 MAGNITUDE_FLOOR = 1e-3  # added to the magnitude before the logarithm: -60 dB re a full-scale sine in every bin

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.audio.plain import mel_statistics
+from dafxvae.audio.mel import mel_mean_and_deviation
 from dafxvae.controllers.controller import Controller
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
@@ -32,14 +32,14 @@ def mean_encoding(controller: Controller, clips: np.ndarray) -> np.ndarray:
     count, length, num_channels = clips.shape
     window = min(controller.clip_samples, length)
     cut = clips[:, : length // window * window].reshape(-1, window, num_channels)
-    encodings = controller.hearing.encode(cut, beside=False)[:, : controller.encoders.f.encoding_size]
+    encodings = controller.extractor.encode(cut, is_reference=False)[:, : controller.encoders.f.encoding_size]
     return encodings.reshape(count, -1, encodings.shape[-1]).mean(1)
 
 
 def describe_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The two differences of `BaselineExamples`; two `[B, T, C]` -> `[B, 256]`, `[B, E]`."""
     rate = controller.sample_rate
-    timbre = mel_statistics(reference, rate) - mel_statistics(dry, rate)
+    timbre = mel_mean_and_deviation(reference, rate) - mel_mean_and_deviation(dry, rate)
     return timbre, mean_encoding(controller, reference) - mean_encoding(controller, dry)
 
 

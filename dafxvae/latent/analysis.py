@@ -43,7 +43,7 @@ def joint_of(source: ModelSource, dry: np.ndarray, reference: np.ndarray) -> np.
 
 
 def drive(source: ModelSource, controller: Controller, bank: EffectBank, folder: str | None, seed: int) -> Driven:
-    """Held-out pairs of the controller's effect; traces that h hears beside g's latent are held at their mean.
+    """Held-out pairs of the controller's effect; the descriptors among h's input features are held at their mean.
 
     Args:
         source: of f and g.
@@ -55,9 +55,9 @@ def drive(source: ModelSource, controller: Controller, bank: EffectBank, folder:
     corpus = held_out_corpus(source.config, folder)
     batches = list(pair_batches(source.config, corpus, bank, "controller", RENDERED_CLIPS, seed))
     pairs = PairBatch(*(np.concatenate(leaves) for leaves in zip(*batches)))
-    heard = controller.latent(pairs.dry, pairs.reference)
-    mean, traces = np.split(heard, [source.encoders.g.latent_dim], axis=1)
-    return Driven(pairs, mean, h_settings(controller, traces.mean(0)))
+    features = controller.features(pairs.dry, pairs.reference)
+    mean, descriptors = np.split(features, [source.encoders.g.latent_dim], axis=1)
+    return Driven(pairs, mean, h_settings(controller, descriptors.mean(0)))
 
 
 def study(source: ModelSource, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from dafxvae.audio import dsp
-from dafxvae.audio.plain import FLOOR, MEL_HOP, MEL_SIZE, log_mel, mel_statistics
+from dafxvae.audio.mel import FULL_HOP, FULL_SIZE, POWER_FLOOR, full_band_log_mel, mel_mean_and_deviation
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 
@@ -30,7 +30,7 @@ COLUMN_BLOCK = 8192  # of the raw spectrogram at a time, to bound the memory of 
 def raw_log_magnitude(audio: Array) -> Array:
     """Natural log power of the channels' mean, flattened; `[B, T, C] -> [B, N * (RAW_SIZE // 2 + 1)]` float16."""
     power = dsp.power_spectrogram(audio.mean(-1), RAW_SIZE, RAW_HOP) * (4.0 / RAW_SIZE) ** 2
-    return jnp.log(power + FLOOR).reshape(len(audio), -1).astype(jnp.float16)
+    return jnp.log(power + POWER_FLOOR).reshape(len(audio), -1).astype(jnp.float16)
 
 
 class PCA(NamedTuple):
@@ -71,7 +71,7 @@ def fit_pca(clips: Iterable[np.ndarray], num_components: int = NUM_COMPONENTS) -
 
 def random_mel(audio: np.ndarray, sample_rate: int, seed: int = 0) -> np.ndarray:
     """The flattened log-mel through a fixed Gaussian matrix, DST's baseline; `[B, T, C] -> [B, NUM_COMPONENTS]`."""
-    cells = np.asarray(log_mel(audio, sample_rate)).reshape(len(audio), -1)
+    cells = np.asarray(full_band_log_mel(audio, sample_rate)).reshape(len(audio), -1)
     return cells @ _gaussian_matrix(cells.shape[1], seed)
 
 
@@ -99,12 +99,12 @@ def k_weighting_db(frequency_hz: np.ndarray) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=1)
 def _loudness(audio: Array, sample_rate: int) -> Array:
-    power = dsp.power_spectrogram(audio.mean(-1), MEL_SIZE, MEL_HOP) * (4.0 / MEL_SIZE) ** 2
-    weights = 10.0 ** (k_weighting_db(np.arange(MEL_SIZE // 2 + 1) * sample_rate / MEL_SIZE) / 10.0)
-    loudness = 10.0 * jnp.log10((power @ jnp.asarray(weights, jnp.float32)) + FLOOR)
+    power = dsp.power_spectrogram(audio.mean(-1), FULL_SIZE, FULL_HOP) * (4.0 / FULL_SIZE) ** 2
+    weights = 10.0 ** (k_weighting_db(np.arange(FULL_SIZE // 2 + 1) * sample_rate / FULL_SIZE) / 10.0)
+    loudness = 10.0 * jnp.log10((power @ jnp.asarray(weights, jnp.float32)) + POWER_FLOOR)
     samples = audio[:, : audio.shape[1] // LEVEL_FRAME * LEVEL_FRAME]
     frames = samples.reshape(len(audio), -1, LEVEL_FRAME * audio.shape[2])
-    level = 10.0 * jnp.log10(jnp.mean(frames**2, -1) + FLOOR)
+    level = 10.0 * jnp.log10(jnp.mean(frames**2, -1) + POWER_FLOOR)
     crest = 20.0 * jnp.log10(jnp.max(jnp.abs(frames), -1) + 1e-5) - level
     columns = [
         jnp.stack([dsp.rms_db(audio), dsp.peak_db(audio), dsp.crest_db(audio)]),
@@ -133,5 +133,5 @@ def baselines(sample_rate: int, pca: PCA, seed: int = 0) -> dict[str, ClipFeatur
         "PCA-128": pca,
         "random mel": lambda audio: random_mel(audio, sample_rate, seed),
         "loudness": lambda audio: loudness(audio, sample_rate),
-        "mel statistics": lambda audio: mel_statistics(audio, sample_rate),
+        "mel statistics": lambda audio: mel_mean_and_deviation(audio, sample_rate),
     }

@@ -12,9 +12,9 @@ import numpy as np
 
 from dafxvae.config import Config
 from dafxvae.controllers.controller import Controller
-from dafxvae.models.controller import soft_limit
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.controller_vae import soft_limit
 from dafxvae.models.networks import Encoders, encoders_from
+from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
 
 class Keep(NamedTuple):
@@ -140,8 +140,11 @@ def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep, joint_mean: n
 def prune_controller(controller: Controller, encoders: Encoders, keep_g: Keep) -> tuple[Any, Config]:
     """h over the pruned g: its parameters, and the configuration that belongs to them."""
     mlp = controller.params["MLP_0"]
-    traces = len(mlp["Dense_0"]["kernel"]) - len(keep_g.used)  # beside the latent; all of them stay
-    used, constant = np.pad(keep_g.used, (0, traces), constant_values=True), np.pad(keep_g.constant, (0, traces))
+    num_descriptors = len(mlp["Dense_0"]["kernel"]) - len(keep_g.used)  # behind the latent; all of them stay
+    used, constant = (
+        np.pad(keep_g.used, (0, num_descriptors), constant_values=True),
+        np.pad(keep_g.constant, (0, num_descriptors)),
+    )
     first = fold_inputs(mlp["Dense_0"], used, constant)
     config = controller.config.copy_and_resolve_references()
     for name in ("f", "g"):

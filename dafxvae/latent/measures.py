@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from dafxvae.audio.plain import log_mel
+from dafxvae.audio.mel import full_band_log_mel
 from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import activity
@@ -138,7 +138,7 @@ def rendered_variance(
         z[np.arange(size)[:, None], np.arange(len(nodes))[None], np.arange(size)[:, None]] = nodes
         unit_params = settings(z.reshape(-1, size)).reshape(1, size * len(nodes), -1)
         audio = bank.render_variants(clip[None], np.zeros(1, np.int32), unit_params, sample_rate)[0]
-        frames = np.concatenate([np.asarray(log_mel(part, sample_rate)) for part in np.split(audio, size)])
+        frames = np.concatenate([np.asarray(full_band_log_mel(part, sample_rate)) for part in np.split(audio, size)])
         level = 10.0 / np.log(10.0) * frames.reshape(size, len(nodes), -1)
         centred = level - np.einsum("n,znc->zc", weights, level)[:, None]
         variance = np.einsum("n,znc->z", weights, centred**2) / level.shape[-1]

@@ -10,9 +10,9 @@ from jax import Array
 
 from dafxvae.controllers.controller import Controller
 from dafxvae.models import networks
-from dafxvae.models.controller import ControllerVAE, SettingsPrediction
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.controller_vae import ControllerVAE, SettingsPrediction
 from dafxvae.models.networks import Encoders
+from dafxvae.models.spectrogram_vae import SpectrogramVAE
 from dafxvae.models.vae import Posterior
 
 ROWS = 512  # joint encodings at once
@@ -106,13 +106,13 @@ def g_functions(g: ControllerVAE, variables: Any) -> G:
     )
 
 
-def h_settings(controller: Controller, traces: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """h: `[B, Z] -> unit_params [B, K]` of the controller's own effect, the same traces `[S]` beside every latent."""
+def h_settings(controller: Controller, descriptors: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """h: `[B, Z] -> unit_params [B, K]` of the controller's effect, the same descriptors `[S]` with every latent."""
     h = networks.build_h(controller.config, len(controller.parameters))
 
     def settings(z: Array) -> Any:
-        beside = jnp.broadcast_to(jnp.asarray(traces, z.dtype), (len(z), len(traces)))
-        return h.apply({"params": controller.params}, jnp.concatenate([z, beside], axis=-1))
+        constant = jnp.broadcast_to(jnp.asarray(descriptors, z.dtype), (len(z), len(descriptors)))
+        return h.apply({"params": controller.params}, jnp.concatenate([z, constant], axis=-1))
 
     compiled = jax.jit(settings)
     return lambda z: in_rows(compiled, z)

@@ -18,7 +18,7 @@ from dafxvae.data.pairs.encoded import EncodedPairs, encode_pairs
 from dafxvae.data.pairs.stream import iterate
 from dafxvae.latent.networks import f_feature
 from dafxvae.latent.sources import ModelSource, training_corpus
-from dafxvae.models.controller import ControllerVAE
+from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.runs import build
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock

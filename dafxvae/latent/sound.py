@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dafxvae.audio import dsp
+from dafxvae.audio import mel
 
 GAIN_RANGE = (-60.0, 24.0)  # dB: a decoder's wildest guess must not deafen
 
@@ -24,8 +24,8 @@ def _istft(spectrum: np.ndarray, size: int, hop: int, length: int) -> np.ndarray
 
 
 def mel_centres_hz(num_mels: int, high_hz: float) -> np.ndarray:
-    """Centres of the bands of `dsp.mel_filterbank` from 20 Hz; `[num_mels]`."""
-    edges_mel = np.linspace(dsp.hz_to_mel(20.0), dsp.hz_to_mel(high_hz), num_mels + 2)
+    """Centres of the bands of `mel.mel_filterbank` from 20 Hz; `[num_mels]`."""
+    edges_mel = np.linspace(mel.hz_to_mel(20.0), mel.hz_to_mel(high_hz), num_mels + 2)
     return (700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0))[1:-1]
 
 

@@ -1,10 +1,10 @@
-"""The one way from recordings to what h hears: f, the traces that h asks for beside it, and g.
+"""The one way from recordings to h's input features: f, g, and the descriptors that h takes beside the latent.
 
-Every recording is encoded once, alone, and its encoding joined with those of others: comparing W recordings with V
-takes W + V passes through f, which is nearly all of the work, and an item has the same bits alone and in any batch (a
-product of matrices rounds differently in batches of other sizes). Weights and templates are arguments of what is
-compiled: networks of the same sizes share one program for each length of clip, and megabytes of templates, as
-constants, take seconds to compile.
+Every recording is embedded once, alone, and its encoding joined with those of others: comparing W recordings with V
+takes W + V passes through f, which is nearly all of the work. Alone, because a product of matrices rounds differently
+in batches of other sizes, and an item must have the same bits in any batch. Weights and templates are arguments of the
+compiled programs, not constants: networks of equal sizes share one program for each length of clip, and megabytes of
+constants take seconds to compile.
 """
 
 from collections.abc import Sequence
@@ -16,94 +16,101 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae.descriptors import cycles, matched, traces
-from dafxvae.models.controller import ControllerVAE
-from dafxvae.models.encoder import SpectrogramVAE
-from dafxvae.models.networks import BESIDE, Encoders, group_size
+from dafxvae.descriptors import catalog
+from dafxvae.descriptors.descriptor import Descriptor, Recordings
+from dafxvae.descriptors.lfo_templates import Templates
+from dafxvae.models.controller_vae import ControllerVAE
+from dafxvae.models.networks import Encoders
+from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
 JOIN_BATCH = 64
+Descriptors = tuple[Descriptor, ...]
 
 
 class FeatureExtractor:
-    """f and g with the traces of one h: numpy arrays to numpy arrays, deterministic."""
+    """f and g with the descriptors of one h: numpy arrays to numpy arrays, deterministic."""
 
-    def __init__(self, encoders: Encoders, sample_rate: int, groups: Sequence[str] = ()) -> None:
+    def __init__(self, encoders: Encoders, sample_rate: int, descriptors: Sequence[Descriptor] = ()) -> None:
         """Computes nothing yet.
 
         Args:
-            encoders: f and g, and the templates of the effect where "matched" is among the groups.
+            encoders: f and g, and the templates of the effect where a descriptor needs them.
             sample_rate: Hz, of all clips.
-            groups: of traces that h hears beside the latent (`networks.heard_traces`).
+            descriptors: those of the reference that h takes beside the latent.
 
         Raises:
-            ValueError: templates are asked for, and there are none.
+            ValueError: a descriptor needs templates, and there are none.
         """
-        if "matched" in groups and encoders.templates is None:
-            raise ValueError("to hear the group 'matched', encoders need templates of the effect")
-        self.encoders, self.sample_rate, self.groups = encoders, sample_rate, tuple(groups)
+        if encoders.templates is None:
+            for descriptor in descriptors:
+                if descriptor.needs_templates:
+                    raise ValueError(f"the descriptor {descriptor.name!r} needs templates of the effect in `encoders`")
+        self.encoders, self.sample_rate, self.descriptors = encoders, sample_rate, tuple(descriptors)
 
     @cached_property
     def _num_params(self) -> int:
+        """K, which only templates know; no other descriptor's size depends on it."""
         templates = self.encoders.templates
         return 0 if templates is None else templates.settings.shape[1]
 
     @cached_property
-    def _beside(self) -> tuple[str, ...]:
-        return tuple(name for name in self.groups if name in BESIDE)
+    def _separate(self) -> Descriptors:
+        """The descriptors that are no part of f's encoding."""
+        return tuple(descriptor for descriptor in self.descriptors if not descriptor.in_encoding)
 
     @cached_property
-    def num_beside(self) -> int:
-        """X, the traces that are no part of f's encoding."""
-        return sum(group_size(name, self._num_params) for name in self._beside)
+    def num_separate(self) -> int:
+        """X, columns of descriptors that are no part of f's encoding."""
+        return catalog.num_columns(self._separate, self._num_params)
 
     @cached_property
     def _arrays(self) -> dict[str, Any]:
         arrays = {name: self.encoders.variables[name] for name in ("f", "g")}
         return jax.device_put(arrays | {"templates": self.encoders.templates})
 
-    def encode(self, clips: np.ndarray, beside: bool = True) -> np.ndarray:
-        """f's encoding of recordings, then the traces of these groups that are no part of it.
+    def encode(self, clips: np.ndarray, is_reference: bool = True) -> np.ndarray:
+        """Embed recordings by f, with the descriptors that are no part of its encoding behind.
 
         Args:
             clips: float32 `[B, T, C]`.
-            beside: False where `join` is given them as inputs alone: of those h hears no traces, and they are 0.
+            is_reference: False for clips that `join` gets as inputs only: h takes descriptors of references alone, so
+                theirs are not computed and are 0.
 
         Returns:
             float32 `[B, E + X]`.
         """
         f, arrays = self.encoders.f, self._arrays
         encodings = [_encode(arrays["f"], clip[None], f, self.sample_rate) for clip in clips]
-        others = np.zeros((len(clips), self.num_beside), np.float32)
-        if beside and self.num_beside:
-            found = [_traces(arrays["templates"], clip[None], self._beside, self.sample_rate) for clip in clips]
-            others = np.concatenate(found)
-        return np.concatenate([np.concatenate(encodings), others], axis=1)
+        separate = np.zeros((len(clips), self.num_separate), np.float32)
+        if is_reference and self.num_separate:
+            found = [_describe(arrays["templates"], clip[None], self._separate, self.sample_rate) for clip in clips]
+            separate = np.concatenate(found)
+        return np.concatenate([np.concatenate(encodings), separate], axis=1)
 
     def join(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """g, and what h hears beside it: its latent (the posterior mean), and the reference's traces of these groups as
-        they are, those of f standardised.
+        """Input features of h: g's latent (the posterior mean), then the reference's descriptors.
 
-        A latent holds all that may matter for any effect, and so each of it a little blurred; a parameter that one
-        trace tells exactly (a delay's time, a quantum) passes g by.
+        The latent holds everything that may matter for any effect, each a little blurred. What one descriptor shows
+        exactly (a delay's time, a quantum) reaches h directly. Descriptors in f's encoding are standardised by g.
 
         Args:
-            dry, reference: what `encode` made, `[B, E + X]`.
+            dry, reference: encodings by `encode`, `[B, E + X]`.
 
         Returns:
             float32 `[B, Z + S]`.
         """
         missing = -len(dry) % JOIN_BATCH  # filled up, so that one compilation serves every number of pairs
         pairs = [np.concatenate([side, np.zeros((missing, side.shape[1]), np.float32)]) for side in (dry, reference)]
-        f, g = self.encoders.f, self.encoders.g
+        f, g, variables = self.encoders.f, self.encoders.g, self._arrays["g"]
         parts = [
-            _join(self._arrays["g"], *(side[i : i + JOIN_BATCH] for side in pairs), f, g, self.groups, self._num_params)
+            _join(variables, *(side[i : i + JOIN_BATCH] for side in pairs), f, g, self.descriptors, self._num_params)
             for i in range(0, len(pairs[0]), JOIN_BATCH)
         ]
         return np.concatenate(parts)[: len(dry)]
 
-    def latent(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """What h hears of each input with its reference; float32 `[B, T, C]` of one shape to `[B, Z + S]`."""
-        return self.join(self.encode(dry, beside=False), self.encode(reference))
+    def features(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Input features of h for each input and its reference; float32 `[B, T, C]`, one shape, to `[B, Z + S]`."""
+        return self.join(self.encode(dry, is_reference=False), self.encode(reference))
 
 
 @partial(jax.jit, static_argnums=(2, 3))
@@ -113,15 +120,10 @@ def _encode(variables: Any, clip: Array, f: SpectrogramVAE, sample_rate: int) ->
 
 
 @partial(jax.jit, static_argnums=(2, 3))
-def _traces(templates: matched.Templates, clip: Array, beside: tuple[str, ...], sample_rate: int) -> Array:
+def _describe(templates: Templates | None, clip: Array, descriptors: Descriptors, sample_rate: int) -> Array:
     """`[1, T, C] -> [1, X]`."""
-
-    def trace(name: str) -> Array:
-        if name == "matched":
-            return matched.match_templates(clip, sample_rate, templates)
-        return cycles.GROUPS[name](clip, sample_rate)
-
-    return jnp.concatenate([trace(name) for name in beside], axis=-1)
+    recordings = Recordings(clip, sample_rate, templates=templates)
+    return jnp.concatenate([descriptor.compute(recordings) for descriptor in descriptors], axis=-1)
 
 
 @partial(jax.jit, static_argnums=(3, 4, 5, 6))
@@ -131,19 +133,21 @@ def _join(
     reference: Array,
     f: SpectrogramVAE,
     g: ControllerVAE,
-    groups: tuple[str, ...],
+    descriptors: Descriptors,
     num_params: int,
 ) -> Array:
     """`[B, E + X], [B, E + X] -> [B, Z + S]`, a pair at a time."""
     size = f.encoding_size
-    ends = np.cumsum([group_size(name, num_params) for name in groups if name in BESIDE]).tolist()
+    separate = catalog.columns_of([each for each in descriptors if not each.in_encoding], num_params)
+    in_encoding = catalog.encoding_columns()
 
     def one(pair: tuple[Array, Array]) -> Array:
         joint = jnp.concatenate([side[:size] for side in pair])[None]
         z = cast(Array, g.apply(variables, joint, method=ControllerVAE.encode))[0]
-        data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))[0, -traces.NUM_TRACES :]
-        beside = iter(jnp.split(pair[1][size:], ends))
-        heard = [next(beside) if name in BESIDE else data[traces.group_columns((name,))] for name in groups]
-        return jnp.concatenate([z, *heard])
+        data = cast(Array, g.apply(variables, joint, method=ControllerVAE.standardise))[0]
+        parts = [
+            data[in_encoding[each.name]] if each.in_encoding else pair[1][separate[each.name]] for each in descriptors
+        ]
+        return jnp.concatenate([z, *parts])
 
     return jax.lax.map(one, (dry, reference))

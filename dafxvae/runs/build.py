@@ -22,22 +22,23 @@ from dafxvae.data.pairs.latents import HeardPairs, encode_latents, latent_batch
 from dafxvae.data.pairs.prerendered import open_prerendered
 from dafxvae.data.pairs.stream import PairOptions, fixed_pairs, iterate, make_pairs
 from dafxvae.data.pairs.stream import PairStream as RenderedPairs
-from dafxvae.descriptors.templates import exact_readings, stored_templates
+from dafxvae.descriptors import catalog
+from dafxvae.descriptors.lfo_measurement import known_curves, stored_templates
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.gradients.measure.calibration import Calibration, estimator_for
 from dafxvae.models import networks
-from dafxvae.models.controller import SettingsHead
-from dafxvae.models.encoder import SpectrogramVAE
+from dafxvae.models.controller_vae import SettingsHead
 from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.models.spectrogram_vae import SpectrogramVAE
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Stage
 from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import Objective, make_eval_step, make_train_step
-from dafxvae.training.warm_start import Known, WarmStart, fit_settings
+from dafxvae.training.warm_start import KnownPairs, WarmStart, fit_settings
 from dafxvae.training.writer import open_writer
 from dafxvae.types import PairBatch
 
@@ -238,10 +239,10 @@ def build_controller_stage(config: Config, pairs: StagePairs, bank: EffectBank, 
 
 
 def measure_effect(config: Config, bank: EffectBank, encoders: networks.Encoders, folder: Path) -> networks.Encoders:
-    """f and g with the templates of an effect's LFO, where h hears what they are needed for; stored in `folder`."""
-    if "matched" not in networks.heard_traces(config):
+    """f and g with the templates of the effect's LFO, where a descriptor of h needs them; stored in `folder`."""
+    if not any(descriptor.needs_templates for descriptor in networks.input_descriptors(config)):
         return encoders
-    recipe = config.h.matched.rate, config.h.matched.num_templates, config.seed, config.sample_rate
+    recipe = config.h.lfo.rate, config.h.lfo.num_templates, config.seed, config.sample_rate
     return encoders._replace(templates=stored_templates(bank.hosts[0], *recipe, path=folder / "templates.npz"))
 
 
@@ -249,10 +250,11 @@ def latent_stage_pairs(
     config: Config, pairs: StagePairs, bank: EffectBank, encoders: networks.Encoders, folder: Path
 ) -> StagePairs:
     """The pairs of stage h as latents of f and g, computed once; the training pairs are stored in `folder`."""
-    traces = networks.heard_traces(config)
-    latent = FeatureExtractor(encoders, config.sample_rate, traces).latent
+    descriptors = networks.input_descriptors(config)
+    latent = FeatureExtractor(encoders, config.sample_rate, descriptors).features
     data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
-    recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables), "traces": traces}
+    recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables)}
+    recipe["descriptors"] = [descriptor.name for descriptor in descriptors]
     if encoders.templates is not None:
         recipe["templates"] = fingerprint(encoders.templates._asdict())
     counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
@@ -261,15 +263,16 @@ def latent_stage_pairs(
 
 
 def warm_start(config: Config, pairs: StagePairs, bank: EffectBank) -> WarmStart:
-    """h's first parameters: the known settings of the training pairs, regressed on their latents."""
+    """h's first parameters: the known settings of the training pairs regressed on their input features."""
     h = networks.build_h(config, bank.num_params)
     params = jax.jit(h.init)(_init_key(config, "h"), jnp.asarray(pairs.valid[0].z[:1]))["params"]
     valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
-    train, valid = (Known(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
-    blurred = networks.blurred_columns(train.z.shape[1], networks.heard_traces(config), bank.num_params)
-    rates = networks.rate_readings(config, bank.num_params)
-    exact = exact_readings(bank.hosts[0], config.h.matched.rate, rates)
-    return fit_settings(h, params, train, valid, config.h.warm_start, _init_key(config, "h/warm_start"), blurred, exact)
+    train, valid = (KnownPairs(source.z, source.unit_params, source.valid) for source in (pairs.train, valid))
+    descriptors = networks.input_descriptors(config)
+    uncertain = catalog.uncertain_columns(train.features.shape[1], descriptors, bank.num_params)
+    known = known_curves(bank.hosts[0], config.h.lfo.rate, catalog.rate_estimates(descriptors))
+    key = _init_key(config, "h/warm_start")
+    return fit_settings(h, params, train, valid, config.h.warm_start, key, uncertain, known)
 
 
 def build_decoder_stage(

@@ -11,8 +11,8 @@ from jax import Array
 from dafxvae.config import Config
 from dafxvae.effects.bank import EffectBank
 from dafxvae.models import networks
-from dafxvae.models.encoder import EncoderOutput
 from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.models.spectrogram_vae import EncoderOutput
 from dafxvae.reporting.pictures import frame_panels, save_png, spectrogram_panels
 from dafxvae.training.stage import Show
 from dafxvae.training.state import TrainState
@@ -64,8 +64,8 @@ def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders:
     """Stage h: input, reference, output and target to hear and see, and true beside predicted settings."""
     parameters = bank.hosts[0].parameters
     few = jax.tree.map(lambda leaf: leaf[: config.eval.num_media], batch)
-    hearing = FeatureExtractor(encoders, config.sample_rate, networks.heard_traces(config))
-    h, z = networks.build_h(config, bank.num_params), jnp.asarray(hearing.latent(few.dry, few.reference))
+    extractor = FeatureExtractor(encoders, config.sample_rate, networks.input_descriptors(config))
+    h, z = networks.build_h(config, bank.num_params), jnp.asarray(extractor.features(few.dry, few.reference))
     predict = jax.jit(lambda params: h.apply({"params": params}, z))
 
     def show(state: TrainState, writer: MetricWriter) -> None:

@@ -10,14 +10,9 @@ from jax import Array
 
 from dafxvae.config import Config
 from dafxvae.gradients.estimators import EffectLoss
-from dafxvae.models.controller import (
-    ControllerDecoder,
-    ControllerOutput,
-    ControllerVAE,
-    SettingsHead,
-    SettingsPrediction,
-)
-from dafxvae.models.encoder import EncoderOutput, SpectrogramVAE
+from dafxvae.models.controller_decoder import ControllerDecoder
+from dafxvae.models.controller_vae import ControllerOutput, ControllerVAE, SettingsHead, SettingsPrediction
+from dafxvae.models.spectrogram_vae import EncoderOutput, SpectrogramVAE
 from dafxvae.models.vae import gaussian_nll, kl_per_dimension, sum_per_example
 from dafxvae.training import parallel
 from dafxvae.training.kl import make_kl_penalty

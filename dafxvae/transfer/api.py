@@ -256,5 +256,5 @@ def open_effect(effect: Effect) -> StyleTransfer:
     Raises:
         UserError: there is no such effect.
     """
-    encoders = load_encoders(stored_encoders_path(SHIPPED), tried=False)  # which the search does not hear by
+    encoders = load_encoders(stored_encoders_path(SHIPPED), verify=False)  # the search does not use them
     return StyleTransfer(effect, encoders)

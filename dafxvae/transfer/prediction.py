@@ -96,17 +96,18 @@ def predict(
     Returns:
         Of one pair, `[K]`.
     """
-    hearing = controller.hearing
-    own = hearing.encode(dry, beside=amount != 1.0)  # where it is a reference, too
-    latents = []
+    extractor = controller.extractor
+    own = extractor.encode(dry, is_reference=amount != 1.0)  # for other amounts it is its own reference, too
+    features = []
     for reference in references:
-        other = hearing.encode(reference)
+        other = extractor.encode(reference)
         pairs = np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))
-        latents.append(controller.average(hearing.join(*pairs)))
-    z = controller.average(np.stack(latents))
+        features.append(controller.combine(extractor.join(*pairs)))
+    combined = controller.combine(np.stack(features))
     if amount != 1.0:
-        z = controller.blend(controller.average(hearing.join(own, own)), z, amount)
-    settings, is_direct = controller.answer(z[None].astype(np.float32))
+        neutral = controller.combine(extractor.join(own, own))
+        combined = controller.interpolate(neutral, combined, amount)
+    settings, is_direct = controller.settings(combined[None].astype(np.float32))
     return Prediction(settings[0], is_direct[0])
 
 
@@ -137,7 +138,7 @@ def match(
     num_refinements: int,
     refiner: Refiner | None,
 ) -> Match:
-    """Settings for an input: predicted, held where locked or read off, refined elsewhere where asked for.
+    """Settings for an input: predicted, held where locked or estimated directly, refined elsewhere where asked for.
 
     Args:
         host: renders the effect.
@@ -158,8 +159,8 @@ def match(
     start = predicted = refined = None
     is_held = is_locked  # by the search
     if controller is not None:
-        start, read = predict(controller, dry, references, amount)
-        is_held = is_locked | read  # the distance of styles hears an echo, but not exactly when it comes
+        start, is_direct = predict(controller, dry, references, amount)
+        is_held = is_locked | is_direct  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(start)
         start = np.where(is_locked, values, start).astype(np.float32)
     elif not num_refinements:

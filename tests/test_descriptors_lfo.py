@@ -1,4 +1,4 @@
-"""Cycles: an LFO's rate is found in what a real effect makes of irregular sounds, whatever its phase and level."""
+"""An LFO's rate is found in what a real effect makes of irregular sounds, whatever its phase and level."""
 
 from functools import partial
 
@@ -8,25 +8,25 @@ import numpy as np
 import pedalboard
 import pytest
 
-from dafxvae.descriptors.cycles import (
+from dafxvae.descriptors.descriptor import Recordings
+from dafxvae.descriptors.lfo import (
     CELLS,
-    CLEARNESS,
     COMPONENT_EDGES,
-    GROUPS,
-    NUM_CYCLES,
+    CONFIDENCE,
+    LFO,
+    LFO_LAGS,
+    NUM_COLUMNS,
     PERIOD,
     RATE,
-    Kind,
-    cosines,
-    cycles,
-    lag_cycles,
-    spectrum_cycles,
+    Background,
+    cosine_transform,
+    measure_lfo,
 )
 
 SAMPLE_RATE = 24000
 SECONDS = 5.5
 NUM_SAMPLES = round(SECONDS * SAMPLE_RATE)
-FINDERS = pytest.mark.parametrize("find", GROUPS.values(), ids=GROUPS)
+DESCRIPTORS = pytest.mark.parametrize("descriptor", [LFO, LFO_LAGS], ids=["lfo", "lfo_lags"])
 
 
 def played(seed: int = 0, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -51,31 +51,29 @@ def doubled(audio: np.ndarray, rate_hz: float, sample_rate: int = SAMPLE_RATE) -
 
 
 @partial(jax.jit, static_argnums=(0, 2))
-def _run(find, audio, sample_rate):
-    return find(audio, sample_rate)
+def _run(descriptor, audio, sample_rate):
+    return descriptor.compute(Recordings(audio, sample_rate))
 
 
-def hear(find, audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """The cycles of one recording `[T]`."""
-    return np.asarray(_run(find, jnp.asarray(audio)[None, :, None], sample_rate))[0]
+def measure(descriptor, audio: np.ndarray, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """The columns of one recording `[T]`."""
+    return np.asarray(_run(descriptor, jnp.asarray(audio)[None, :, None], sample_rate))[0]
 
 
 @pytest.mark.parametrize("rate_hz", [0.7, 1.3, 3.7])
-@pytest.mark.parametrize(
-    ("find", "effect"), [(spectrum_cycles, phased), (lag_cycles, doubled)], ids=["phaser", "chorus"]
-)
-def test_the_rate_of_an_lfo_is_found(find, effect, rate_hz):
+@pytest.mark.parametrize(("descriptor", "effect"), [(LFO, phased), (LFO_LAGS, doubled)], ids=["phaser", "chorus"])
+def test_the_rate_of_an_lfo_is_found(descriptor, effect, rate_hz):
     """To the .04 Hz that 5.5 s can tell, and it stands out further than anything in the untreated sound."""
-    found = hear(find, effect(played(), rate_hz))
+    found = measure(descriptor, effect(played(), rate_hz))
     assert np.exp(found[RATE]) == pytest.approx(rate_hz, abs=0.04)
-    assert found[CLEARNESS] > hear(find, played())[CLEARNESS] + 0.5
+    assert found[CONFIDENCE] > measure(descriptor, played())[CONFIDENCE] + 0.5
 
 
-@FINDERS
-def test_neither_the_level_nor_where_the_recording_begins_matters(find):
-    audio = (phased if find is spectrum_cycles else doubled)(np.tile(played(), 2)[: NUM_SAMPLES + 8000], 1.3)
-    found, later = hear(find, audio[:NUM_SAMPLES]), hear(find, audio[8000:])
-    softer = hear(find, 0.25 * audio[:NUM_SAMPLES])
+@DESCRIPTORS
+def test_neither_the_level_nor_where_the_recording_begins_matters(descriptor):
+    audio = (phased if descriptor is LFO else doubled)(np.tile(played(), 2)[: NUM_SAMPLES + 8000], 1.3)
+    found, later = measure(descriptor, audio[:NUM_SAMPLES]), measure(descriptor, audio[8000:])
+    softer = measure(descriptor, 0.25 * audio[:NUM_SAMPLES])
     np.testing.assert_allclose(softer[RATE], found[RATE], atol=0.01)
     np.testing.assert_allclose(later[RATE], found[RATE], atol=0.03)
     np.testing.assert_allclose(softer[PERIOD:], found[PERIOD:], atol=0.1)
@@ -83,20 +81,20 @@ def test_neither_the_level_nor_where_the_recording_begins_matters(find):
 
 
 def test_the_sampling_rate_changes_the_sampling_alone():
-    for find, effect in ((spectrum_cycles, phased), (lag_cycles, doubled)):
+    for descriptor, effect in ((LFO, phased), (LFO_LAGS, doubled)):
         audio = effect(played(sample_rate=48000), 1.3, 48000)
-        assert np.exp(hear(find, audio, 48000)[RATE]) == pytest.approx(1.3, abs=0.04)
+        assert np.exp(measure(descriptor, audio, 48000)[RATE]) == pytest.approx(1.3, abs=0.04)
 
 
-@FINDERS
-def test_silence_a_click_and_a_short_clip_give_finite_numbers(find):
+@DESCRIPTORS
+def test_silence_a_click_and_a_short_clip_give_finite_numbers(descriptor):
     click = np.zeros(NUM_SAMPLES, np.float32)
     click[NUM_SAMPLES // 2] = 1.0
     for audio in (0.0 * click, click, np.full(NUM_SAMPLES, 0.5, np.float32)):
-        found = hear(find, audio)
-        assert found.shape == (NUM_CYCLES,)
+        found = measure(descriptor, audio)
+        assert found.shape == (NUM_COLUMNS,)
         assert np.isfinite(found).all()
-    np.testing.assert_array_equal(hear(find, played()[:4096]), 0.0)  # too short for any rate
+    np.testing.assert_array_equal(measure(descriptor, played()[:4096]), 0.0)  # too short for any rate
 
 
 def test_a_period_is_what_was_put_there():
@@ -104,9 +102,9 @@ def test_a_period_is_what_was_put_there():
     second."""
     rng, hop_sec = np.random.default_rng(0), 0.02
     seconds = hop_sec * np.arange(300)
-    waves = np.sin(2.0 * np.pi * seconds + 0.7)[:, None] * cosines(40)[:, :10].sum(1)
+    waves = np.sin(2.0 * np.pi * seconds + 0.7)[:, None] * cosine_transform(40)[:, :10].sum(1)
     frames = (waves + 0.1 * rng.standard_normal((300, 40))).astype(np.float32)
-    run = jax.jit(lambda frames: cycles(frames, hop_sec, Kind(0.0, 0.0, 0.0)))
+    run = jax.jit(lambda frames: measure_lfo(frames, hop_sec, Background(0.0, 0.0, 0.0)))
     found = np.asarray(run(frames[None]))[0]
     assert np.exp(found[RATE]) == pytest.approx(1.0, abs=0.04)
     cells = (np.exp(2.0 * found[PERIOD:]) - 0.3).reshape(-1, len(COMPONENT_EDGES) - 1)

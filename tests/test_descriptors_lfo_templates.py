@@ -1,15 +1,16 @@
-"""Matched templates: the settings of a real phaser, found in irregular sounds, whatever its phase and level."""
+"""LFO templates: the settings of a real phaser, found in irregular sounds, whatever its phase and level."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_descriptors_cycles import NUM_SAMPLES, SAMPLE_RATE, played
+from test_descriptors_lfo import NUM_SAMPLES, SAMPLE_RATE, played
 
 from dafxvae.core.errors import UserError
-from dafxvae.descriptors.cycles import whiten
-from dafxvae.descriptors.matched import (
-    CLEARNESS,
+from dafxvae.descriptors.lfo import whiten
+from dafxvae.descriptors.lfo_measurement import known_curves, measure_templates, rate_index, stored_templates
+from dafxvae.descriptors.lfo_templates import (
+    CONFIDENCE,
     NUM_COMPONENTS,
     NUM_HARMONICS,
     RATE,
@@ -18,10 +19,9 @@ from dafxvae.descriptors.matched import (
     likelihoods,
     lines_at,
     match_templates,
-    quantised,
+    quantise_templates,
     window_response,
 )
-from dafxvae.descriptors.templates import exact_readings, measure_templates, rate_index, stored_templates
 from dafxvae.effects.factory import open_host
 
 NUM_TEMPLATES = 1024
@@ -62,7 +62,7 @@ def test_the_settings_of_a_phaser_are_found(phaser, find, rate_hz, depth, centre
     settings = found[SETTINGS:] / SPREAD + 0.5
     assert np.exp(found[RATE]) == pytest.approx(rate_hz, abs=0.04)
     np.testing.assert_allclose(settings[[DEPTH, CENTRE]], unit[[DEPTH, CENTRE]], atol=0.1)
-    assert found[CLEARNESS] > find(played())[CLEARNESS] + 0.3
+    assert found[CONFIDENCE] > find(played())[CONFIDENCE] + 0.3
 
 
 def test_neither_the_level_nor_where_the_recording_begins_matters(phaser, find):
@@ -86,7 +86,7 @@ def test_templates_are_what_they_were_to_a_byte():
     rng = np.random.default_rng(0)
     settings = rng.random((3, 4))
     parts = rng.standard_normal((2, 3, NUM_HARMONICS, NUM_COMPONENTS)) * np.array([1e-6, 1.0, 100.0])[:, None, None]
-    kept = quantised(settings, parts[0] + 1j * parts[1])
+    kept = quantise_templates(settings, parts[0] + 1j * parts[1])
     np.testing.assert_allclose(kept.settings, settings, atol=1e-6)
     largest = np.abs(parts).max((0, 2, 3), keepdims=True)[0]
     error = np.abs(np.asarray(kept.harmonics()) - (parts[0] + 1j * parts[1]))
@@ -110,11 +110,11 @@ def test_the_likelihood_is_that_of_the_share_that_a_template_explains():
     gain = 16.0 / np.asarray(deviation)[0]
     lines = lines_at(jnp.asarray([100]), jnp.asarray(spectrum, jnp.complex64), jnp.asarray(gain), 0.01)
     shifted = np.exp(1j * 2.0 * np.pi * 5 / 64 * np.arange(1, NUM_HARMONICS + 1))[:, None]
-    turned = lines._replace(found=jnp.asarray(np.asarray(lines.gain) * harmonics[2] * shifted))
+    turned = lines._replace(spectrum=jnp.asarray(np.asarray(lines.gain) * harmonics[2] * shifted))
     found, strength = likelihoods(turned, harmonics)
     assert found.shape == strength.shape == (1, 5)
     assert int(found[0].argmax()) == 2
-    assert float(found[0, 2]) == pytest.approx(-turned.found.size * np.log(0.001), rel=1e-3)  # all of it
+    assert float(found[0, 2]) == pytest.approx(-turned.spectrum.size * np.log(0.001), rel=1e-3)  # all of it
     assert float(strength[0, 2]) == pytest.approx(1.0, abs=1e-3)
 
 
@@ -133,7 +133,7 @@ def test_templates_are_read_back_where_the_same_are_wanted(phaser, tmp_path):
     ("effect", "rate", "words"),
     [
         ("Phaser", "", "rate_hz, depth"),
-        ("Phaser", "speed", "h.matched.rate is 'speed'"),
+        ("Phaser", "speed", "h.lfo.rate is 'speed'"),
         ("Phaser", "depth", "from 0 to 1"),
         ("Phaser", "centre_frequency_hz", "100 to 8000 Hz"),
     ],
@@ -143,13 +143,13 @@ def test_what_is_no_rate_of_an_lfo_is_refused(effect, rate, words):
         rate_index(host, rate)
 
 
-def test_a_rate_that_is_read_is_the_parameter_of_that_rate():
+def test_the_curve_of_a_rate_is_the_scale_of_its_parameter():
     with open_host("Phaser(depth, rate_hz=0.1..6)", num_workers=1) as host:
-        exact = exact_readings(host, "rate_hz", (1, 3))
+        exact = known_curves(host, "rate_hz", (1, 3))
         assert set(exact) == {(1, 1), (3, 1)}
         rates = np.array([0.01, 0.1, 0.7, 5.3, 6.0, 30.0])
         found = np.stack([np.full(6, 0.5), exact[3, 1](np.log(rates))], axis=1)
         np.testing.assert_allclose(host.parameters.to_physical(found)[:, 1], np.clip(rates, 0.1, 6.0), rtol=1e-5)
-        assert exact_readings(host, "", (1, 3)) == {}
-        with pytest.raises(UserError, match=r"h.matched.rate is 'speed'"):
-            exact_readings(host, "speed", (0,))
+        assert known_curves(host, "", (1, 3)) == {}
+        with pytest.raises(UserError, match=r"h.lfo.rate is 'speed'"):
+            known_curves(host, "speed", (0,))

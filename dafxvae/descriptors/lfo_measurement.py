@@ -1,7 +1,5 @@
-"""Templates of an effect's LFO, measured on the effect: what it moves in noise, at random settings."""
+"""Measure the templates of an effect's LFO: what the effect moves in noise, at random settings."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +11,21 @@ from dafxvae.audio.features import HOP_SEC
 from dafxvae.core.errors import UserError
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
-from dafxvae.data.pairs.encoded import is_stored, write_arrays
-from dafxvae.descriptors import cycles, matched
-from dafxvae.descriptors.matched import NUM_COMPONENTS, NUM_HARMONICS, PERIOD_FRAMES, Templates
+from dafxvae.core.store import computed_once
+from dafxvae.descriptors import lfo
+from dafxvae.descriptors.lfo_templates import (
+    NUM_COMPONENTS,
+    NUM_HARMONICS,
+    PERIOD_FRAMES,
+    Templates,
+    quantise_templates,
+)
 from dafxvae.effects.host import EffectHost
-from dafxvae.types import ExactReadings
+from dafxvae.types import KnownCurves
 
 BATCH = 16
 NUM_PERIODS = 4
-SETTLING_FRAMES = 25  # for what an effect does when it is switched on
+SETTLING_FRAMES = 25  # left out: an effect may do something else when it is switched on
 NOISE_LEVEL = 0.1  # RMS
 
 
@@ -38,38 +42,35 @@ def rate_index(host: EffectHost, rate: str) -> int:
     wanted = 1.0 / (PERIOD_FRAMES * HOP_SEC)
     if rate not in host.parameters.names:
         names = ", ".join(host.parameters.names)
-        raise UserError(f"h.matched.rate is {rate!r}: give that of {host.name}'s parameters that is its LFO's: {names}")
+        raise UserError(f"h.lfo.rate is {rate!r}: give that of {host.name}'s parameters that is its LFO's: {names}")
     index = host.parameters.names.index(rate)
     parameter = host.parameters[index]
     if parameter.unit != "Hz" or not parameter.minimum < wanted < parameter.maximum:
         has = f"from {parameter.minimum:g} to {parameter.maximum:g} {parameter.unit}".rstrip()
-        raise UserError(f"h.matched.rate is {rate!r}, which goes {has}: an LFO's must be in Hz and reach {wanted:.2f}")
+        raise UserError(f"h.lfo.rate is {rate!r}, which goes {has}: an LFO's must be in Hz and reach {wanted:.2f}")
     return index
 
 
 def rate_settings(host: EffectHost, rate: str, rates_hz: np.ndarray) -> np.ndarray:
-    """The normalised settings `[N]` at which an LFO has these rates `[N]`; the ends of its range for rates beyond.
-
-    `host`, `rate` and errors as of `rate_index`.
-    """
+    """Normalised settings of an LFO's rate in Hz, clipped to its range; `[N] -> [N]`. Otherwise as `rate_index`."""
     index = rate_index(host, rate)
     physical = np.tile(np.array([each.default for each in host.parameters], np.float64), (len(rates_hz), 1))
     physical[:, index] = np.clip(rates_hz, host.parameters[index].minimum, host.parameters[index].maximum)
     return host.parameters.to_unit(physical)[:, index]
 
 
-def exact_readings(host: EffectHost, rate: str, readings: Sequence[int]) -> ExactReadings:
-    """How the LFO's rate follows from traces that are its logarithm (Hz): by the parameter's own scale, exactly.
+def known_curves(host: EffectHost, rate: str, estimates: Sequence[int]) -> KnownCurves:
+    """The curve from an estimate of the LFO's rate to its setting, which is the parameter's own scale.
 
     Args:
         host: of the effect.
         rate: as in `rate_index`; "" where no parameter is known to be one.
-        readings: which of h's readings are such traces.
+        estimates: which of h's direct estimates are the logarithm of a rate in Hz.
     """
     if not rate:
         return {}
     index = rate_index(host, rate)
-    return {(j, index): lambda log_rates: rate_settings(host, rate, np.exp(log_rates)) for j in readings}
+    return {(j, index): lambda log_rates: rate_settings(host, rate, np.exp(log_rates)) for j in estimates}
 
 
 def measure_templates(
@@ -91,8 +92,8 @@ def measure_templates(
     settings[:, rate_index(host, rate)] = rate_settings(host, rate, period)
     hop = round(HOP_SEC * sample_rate)
     num_frames = SETTLING_FRAMES + NUM_PERIODS * PERIOD_FRAMES
-    noise = NOISE_LEVEL * rng.standard_normal((num_frames + cycles.WINDOW_HOPS) * hop).astype(np.float32)
-    frames = jax.jit(lambda audio: cycles.mel_frames(audio, sample_rate)[:, SETTLING_FRAMES:num_frames])
+    noise = NOISE_LEVEL * rng.standard_normal((num_frames + lfo.WINDOW_HOPS) * hop).astype(np.float32)
+    frames = jax.jit(lambda audio: lfo.mel_frames(audio, sample_rate)[:, SETTLING_FRAMES:num_frames])
     untouched = np.asarray(frames(noise[None, :, None]))
     folded = jax.jit(_fold)
     found = []
@@ -109,14 +110,14 @@ def measure_templates(
     good = np.isfinite(harmonics).all((1, 2))
     if not good.any():
         raise UserError(f"{host.name} rendered none of {num_templates} settings: {host.failures.last[-1]}")
-    return matched.quantised(settings[good], harmonics[good])
+    return quantise_templates(settings[good], harmonics[good])
 
 
 def _fold(moved: jax.Array) -> jax.Array:
     """Complex harmonics of frames that repeat every `PERIOD_FRAMES`; `[B, N, D] -> [B, H, C]`."""
     turns = np.outer(np.arange(1, NUM_HARMONICS + 1), np.arange(moved.shape[1])) / PERIOD_FRAMES
     waves = jnp.asarray(np.exp(-2j * np.pi * turns) / moved.shape[1], jnp.complex64)
-    components = cycles.movement(moved)[..., :NUM_COMPONENTS]
+    components = lfo.cosine_components(moved)[..., :NUM_COMPONENTS]
     return jnp.einsum("hn,bnc->bhc", waves, components.astype(jnp.complex64))
 
 
@@ -125,11 +126,7 @@ def stored_templates(
 ) -> Templates:
     """`measure_templates`, read back from `path` where the same were measured before."""
     recipe = [host.name, rate, num_templates, seed, sample_rate]
-    key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()
-    if is_stored(path, key):
-        with np.load(path) as stored:
-            return Templates(*(jnp.asarray(stored[name]) for name in Templates._fields))
-    templates = measure_templates(host, rate, num_templates, seed, sample_rate)
-    arrays = templates._asdict() | {"key": key}
-    write_arrays(path, {name: np.asarray(array) for name, array in arrays.items()})
-    return templates
+    arrays = computed_once(
+        path, recipe, lambda: measure_templates(host, rate, num_templates, seed, sample_rate)._asdict()
+    )
+    return Templates(*(jnp.asarray(arrays[name]) for name in Templates._fields))

@@ -1,4 +1,4 @@
-"""Traces: each is found where it was put, and nothing else moves it."""
+"""Descriptors in f's encoding: each finds what was put there, and nothing else moves it."""
 
 from functools import partial
 
@@ -7,27 +7,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dafxvae.audio import dsp
-from dafxvae.descriptors.traces import (
-    ECHO_SEC,
-    LAG_RATE,
-    LEVEL_QUANTILES,
-    NUM_ECHOES,
-    NUM_SHORT,
-    NUM_TRACES,
-    RATES_HZ,
-    SHORT_SEC,
-    THRESHOLDS_DB,
-    group_columns,
-    lag_edges,
-    traces,
-)
+from dafxvae.audio import mel
+from dafxvae.descriptors import catalog, echoes
+from dafxvae.descriptors.amplitudes import FIRST_LEVEL, LEVEL_QUANTILES, PEAK, QUANTUM
+from dafxvae.descriptors.autocorrelation import LAG_RATE, SHORT_SEC, lag_edges
+from dafxvae.descriptors.combs import NUM_BANDS
+from dafxvae.descriptors.descriptor import Recordings
+from dafxvae.descriptors.echoes import ECHO_SEC, NUM_ECHOES, STRONGEST_LAG
+from dafxvae.descriptors.movement import RATES_HZ
 
 RATE = 24000
 SECONDS = 65536 / RATE
 HOP_SEC = 512 / RATE
-STRONGEST_LAG, PROMINENCE = NUM_ECHOES + 1, NUM_ECHOES + 3
-PEAK, AT_PEAK, QUANTUM, SILENT = (len(THRESHOLDS_DB) + place for place in (0, 1, 4, 5))
+PROMINENCE = echoes.CONFIDENCE
+AT_PEAK, SILENT = PEAK + 1, PEAK + 5
 
 
 def bursts(seed: int = 0, rate: int = RATE) -> np.ndarray:
@@ -48,21 +41,21 @@ def delayed(audio: np.ndarray, seconds: float, gain: float, rate: int = RATE) ->
 
 @partial(jax.jit, static_argnums=1)
 def find(audio: jax.Array, rate: int) -> jax.Array:
-    """As f takes them."""
+    """As in f's encoding."""
     hop = round(HOP_SEC * rate)
-    power = dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), 4 * hop, hop).mean(1)
-    log_mel = jnp.log(power @ dsp.mel_filterbank(rate, 4 * hop, 64, 20.0, 11000.0) + 1e-9)
-    return traces(audio, power, log_mel, rate, HOP_SEC)
+    power = mel.scaled_power(jnp.swapaxes(audio, 1, 2), 4 * hop, hop).mean(1)
+    log_mel = mel.log_mel(power, rate, 64, 20.0, 11000.0)
+    return catalog.encoding_part(Recordings(audio, rate, power, log_mel, HOP_SEC))
 
 
 def all_of(audio: np.ndarray, rate: int = RATE) -> np.ndarray:
-    """All traces of recordings, `[B, NUM_TRACES]`."""
+    """All of them for some recordings; `[B, encoding_size()]`."""
     return np.asarray(find(jnp.asarray(audio), rate))
 
 
-def part_of(audio: np.ndarray, group: str, rate: int = RATE) -> np.ndarray:
-    """One group of the traces of one recording."""
-    return all_of(audio, rate)[0, group_columns([group])]
+def part_of(audio: np.ndarray, name: str, rate: int = RATE) -> np.ndarray:
+    """One descriptor of one recording."""
+    return all_of(audio, rate)[0, catalog.encoding_columns()[name]]
 
 
 @pytest.mark.parametrize("rate", [24000, 48000])
@@ -76,7 +69,7 @@ def test_the_strongest_lag_is_the_time_of_an_echo(seconds: float, rate: int) -> 
     assert after[:NUM_ECHOES].argmax() == band
 
 
-def test_an_echo_is_heard_in_what_has_pitch_and_in_a_filtered_sound() -> None:
+def test_an_echo_shows_in_a_sound_with_pitch_and_in_a_filtered_sound() -> None:
     seconds = np.arange(65536) / RATE
     tone = sum(np.sin(2 * np.pi * 180 * k * seconds + k) / k for k in range(1, 12)) * (seconds % 0.37 < 0.2)
     audio = (0.1 * tone).astype(np.float32)[None, :, None] + bursts(3)
@@ -101,17 +94,18 @@ def test_a_swinging_comb_moves_at_its_rate(rate_hz: float) -> None:
 
 def test_a_standing_comb_stands_out_at_its_lag() -> None:
     audio = np.random.default_rng(2).standard_normal((1, 65536, 1)).astype(np.float32) * 0.1
-    shown = [part_of(wet, "combs")[:NUM_SHORT] for wet in (audio, delayed(audio, 0.012, 0.7))]
-    band = np.searchsorted(lag_edges(SHORT_SEC, NUM_SHORT), 0.012 * LAG_RATE, side="right") - 1
+    shown = [part_of(wet, "combs")[:NUM_BANDS] for wet in (audio, delayed(audio, 0.012, 0.7))]
+    band = np.searchsorted(lag_edges(SHORT_SEC, NUM_BANDS), 0.012 * LAG_RATE, side="right") - 1
     assert (shown[1] - shown[0]).argmax() == band
 
 
 def test_a_gain_moves_amplitudes_alone() -> None:
     audio = bursts()
     loud, soft = all_of(audio), all_of(0.25 * audio)
-    lags = group_columns(["echoes", "combs"])
+    columns = catalog.encoding_columns()
+    lags = np.concatenate([columns["echoes"], columns["combs"]])
     np.testing.assert_allclose(loud[:, lags], soft[:, lags], atol=5e-3)
-    levels = group_columns(["amplitudes"])[len(THRESHOLDS_DB) + 8 :][1 : len(LEVEL_QUANTILES)]
+    levels = columns["amplitudes"][FIRST_LEVEL:][1 : len(LEVEL_QUANTILES)]
     np.testing.assert_allclose((loud - soft)[:, levels], 20.0 * np.log10(4.0) / 12.0, atol=1e-2)
 
 
@@ -137,7 +131,7 @@ def test_amplitudes_show_a_quantum_a_ceiling_and_a_gate() -> None:
 def test_silence_shortness_and_several_channels_are_finite(num_samples: int, scale: float) -> None:
     rng = np.random.default_rng(0)
     found = all_of((scale * rng.standard_normal((2, num_samples, 2))).astype(np.float32))
-    assert found.shape == (2, NUM_TRACES)
+    assert found.shape == (2, catalog.encoding_size())
     assert np.isfinite(found).all()
     assert np.abs(found).max() < 7.0
 

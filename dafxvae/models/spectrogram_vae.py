@@ -2,9 +2,9 @@
 
 Log-mel frames go through strided convolutions over time to a sequence of latents; the decoder mirrors it. The
 *encoding* of a recording is the latent sequence pooled over time (what the sound is like, not what is played when), so
-any length will do; loudness statistics stand beside it, so that level survives, a *style*: a small network's view
-of the hidden frames' statistics, trained to tell what was done to the sound (as a speaker embedding tells who speaks:
-Snyder et al. 2018), and the *traces* of effects that frames do not show (`dafxvae.descriptors.traces`).
+any length will do. The encoding also holds loudness statistics, which keep the level; a *style*, an embedding of the
+hidden frames' statistics that is trained to show what was done to the sound (as a speaker embedding shows who speaks:
+Snyder et al. 2018); and *descriptors* of what frames do not show (`dafxvae.descriptors`).
 """
 
 from typing import Any, NamedTuple, cast
@@ -14,19 +14,20 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from dafxvae.audio import dsp
-from dafxvae.descriptors.traces import NUM_TRACES, traces
+from dafxvae.audio import dsp, mel
+from dafxvae.descriptors import catalog
+from dafxvae.descriptors.descriptor import Recordings
 from dafxvae.models.mlp import MLP
 from dafxvae.models.vae import Posterior, sample
 
 LEVEL_QUANTILES = (0.1, 0.5, 0.9)
 NUM_LEVELS = 2 + len(LEVEL_QUANTILES)
 LEVEL_CENTRE_DB, LEVEL_SCALE_DB = -24.0, 12.0  # fixed: brings programme levels to about [-2, 2]
-MEL_FLOOR = 1e-9  # added to the mel power before the logarithm: -90 dB re a full-scale sine in every bin
+LOW_HZ = 20.0  # lower edge of the first mel band
 
 
 class EncoderOutput(NamedTuple):
-    """What training f looks at."""
+    """What the training objective of f needs."""
 
     log_mel: Array  # [B', N, F] standardised data of the clips that are decoded
     reconstruction: Array  # [B', N, F]
@@ -37,8 +38,7 @@ class EncoderOutput(NamedTuple):
 class TimeConv(nn.Module):
     """Strided convolution over time as one matrix product of unfolded frames.
 
-    Equal to `nn.Conv` with "SAME" padding; XLA's gradient of a convolution is several times slower on a CPU than that
-    of a product (measured: 480 ms against the 100 ms of this form, 24 clips of 65536 samples, forward and backward).
+    Equal to `nn.Conv` with "SAME" padding, whose gradient XLA computes several times slower on a CPU.
     """
 
     features: int
@@ -91,7 +91,7 @@ class SpectrogramVAE(nn.Module):
         num_mels: F.
         window_sec, hop_sec: of the spectrogram; rounded to samples (the window to a multiple of the hop) at each rate.
         high_hz: upper edge of the last mel band; any sample rate of at least twice that is accepted.
-        style_dim: numbers of the style.
+        style_dim: size of the style.
         dtype: in which hidden layers compute (bfloat16 on accelerators); None for float32. Parameters, spectrograms,
             posteriors and encodings are float32.
     """
@@ -108,8 +108,8 @@ class SpectrogramVAE(nn.Module):
 
     @property
     def encoding_size(self) -> int:
-        """E, the width of one recording's encoding."""
-        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim + NUM_TRACES
+        """E, the size of one recording's encoding."""
+        return 3 * self.latent_dim + NUM_LEVELS + self.style_dim + catalog.encoding_size()
 
     def setup(self) -> None:
         self.mel_mean = self.variable("constants", "mel_mean", jnp.zeros, (self.num_mels,))
@@ -136,38 +136,31 @@ class SpectrogramVAE(nn.Module):
         return hop * round(self.window_sec / self.hop_sec), hop
 
     def power(self, audio: Array, sample_rate: int) -> Array:
-        """Power spectrogram, mean over channels; `[B, T, C] -> [B, N, window // 2 + 1]`.
-
-        A full-scale sine has power 1 in its bin at any window length, so that a rate only changes the sampling, not
-        the level.
-        """
-        window, hop = self.frame_samples(sample_rate)
-        return dsp.power_spectrogram(jnp.swapaxes(audio, 1, 2), window, hop).mean(1) * (4.0 / window) ** 2
+        """Scaled power spectrogram, mean over channels; `[B, T, C] -> [B, N, window // 2 + 1]`."""
+        return mel.scaled_power(jnp.swapaxes(audio, 1, 2), *self.frame_samples(sample_rate)).mean(1)
 
     def log_mel(self, audio: Array, sample_rate: int) -> Array:
         """Natural logarithm of the mel power spectrogram; `[B, T, C] -> [B, N, F]`."""
         return self.to_log_mel(self.power(audio, sample_rate), sample_rate)
 
     def to_log_mel(self, power: Array, sample_rate: int) -> Array:
-        """Of a power spectrogram; `[B, N, window // 2 + 1] -> [B, N, F]`."""
-        window, _ = self.frame_samples(sample_rate)
-        filters = dsp.mel_filterbank(sample_rate, window, self.num_mels, 20.0, self.high_hz)
-        return jnp.log(power @ filters + MEL_FLOOR)
+        """Log-mel of a scaled power spectrogram; `[B, N, window // 2 + 1] -> [B, N, F]`."""
+        return mel.log_mel(power, sample_rate, self.num_mels, LOW_HZ, self.high_hz)
 
     def standardise(self, log_mel: Array) -> Array:
-        """Fixed constants, measured once before training and stored with the weights; level is kept."""
+        """Standardise by constants measured once before training and stored with the weights; keeps the level."""
         mean, deviation = self.mel_mean.value, self.mel_deviation.value
         return (log_mel - mean[None, None]) / deviation[None, None]
 
     def hidden(self, data: Array) -> Array:
-        """What the encoder makes of standardised log-mel frames; `[B, N, F] -> [B, N', width]`."""
+        """Hidden frames of standardised log-mel frames; `[B, N, F] -> [B, N', width]`."""
         x = data
         for layer in self.encoder_layers:
             x = layer(x)
         return nn.gelu(x).astype(data.dtype)
 
     def posterior(self, hidden: Array) -> Posterior:
-        """Of hidden frames; `[B, N', width] -> [B, N', Z]`."""
+        """Posterior of hidden frames; `[B, N', width] -> [B, N', Z]`."""
         return Posterior(self.posterior_mean(hidden), jnp.clip(self.posterior_log_variance(hidden), -10.0, 5.0))
 
     def infer(self, data: Array) -> Posterior:
@@ -188,10 +181,10 @@ class SpectrogramVAE(nn.Module):
         levels = jnp.concatenate([(dsp.rms_db(audio) - LEVEL_CENTRE_DB)[:, None], quantiles - LEVEL_CENTRE_DB], -1)
         return jnp.concatenate([levels, dsp.crest_db(audio)[:, None] - LEVEL_SCALE_DB], -1) / LEVEL_SCALE_DB
 
-    def pool(self, posterior: Posterior, hidden: Array, levels: Array, marks: Array) -> Array:
-        """The encoding: statistics of the posterior mean, levels, style, traces; `[B, E]`."""
+    def pool(self, posterior: Posterior, hidden: Array, levels: Array, descriptors: Array) -> Array:
+        """The encoding: statistics of the posterior mean, levels, style, descriptors; `[B, E]`."""
         style = self.style(jnp.concatenate([statistics(hidden), levels], axis=-1))
-        return jnp.concatenate([statistics(posterior.mean), levels, style, marks], axis=-1)
+        return jnp.concatenate([statistics(posterior.mean), levels, style, descriptors], axis=-1)
 
     def analyse(self, audio: Array, sample_rate: int) -> tuple[Array, Posterior, Array]:
         """Standardised frames `[B, N, F]`, their posterior, and the encoding `[B, E]` of recordings `[B, T, C]`."""
@@ -200,21 +193,21 @@ class SpectrogramVAE(nn.Module):
         data = self.standardise(log_mel)
         hidden = self.hidden(data)
         posterior = self.posterior(hidden)
-        marks = traces(audio, power, log_mel, sample_rate, self.hop_sec)
-        return data, posterior, self.pool(posterior, hidden, self.levels(audio, log_mel), marks)
+        descriptors = catalog.encoding_part(Recordings(audio, sample_rate, power, log_mel, self.hop_sec))
+        return data, posterior, self.pool(posterior, hidden, self.levels(audio, log_mel), descriptors)
 
     def encode(self, audio: Array, sample_rate: int) -> Array:
         """f: deterministic encoding of recordings of any length; `[B, T, C] -> [B, E]`."""
         return self.analyse(audio, sample_rate)[-1]
 
     def __call__(self, audio: Array, sample_rate: int, keys: Array, chosen: Array | None = None) -> EncoderOutput:
-        """A training pass: encodings from the mean, reconstructions from a sampled latent.
+        """Run a training pass: encodings from the mean, reconstructions from a sampled latent.
 
         Args:
             audio: `[B, T, C]`.
             sample_rate: in Hz.
             keys: typed PRNG keys `[B']`.
-            chosen: int `[B']`, the clips to decode (half of the work of a pass); None for all.
+            chosen: int `[B']`, the clips to decode (decoding is half of the work of a pass); None for all.
         """
         data, posterior, encoding = self.analyse(audio, sample_rate)
         if chosen is not None:
