@@ -2,7 +2,7 @@ import numpy as np
 import pyloudnorm
 import pytest
 
-from dafxvae.audio.loudness import LoudnessMeter, integrated_loudness, k_weighting
+from dafxvae.audio.loudness import LoudnessMeter, integrated_loudness, k_weighting, loudness_lufs
 
 
 def programme(rate, channels, seconds=9.0):
@@ -51,3 +51,12 @@ def test_chunks_do_not_matter():
 def test_silence_and_what_is_too_short_have_none():
     assert measure(np.zeros((48000, 1)), 48000, 4800) == -np.inf
     assert measure(np.ones((9000, 1)), 48000, 4800) == -np.inf
+
+
+def test_clips_are_measured_as_streams_are():
+    clips = np.stack([programme(24000, 1, 4.0), 0.1 * programme(24000, 1, 4.0), np.zeros((96000, 1))])
+    meter = pyloudnorm.Meter(24000, filter_class="DeMan")  # the standard's filters at any rate
+    expected = [meter.integrated_loudness(clip) for clip in clips[:2]]
+    np.testing.assert_allclose(loudness_lufs(clips, 24000)[:2], expected, atol=0.02)
+    assert loudness_lufs(clips, 24000)[2] == -np.inf
+    assert np.isnan(loudness_lufs(clips[:, :9000], 24000)).all()

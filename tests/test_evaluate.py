@@ -1,5 +1,6 @@
 """An evaluation from recordings to tables: small, with real effects and metrics, and encoders that know nothing."""
 
+import argparse
 import importlib.util
 import json
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from tiny import tiny_config
 
 from dafxvae.audio.io import write_audio
+from dafxvae.audio.loudness import loudness_lufs
 from dafxvae.controllers.controller import save_controller
 from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.command_line import run_cli
@@ -20,8 +22,6 @@ from dafxvae.descriptors import echoes
 from dafxvae.effects.factory import open_host
 from dafxvae.evaluate import __main__ as cli
 from dafxvae.evaluate import commands, learned, methods, rule_based, searches, styles, tables
-from dafxvae.evaluate.__main__ import parse
-from dafxvae.metrics.levels import loudness_lufs
 from dafxvae.models import networks
 from dafxvae.runs import build
 from dafxvae.transfer import refinement
@@ -64,6 +64,12 @@ def folders(tmp_path_factory):
         patch.setenv("DAFXVAE_CACHE", str(root / "cache"))
         patch.setenv("DAFXVAE_DATA", str(root / "data"))
         yield root
+
+
+def parse(words, add_arguments=cli.add_evaluation):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(words)
 
 
 def words(root, output, **changes):
@@ -139,7 +145,7 @@ def test_a_run_that_is_stopped_has_the_tables_of_what_is_finished(folders, monke
 def test_folders_are_merged_into_one_table(finished, folders, capsys):
     other = folders / "other"
     evaluate(folders, other, modes="same_clip")
-    commands.show_table(parse(["table", str(finished[0]), str(other)]), Console(width=400))
+    commands.show_table(parse([str(finished[0]), str(other)], cli.add_table), Console(width=400))
     shown = capsys.readouterr().out
     assert "other_section" in shown
     assert "same_clip" in shown
@@ -268,9 +274,9 @@ def test_a_damaged_chunk_is_named(folders):
 
 def test_five_styles_each_to_each(folders):
     output = folders / "styles"
-    arguments = ["styles", f"--controller={folders / 'gain.safetensors'}", f"--corpus={folders / 'songs'}"]
+    arguments = [f"--controller={folders / 'gain.safetensors'}", f"--corpus={folders / 'songs'}"]
     arguments += ["--pairs=2", "--clip-sec=0.5", "--workers=1", f"--output={output}"]
-    styles.run(parse(arguments), QUIET, QUIET)
+    styles.run(parse(arguments, cli.add_styles), QUIET, QUIET)
     results = json.loads((output / "styles-gain" / "styles.json").read_text())
     names = list(results["styles"])
     assert names == ["broadcast", "telephone", "neutral", "bright", "warm"]

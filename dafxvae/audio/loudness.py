@@ -1,4 +1,4 @@
-"""Integrated loudness of a stream, ITU-R BS.1770-4: K-weighting with filter state, gated blocks of 400 ms."""
+"""Integrated loudness of streams and clips, ITU-R BS.1770-4: K-weighting with filter state, gated blocks of 400 ms."""
 
 import numpy as np
 from scipy.signal import sosfilt
@@ -77,8 +77,28 @@ def integrated_loudness(blocks: np.ndarray) -> float:
     """
     with np.errstate(divide="ignore"):
         levels = OFFSET + 10.0 * np.log10(blocks)
-    heard = levels > ABSOLUTE_GATE_LUFS
-    if not heard.any():
+    is_loud = levels > ABSOLUTE_GATE_LUFS
+    if not is_loud.any():
         return float("-inf")
-    gate = OFFSET + 10.0 * np.log10(blocks[heard].mean()) + RELATIVE_GATE_LU
-    return float(OFFSET + 10.0 * np.log10(blocks[heard & (levels > gate)].mean()))
+    gate = OFFSET + 10.0 * np.log10(blocks[is_loud].mean()) + RELATIVE_GATE_LU
+    return float(OFFSET + 10.0 * np.log10(blocks[is_loud & (levels > gate)].mean()))
+
+
+def loudness_lufs(audio: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Integrated loudness of clips in LUFS.
+
+    Args:
+        audio: float `[M, T, C]`, finite, one or two channels of weight 1.
+        sample_rate: Hz.
+
+    Returns:
+        float64 `[M]`; -inf where all of a clip is gated (silence), nan for clips shorter than a block of 400 ms.
+    """
+    if audio.shape[1] < HOPS_PER_BLOCK * HOP_SEC * sample_rate:
+        return np.full(len(audio), np.nan)
+    found = np.empty(len(audio))
+    for i, clip in enumerate(audio):
+        meter = LoudnessMeter(sample_rate, clip.shape[1])
+        meter.feed(clip.astype(np.float64))
+        found[i] = integrated_loudness(meter.blocks())
+    return found

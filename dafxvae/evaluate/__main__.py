@@ -8,20 +8,18 @@ The same command goes on where it was stopped. See docs/evaluation.md.
 """
 
 import argparse
-import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import logging
 from rich.console import Console
 
-from dafxvae.core.command_line import run_cli
-from dafxvae.core.errors import UserError
+from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
 
 CORPUS_HELP = "a name in the data folder's held_out, a folder of audio, or 'embedded'; may be repeated"
 
 
-def _shared(parser: argparse.ArgumentParser) -> None:
+def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", action="append", required=True, metavar="NAME_OR_DIR", help=CORPUS_HELP)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--seed", type=int, default=0, help="of pairs, random settings and searches (default 0)")
@@ -29,24 +27,11 @@ def _shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clip-sec", type=float, default=5.46, help="length of the clips in seconds (default 5.46)")
 
 
-def parse(words: list[str]) -> argparse.Namespace:
-    """The command line; "table" and "styles" as the first word are commands of their own."""
-    form = argparse.RawDescriptionHelpFormatter
-    name = "python -m dafxvae.evaluate"
-    if words[:1] == ["table"]:
-        parser = argparse.ArgumentParser(f"{name} table", description="Results of several folders as one table.")
-        parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="of a finished evaluation")
-        return argparse.Namespace(command="table", **vars(parser.parse_args(words[1:])))
-    if words[:1] == ["styles"]:
-        parser = argparse.ArgumentParser(f"{name} styles", description="Five styles, each to each.")
-        parser.add_argument("--controller", required=True, help="name, folder or file")
-        parser.add_argument("--pairs", type=int, default=20, help="pairs for each of the 25 cells (default 20)")
-        _shared(parser)
-        return argparse.Namespace(command="styles", **vars(parser.parse_args(words[1:])))
-    parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=form)
+def add_evaluation(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of an evaluation."""
     parser.add_argument("--controllers", required=True, help="'all', or names, folders or files, with commas between")
     parser.add_argument("--pairs", type=int, required=True, help="for each controller, corpus, mode and input")
-    _shared(parser)
+    _add_shared(parser)
     parser.add_argument(
         "--modes", default="other_file", help="other_file, other_section, same_clip (default the first)"
     )
@@ -56,24 +41,51 @@ def parse(words: list[str]) -> argparse.Namespace:
         "--baseline-pairs", type=int, default=1500, help="training pairs of the learned baselines (default 1500)"
     )
     parser.add_argument("--pesq-pairs", type=int, default=40, help="pairs of speech with PESQ (default 40)")
-    return argparse.Namespace(command="evaluate", **vars(parser.parse_args(words)))
 
 
-def main() -> None:
-    """Runs the command."""
-    arguments = parse(sys.argv[1:])
-    # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
-    os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
-    from dafxvae.evaluate import commands, styles  # import jax, which must come after the environment is set
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Declare the folders of a joint table."""
+    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="of a finished evaluation")
 
+
+def add_styles(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the case study of styles."""
+    parser.add_argument("--controller", required=True, help="name, folder or file")
+    parser.add_argument("--pairs", type=int, default=20, help="pairs for each of the 25 cells (default 20)")
+    _add_shared(parser)
+
+
+# The rooms that import jax are imported once a command runs: after the environment is prepared, and not for --help.
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from dafxvae.evaluate import commands
+
+    commands.run(arguments, Console(stderr=True), Console())
+
+
+def _show_table(arguments: argparse.Namespace) -> None:
+    from dafxvae.evaluate import commands
+
+    commands.show_table(arguments, Console())
+
+
+def _compare_styles(arguments: argparse.Namespace) -> None:
+    from dafxvae.evaluate import styles
+
+    styles.run(arguments, Console(stderr=True), Console())
+
+
+COMMANDS = (
+    Command("", "every method and metric", add_evaluation, _evaluate),
+    Command("table", "Results of several folders as one table.", add_table, _show_table),
+    Command("styles", "Five styles, each to each.", add_styles, _compare_styles),
+)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command that the words name."""
+    prepare_jax()
     logging.set_verbosity(logging.ERROR)
-    if arguments.command == "table":
-        commands.show_table(arguments, Console())
-        return
-    if arguments.workers < 0:
-        raise UserError(f"--workers {arguments.workers}: give a number that is not negative")
-    run = styles.run if arguments.command == "styles" else commands.run
-    run(arguments, Console(stderr=True), Console())
+    dispatch("python -m dafxvae.evaluate", __doc__, COMMANDS, words)
 
 
 if __name__ == "__main__":

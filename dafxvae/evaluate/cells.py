@@ -10,9 +10,9 @@ import numpy as np
 
 from dafxvae.audio.io import write_audio
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json
 from dafxvae.data.corpora.corpus import Corpus, PcmCache
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
-from dafxvae.data.pairs.fixed import write_json
 from dafxvae.evaluate.held_out import long_enough
 from dafxvae.evaluate.methods import CONTROLLER, Answers, Tools, answer
 from dafxvae.evaluate.plan import Cell, Plan

@@ -14,15 +14,15 @@ from dafxvae.controllers.controller import Controller, read_controller
 from dafxvae.controllers.names import find_controller, stored_controllers
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json, write_text
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import Corpus
-from dafxvae.data.pairs.fixed import write_json
 from dafxvae.evaluate import report, tables
 from dafxvae.evaluate.cells import read_cell, run_cell, store_sounds
 from dafxvae.evaluate.held_out import HeldOut, digest, find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.learned import Learned, fit_forest, fit_neighbour, stored_examples, training_examples
 from dafxvae.evaluate.methods import Tools, open_tools
-from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name
+from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name, num_workers
 from dafxvae.evaluate.summary import summarise
 from dafxvae.metrics.speech import is_pesq_installed
 
@@ -66,7 +66,6 @@ def identify(controller: Controller) -> str:
 
 def check_libraries(plan: Plan) -> None:
     """Raises UserError when something is missing that the plan needs, before anything is rendered."""
-    optional.load("pyloudnorm", "pyloudnorm", "evaluation")
     if plan.baseline_pairs:
         optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
 
@@ -115,11 +114,11 @@ def _describe(progress: Progress, task: Any, text: str) -> None:
     progress.update(task, description=text)
 
 
-def run_task(folder: Path, plan: Plan, job: Task, num_workers: int | None, progress: Progress, task: Any) -> list[Any]:
+def run_task(folder: Path, plan: Plan, job: Task, workers: int | None, progress: Progress, task: Any) -> list[Any]:
     """The cells of one controller; those of `results.json`."""
     found = []
     with ExitStack() as stack:
-        tools = open_tools(job.controller, num_workers, plan.seed, stack)
+        tools = open_tools(job.controller, workers, plan.seed, stack)
         if any(read_cell(folder, plan, cell) is None for cell, _, _ in job.cells):
             describe = partial(_describe, progress, task)
             tools.learned = fit_baselines(folder, plan, job, tools, describe)
@@ -147,12 +146,9 @@ def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]], is_last
     joined = {tuple(cell[key] for key in tables.KEY): cell for cell in (*earlier, *cells)}
     results = {"format": FORMAT, "settings": plan.identity, "cells": [joined[key] for key in sorted(joined)]}
     write_json(folder / "results.json", results)
-    try:
-        (folder / "results.md").write_text(tables.compose(results), encoding="utf-8")
-        if is_last:
-            (folder / "report.html").write_text(report.compose(results, folder), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from error
+    write_text(folder / "results.md", tables.compose(results))
+    if is_last:
+        write_text(folder / "report.html", report.compose(results, folder))
 
 
 def run(arguments: Namespace, messages: Console, console: Console) -> None:
@@ -166,6 +162,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     Raises:
         UserError: bad input; the message says what to change.
     """
+    workers = num_workers(arguments.workers)
     pesq_pairs = arguments.pesq_pairs if is_pesq_installed() else 0
     plan = Plan(
         arguments.pairs, arguments.seed, arguments.clip_sec, min(arguments.search_pairs, arguments.pairs),
@@ -189,7 +186,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     with Progress(*columns, TimeRemainingColumn(), console=messages) as progress:
         task = progress.add_task("", total=sum(len(job.cells) for job in jobs) * plan.num_pairs)
         for job in jobs:
-            cells += run_task(arguments.output, plan, job, arguments.workers or None, progress, task)
+            cells += run_task(arguments.output, plan, job, workers, progress, task)
             write_results(arguments.output, plan, cells, is_last=job is jobs[-1])  # tables of a run that is stopped
     for cell in cells:
         ours = tables.metric_of(cell, "controller", "MRSTFT")

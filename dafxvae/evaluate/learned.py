@@ -10,6 +10,7 @@ from dafxvae.audio.mel import mel_mean_and_deviation
 from dafxvae.controllers.controller import Controller
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
+from dafxvae.core.store import read_arrays, write_arrays
 from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
 from dafxvae.runs.build import build_corpus
@@ -82,16 +83,12 @@ def training_examples(
 
 
 def stored_examples(path: Path, make: Callable[[], BaselineExamples]) -> BaselineExamples:
-    """Examples from a file, made and written (whole or not at all) where it is not there."""
-    if path.exists():
-        with np.load(path) as stored:
-            return BaselineExamples(*(stored[name] for name in BaselineExamples._fields))
+    """Examples from a file; where it is missing or damaged they are made and written."""
+    stored = read_arrays(path)
+    if stored is not None:
+        return BaselineExamples(**stored)
     examples = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        np.savez(file, **examples._asdict())
-    temporary.replace(path)
+    write_arrays(path, examples._asdict())
     return examples
 
 

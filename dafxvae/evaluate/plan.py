@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from dafxvae import __version__
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.files import write_json
 
 FORMAT = 1
 MODES = ("other_file", "other_section", "same_clip")
@@ -62,6 +62,17 @@ class Cell(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.controller}, {self.corpus}, {self.mode}, {self.input}"
+
+
+def num_workers(option: int) -> int | None:
+    """Renders at once that `--workers` asks for; None for one a core.
+
+    Raises:
+        UserError: it is negative.
+    """
+    if option < 0:
+        raise UserError(f"--workers {option}: give a number that is not negative")
+    return option or None
 
 
 def file_name(name: str) -> str:

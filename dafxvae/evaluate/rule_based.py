@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
+from dafxvae.audio.loudness import loudness_lufs
 from dafxvae.effects.host import EffectHost
-from dafxvae.metrics.levels import loudness_lufs
 
 COMPRESSOR = "Compressor(threshold_db, ratio=3, attack_ms=1, release_ms=50)"
 THRESHOLD_STEP_DB, LOUDNESS_TOLERANCE = 0.5, 0.5

@@ -12,18 +12,17 @@ from rich.console import Console
 from dafxvae import __version__
 from dafxvae.controllers.controller import read_controller
 from dafxvae.controllers.names import find_controller
-from dafxvae.core import optional
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json, write_text
 from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.tracks import Corpus
 from dafxvae.data.pairs.draws import PairOptions, make_cutter
-from dafxvae.data.pairs.fixed import write_json
 from dafxvae.effects.bank import EffectBank, open_bank
 from dafxvae.evaluate import tables
 from dafxvae.evaluate.cells import numbers
 from dafxvae.evaluate.held_out import find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
-from dafxvae.evaluate.plan import Plan, file_name
+from dafxvae.evaluate.plan import Plan, file_name, num_workers
 from dafxvae.metrics import METRICS, bootstrap_interval, score_outputs
 from dafxvae.transfer.prediction import predict_clips
 
@@ -178,8 +177,8 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     Raises:
         UserError: bad input; the message says what to change.
     """
+    workers = num_workers(arguments.workers)
     plan = Plan(arguments.pairs, arguments.seed, arguments.clip_sec)
-    optional.load("pyloudnorm", "pyloudnorm", "evaluation")
     path = find_controller(arguments.controller)
     controller = read_controller(path)
     name = path.parent.name if path.name == "controller.safetensors" else path.stem
@@ -193,7 +192,6 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     place = arguments.output / f"styles-{file_name(name)}"
     write_json(place / "chains.json", chains)  # says that the folder cannot be written before anything is rendered
     with ExitStack() as stack:
-        workers = arguments.workers or None
         tools = open_tools(controller, workers, plan.seed, stack)
         styles = stack.enter_context(open_bank(list(chains.values()), num_workers=workers))
         for held_out, corpus in opened:
@@ -208,8 +206,5 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
     }  # fmt: skip
     write_json(place / "styles.json", results)
     text = compose(results)
-    try:
-        (place / "styles.md").write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write to {place}: {error.strerror}") from error
+    write_text(place / "styles.md", text)
     console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)

@@ -1,12 +1,8 @@
 """Differences in level, in true decibels: RMS, CFE and LUFS. See docs/evaluation.md for sources and differences."""
 
-import warnings
-
 import numpy as np
 
-from dafxvae.core import optional
-
-SHORTEST_SEC = 0.4  # a gating block of BS.1770
+from dafxvae.audio.loudness import loudness_lufs
 
 
 def rms_db(audio: np.ndarray) -> np.ndarray:
@@ -21,20 +17,6 @@ def crest_db(audio: np.ndarray) -> np.ndarray:
     peak = np.abs(audio).max(axis=(1, 2)).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return 20.0 * np.log10(peak) - rms_db(audio)
-
-
-def loudness_lufs(audio: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Integrated loudness after ITU-R BS.1770-4, gated; `[M, T, C] -> [M]`, -inf for silence.
-
-    Raises:
-        UserError: pyloudnorm is not installed.
-    """
-    if audio.shape[1] < SHORTEST_SEC * sample_rate:
-        return np.full(len(audio), np.nan)
-    meter = optional.load("pyloudnorm", "pyloudnorm", "evaluation").Meter(sample_rate)
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # means of no block: silence
-        return np.asarray([meter.integrated_loudness(clip.astype(np.float64)) for clip in audio])
 
 
 def _difference(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -55,9 +37,6 @@ def level_scores(outputs: np.ndarray, target: np.ndarray, sample_rate: int) -> d
     Returns:
         "RMS" (dB), "CFE" (crest factor, dB) and "LUFS" (loudness, LU), each float64 `[M]`; nan where one of the two
         sounds is silent, or (LUFS) shorter than .4 s or all of it below the gate of -70 LUFS.
-
-    Raises:
-        UserError: pyloudnorm is not installed.
     """
     clips = np.concatenate([outputs, target[None]])
     measures = {"RMS": rms_db(clips), "CFE": crest_db(clips), "LUFS": loudness_lufs(clips, sample_rate)}

@@ -49,7 +49,7 @@ def score_outputs(
         `pesq_scores`. "PESQ" is there only where it was asked for.
 
     Raises:
-        UserError: pyloudnorm, or pesq where it is asked for, is not installed.
+        UserError: pesq is asked for and not installed.
     """
     good = np.asarray(np.isfinite(outputs).all(axis=(1, 2)))
     clips = np.where(good[:, None, None], outputs, np.float32(0.0))

@@ -8,22 +8,17 @@ Beside out.wav it writes out.wav.settings.json and out.wav.py, a script of pedal
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from dafxvae.core.command_line import run_cli
+from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
 from dafxvae.core.errors import UserError
 
 
-def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m dafxvae.transfer", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("files", nargs="*", metavar="FILE", help="the input, then one or more references")
     parser.add_argument("-o", "--output", type=Path, required=True, help="wav (float), flac, aiff, ogg, opus or mp3")
     parser.add_argument("--controller", metavar="NAME", help="a stored controller, the folder of a run, or a file")
@@ -41,12 +36,11 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
     parser.add_argument("--apply", type=Path, metavar="SETTINGS", help="play FILEs through stored settings instead")
-    return parser.parse_args(words)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Runs the command."""
-    arguments, console = parse(words), Console(stderr=True)
+def run(arguments: argparse.Namespace) -> None:
+    """Transfer a file, or apply stored settings, which needs no jax."""
+    console = Console(stderr=True)
     if arguments.apply is not None:
         if not arguments.files:
             raise UserError("--apply: give the files to play through the settings")
@@ -57,13 +51,18 @@ def main(words: Sequence[str] | None = None) -> None:
         return
     if len(arguments.files) < 2:
         raise UserError(f"{len(arguments.files)} files given: give the input and at least one reference")
-    # Before jax is imported: XLA's thread pool must outnumber the devices that sit in callbacks. Compiled programs are
-    # not kept: storing them makes the first transfer as much slower as later ones get faster (docs/transfer.md).
-    os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
-    from dafxvae.transfer.commands import run
+    # Compiled programs are not kept: storing them slows the first transfer by as much as it speeds up later ones.
+    prepare_jax()
+    from dafxvae.transfer import commands
 
-    run(arguments, console)
+    commands.run(arguments, console)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    command = Command("", "a recording in the style of another", add_arguments, run)
+    dispatch("python -m dafxvae.transfer", __doc__, [command], words)
 
 
 if __name__ == "__main__":
-    run_cli(lambda: main(sys.argv[1:]))
+    run_cli(main)

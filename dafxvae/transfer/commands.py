@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_bytes, write_text
 from dafxvae.transfer import record, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.files import check_output, is_integer, progress_bar, warn
@@ -105,21 +106,21 @@ def write_beside(
         source=str(source.path.resolve()),
         target=str(output.resolve()),
     )
-    record.write_whole(paths.script, script)
+    write_text(paths.script, script)
     for name, (_, state) in zip(document["plugin_states"], outcome.rendered.states, strict=True):
-        record.write_whole(output.with_name(name), state)
+        write_bytes(output.with_name(name), state)
     if arguments.picture or arguments.page:
         from dafxvae.transfer.picture import picture  # matplotlib takes a second to import
 
         with AudioReader(output) as written:
             image = picture({"input": source, "reference": references[0], "output": written})
             if arguments.picture:
-                record.write_whole(paths.picture, image)
+                write_bytes(paths.picture, image)
             if arguments.page:
                 start, _ = windows.excerpt(source, outcome.source_scan, report.LISTEN_SEC)
                 heard, _ = windows.excerpt(references[0], outcome.reference_scans[0], report.LISTEN_SEC)
                 recordings = {"input": (source, start), "reference": (references[0], heard), "output": (written, start)}
-                record.write_whole(paths.page, report.page(document, recordings, image))
+                write_text(paths.page, report.page(document, recordings, image))
     console.print(report.settings_table(document))
     warn(console, outcome.notes)
     console.print(

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import platform
 import re
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import numpy as np
 
 from dafxvae import __version__
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_text
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.parameters import ParameterSpace
 
@@ -36,22 +36,6 @@ class Paths(NamedTuple):
     @classmethod
     def beside(cls, output: Path) -> "Paths":
         return cls(*(output.with_name(output.name + suffix) for suffix in (".settings.json", ".py", ".png", ".html")))
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Writes a file whole or not at all.
-
-    Raises:
-        UserError: the disk refuses.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def identity(path: Path) -> dict[str, Any]:
@@ -129,7 +113,7 @@ class StoredTransfer(NamedTuple):
 
 def write_document(path: Path, content: dict[str, Any]) -> None:
     """Writes the settings file."""
-    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_document(path: Path) -> StoredTransfer:
