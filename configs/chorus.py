@@ -6,7 +6,7 @@ Beside MRSTFT, whose minimum is "dry" while the time or rate is wrong, the mel s
 minimum is not (docs/objectives.md).
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .78 (.71 … .85) on 128 test pairs of
-theirs, doing nothing .87 (.79 … .95).
+theirs, unprocessed input .87 (.79 … .95).
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,7 @@
 python -m dafxvae.train --config configs/distortion.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.95 (1.56 … 2.39) on 128 test pairs of
-theirs, doing nothing 5.28 (4.31 … 6.41).
+theirs, unprocessed input 5.28 (4.31 … 6.41).
 """
 
 from ml_collections import ConfigDict

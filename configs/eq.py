@@ -3,7 +3,7 @@
 python -m dafxvae.train --config configs/eq.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .98 (.85 … 1.13) on 128 test pairs of
-theirs, doing nothing 2.21 (2.00 … 2.42).
+theirs, unprocessed input 2.21 (2.00 … 2.42).
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from dafxvae.config import SMOOTH, controller_config
 EFFECT = (
     "HighpassFilter | LowShelfFilter | PeakFilter(cutoff_frequency_hz=100..1200) | "
     "PeakFilter(cutoff_frequency_hz=1200..8000) | HighShelfFilter | LowpassFilter"
-)  # two peaks of one range could change places, and their settings could not be told
+)  # two peaks of one range could change places, and their settings could not be identified
 
 
 def get_config() -> ConfigDict:

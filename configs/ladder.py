@@ -3,7 +3,7 @@
 python -m dafxvae.train --config configs/ladder.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .90 (.77 … 1.05) on 128 test pairs of
-theirs, doing nothing 2.55 (2.27 … 2.86).
+theirs, unprocessed input 2.55 (2.27 … 2.86).
 """
 
 from ml_collections import ConfigDict

@@ -3,7 +3,7 @@
 python -m dafxvae.train --config configs/limiter_gate.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 2.27 (1.90 … 2.67) on 128 test pairs of
-theirs, doing nothing 4.79 (4.31 … 5.28).
+theirs, unprocessed input 4.79 (4.31 … 5.28).
 """
 
 from ml_collections import ConfigDict

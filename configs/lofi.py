@@ -3,7 +3,7 @@
 python -m dafxvae.train --config configs/lofi.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.62 (1.41 … 1.84) on 128 test pairs of
-theirs, doing nothing 4.05 (3.50 … 4.61).
+theirs, unprocessed input 4.05 (3.50 … 4.61).
 """
 
 from ml_collections import ConfigDict

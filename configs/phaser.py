@@ -6,7 +6,7 @@ Beside MRSTFT, whose minimum is "dry" while the time or rate is wrong, the mel s
 minimum is not (docs/objectives.md).
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .49 (.43 … .56) on 128 test pairs of
-theirs, doing nothing .58 (.51 … .66).
+theirs, unprocessed input .58 (.51 … .66).
 """
 
 from ml_collections import ConfigDict

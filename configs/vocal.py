@@ -3,7 +3,7 @@
 python -m dafxvae.train --config configs/vocal.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.08 (.95 … 1.20) on 128 test pairs of
-theirs, doing nothing 2.08 (1.89 … 2.28).
+theirs, unprocessed input 2.08 (1.89 … 2.28).
 """
 
 from ml_collections import ConfigDict
