@@ -10,7 +10,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.evaluate import held_out, learned, report, summary, tables
 from dafxvae.evaluate.cells import score_pairs
-from dafxvae.evaluate.methods import Answers
+from dafxvae.evaluate.methods import MethodOutputs
 from dafxvae.evaluate.plan import Cell, Plan, chosen, claim_folder
 from dafxvae.types import PairBatch
 
@@ -163,7 +163,7 @@ def test_a_failed_render_has_no_scores_and_the_table_says_so():
     settings = np.full((2, 1), 0.25, np.float32)
     pairs = PairBatch(clips, clips, clips, np.zeros(2, int), settings, settings, *np.ones((2, 2)), np.arange(2))
     outputs = {"do nothing": 0.5 * clips, "controller": broken, "true settings": clips}
-    scores = score_pairs(pairs, Answers({}, outputs, 0), 24000, 0)
+    scores = score_pairs(pairs, MethodOutputs({}, outputs, 0), 24000, 0)
     assert scores["controller"]["RMS"] == [0.0, None]
     joined = {
         "items": [0, 1], "valid": [True, True], "num_pesq": 0, "num_search_failures": 0, "scores": scores,
@@ -181,13 +181,13 @@ def test_a_failed_render_has_no_scores_and_the_table_says_so():
     assert (row[1], row[-1]) == ("2", "1")
     assert cell["methods"]["do nothing"]["metrics"]["RMS"]["mean"] == pytest.approx(6.02, abs=0.01)
     invalid = pairs._replace(valid=np.asarray([1.0, 0.0]))
-    assert score_pairs(invalid, Answers({}, outputs, 0), 24000, 0)["true settings"]["RMS"] == [0.0, None]
+    assert score_pairs(invalid, MethodOutputs({}, outputs, 0), 24000, 0)["true settings"]["RMS"] == [0.0, None]
 
 
 def test_every_controller_is_heard_before_one_is_heard_twice():
     cells = [{"controller": name} for name in "aaabbc"]
-    assert report.heard_cells(cells, 4) == {0, 3, 5, 1}
-    assert report.heard_cells(cells, 9) == set(range(6))
+    assert report.cells_with_sounds(cells, 4) == {0, 3, 5, 1}
+    assert report.cells_with_sounds(cells, 9) == set(range(6))
 
 
 def test_methods_are_compared_by_ratios_of_the_same_pairs():

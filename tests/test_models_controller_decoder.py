@@ -255,6 +255,6 @@ def test_refinement_leaves_direct_estimates_alone(controller):
     settings, is_direct = prediction.predict(reading, dry, [reference], 1.0)
     assert is_direct.tolist() == [i == 1 for i in range(count)]
     with open_host(controller.effect, num_workers=1) as host:
-        found = prediction.match(host, reading, dry, [reference], lambda: dry[0], 24000, 1.0, {}, 12, None)
+        found = prediction.find_settings(host, reading, dry, [reference], lambda: dry[0], 24000, 1.0, {}, 12, None)
     assert found.unit_params[1] == pytest.approx(settings[1], abs=1e-6)
     assert np.abs(found.unit_params - settings)[~is_direct].max() > 1e-3

@@ -14,7 +14,7 @@ from dafxvae.core.files import write_json
 from dafxvae.data.corpora.corpus import Corpus, PcmCache
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
 from dafxvae.evaluate.held_out import long_enough
-from dafxvae.evaluate.methods import CONTROLLER, Answers, Tools, answer
+from dafxvae.evaluate.methods import CONTROLLER, MethodOutputs, Tools, run_methods
 from dafxvae.evaluate.plan import Cell, Plan
 from dafxvae.metrics import METRICS, score_outputs
 from dafxvae.transfer.prediction import predict_clips
@@ -39,15 +39,15 @@ def numbers(values: np.ndarray) -> list[float | None]:
 
 
 def score_pairs(
-    pairs: PairBatch, answers: Answers, sample_rate: int, num_pesq: int
+    pairs: PairBatch, made: MethodOutputs, sample_rate: int, num_pesq: int
 ) -> dict[str, dict[str, list[float | None]]]:
     """Method to metric to a score for each pair (None: undefined or failed); PESQ for the first `num_pesq` only."""
-    scores = {name: {m: np.full(len(out), np.nan) for m in METRICS} for name, out in answers.outputs.items()}
+    scores = {name: {m: np.full(len(out), np.nan) for m in METRICS} for name, out in made.outputs.items()}
     for b in range(len(pairs.dry)):
         if not pairs.valid[b]:
             continue
-        names = [name for name, outputs in answers.outputs.items() if b < len(outputs)]
-        stacked = np.stack([answers.outputs[name][b] for name in names])
+        names = [name for name, outputs in made.outputs.items() if b < len(outputs)]
+        stacked = np.stack([made.outputs[name][b] for name in names])
         for metric, values in score_outputs(stacked, pairs.target[b], sample_rate, pesq=b < num_pesq).items():
             for name, value in zip(names, values):
                 scores[name][metric][b] = value
@@ -55,21 +55,19 @@ def score_pairs(
 
 
 def run_chunk(plan: Plan, tools: Tools, maker: PairMaker, items: np.ndarray, is_speech: bool) -> dict[str, Any]:
-    """Makes, answers and scores some pairs; plain JSON."""
+    """Make, process and score some pairs; plain JSON."""
     pairs, _ = maker.make(items)
     count, first = len(items), int(items[0])
-    answers = answer(tools, pairs, plan.seed, min(count, max(0, plan.search_pairs - first)))
+    made = run_methods(tools, pairs, plan.seed, min(count, max(0, plan.search_pairs - first)))
     num_pesq = min(count, max(0, plan.pesq_pairs - first)) if is_speech else 0
     return {
         "items": items.tolist(),
         "valid": [bool(valid) for valid in pairs.valid],
         "num_pesq": num_pesq,
-        "num_search_failures": answers.num_search_failures,
-        "scores": score_pairs(pairs, answers, tools.controller.sample_rate, num_pesq),
-        "failed": {
-            name: (~np.isfinite(outputs).all(axis=(1, 2))).tolist() for name, outputs in answers.outputs.items()
-        },
-        "settings": {name: np.asarray(values, np.float64).tolist() for name, values in answers.settings.items()},
+        "num_search_failures": made.num_search_failures,
+        "scores": score_pairs(pairs, made, tools.controller.sample_rate, num_pesq),
+        "failed": {name: (~np.isfinite(outputs).all(axis=(1, 2))).tolist() for name, outputs in made.outputs.items()},
+        "settings": {name: np.asarray(values, np.float64).tolist() for name, values in made.settings.items()},
     }
 
 
@@ -91,7 +89,7 @@ def run_cell(
         corpus: its recordings.
         tools: of its controller.
         is_speech: whether PESQ is measured.
-        advance: told the number of pairs done, stored ones included.
+        advance: called with the number of pairs done, stored ones included.
 
     Returns:
         Seconds that the missing chunks took.

@@ -27,7 +27,7 @@ from dafxvae.evaluate.summary import summarise
 from dafxvae.metrics.speech import is_pesq_installed
 
 
-class Task(NamedTuple):
+class ControllerTask(NamedTuple):
     """A controller and its cells."""
 
     name: str
@@ -70,7 +70,7 @@ def check_libraries(plan: Plan) -> None:
         optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
 
 
-def make_tasks(arguments: Namespace, plan: Plan) -> list[Task]:
+def make_tasks(arguments: Namespace, plan: Plan) -> list[ControllerTask]:
     """Every controller with every corpus, mode and input; opens what is not open yet."""
     modes = chosen(arguments.modes, MODES, "--modes")
     inputs = chosen(arguments.inputs, INPUTS, "--inputs")
@@ -91,12 +91,12 @@ def make_tasks(arguments: Namespace, plan: Plan) -> list[Task]:
             for mode in modes:
                 long_enough(opened[key], plan.clip_samples(config.sample_rate), mode)
                 cells += [(Cell(name, place.name, mode, kind), opened[key], place) for kind in inputs]
-        jobs.append(Task(name, controller, cells))
+        jobs.append(ControllerTask(name, controller, cells))
     return jobs
 
 
 def fit_baselines(
-    folder: Path, plan: Plan, job: Task, tools: Tools, describe: Callable[[str], None] = lambda _: None
+    folder: Path, plan: Plan, job: ControllerTask, tools: Tools, describe: Callable[[str], None] = lambda _: None
 ) -> Learned | None:
     """The learned baselines of a controller, their training pairs from the folder where they are there."""
     if not plan.baseline_pairs:
@@ -114,7 +114,9 @@ def _describe(progress: Progress, task: Any, text: str) -> None:
     progress.update(task, description=text)
 
 
-def run_task(folder: Path, plan: Plan, job: Task, workers: int | None, progress: Progress, task: Any) -> list[Any]:
+def run_task(
+    folder: Path, plan: Plan, job: ControllerTask, workers: int | None, progress: Progress, task: Any
+) -> list[Any]:
     """The cells of one controller; those of `results.json`."""
     found = []
     with ExitStack() as stack:
@@ -190,7 +192,7 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
             write_results(arguments.output, plan, cells, is_last=job is jobs[-1])  # tables of a run that is stopped
     for cell in cells:
         ours = tables.metric_of(cell, "controller", "MRSTFT")
-        text = f"{tables.cell_title(cell)}: MRSTFT {tables.interval(ours, 3)}, of doing nothing "
+        text = f"{tables.cell_title(cell)}: MRSTFT {tables.interval(ours, 3)}, of the unprocessed input "
         console.print(f"{text}{tables.interval(ours.get('ratio'), 2)}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {arguments.output / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 

@@ -21,7 +21,7 @@ BATCH = 16
 
 
 class BaselineExamples(NamedTuple):
-    """What the baselines know of training pairs."""
+    """Training pairs as the learned baselines see them."""
 
     timbre: np.ndarray  # [N, 256] mel statistics of the reference minus those of the input
     encoding: np.ndarray  # [N, E] f's encoding of the reference minus that of the input
@@ -54,7 +54,7 @@ def training_examples(
         bank: of its one effect.
         num_pairs: N; those that fail to render are left out.
         seed: of the pairs.
-        advance: told the number of pairs done.
+        advance: called with the number of pairs done.
 
     Raises:
         UserError: the training recordings are not there.

@@ -48,14 +48,14 @@ def open_tools(controller: Controller, num_workers: int | None, seed: int, stack
     names = bank.hosts[0].parameters.names
     if names != controller.parameters:
         raise UserError(
-            f"the controller of {controller.effect} answers with {', '.join(controller.parameters)}; here the effect "
+            f"the controller of {controller.effect} predicts {', '.join(controller.parameters)}; here the effect "
             f"has {', '.join(names)}: train it again"
         )
     compressor = stack.enter_context(open_bank([COMPRESSOR], num_workers=num_workers)).hosts[0]
     return Tools(controller, bank, compressor, mean_settings(bank, host_rng(seed, "evaluate/mean")))
 
 
-class Answers(NamedTuple):
+class MethodOutputs(NamedTuple):
     """What the methods make of a batch."""
 
     settings: dict[str, np.ndarray]  # [B, K]; of the searches, of the first rows only
@@ -87,7 +87,7 @@ def choose_settings(tools: Tools, pairs: PairBatch, seed: int, num_searched: int
     return settings, num_failed
 
 
-def answer(tools: Tools, pairs: PairBatch, seed: int, num_searched: int = 0) -> Answers:
+def run_methods(tools: Tools, pairs: PairBatch, seed: int, num_searched: int = 0) -> MethodOutputs:
     """Every method on every pair.
 
     Args:
@@ -103,4 +103,4 @@ def answer(tools: Tools, pairs: PairBatch, seed: int, num_searched: int = 0) -> 
     for name, values in settings.items():
         rows = len(values)
         outputs[name] = tools.bank.render(pairs.dry[:rows], pairs.effect[:rows], values, rate)
-    return Answers(settings, {name: outputs[name] for name in METHODS if name in outputs}, num_failed)
+    return MethodOutputs(settings, {name: outputs[name] for name in METHODS if name in outputs}, num_failed)

@@ -28,7 +28,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.num_pairs < 2:
-            raise UserError(f"--pairs {self.num_pairs}: give at least 2, or no interval can be told")
+            raise UserError(f"--pairs {self.num_pairs}: give at least 2, or there is no interval")
         if self.clip_sec < 0.5:
             raise UserError(f"--clip-sec {self.clip_sec}: give at least 0.5, or loudness cannot be measured")
         for name in ("seed", "search_pairs", "baseline_pairs", "pesq_pairs"):

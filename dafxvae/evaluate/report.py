@@ -40,13 +40,13 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)  # the first on top
     axis.set_xlim(left=0.0)
-    axis.set_xlabel("MRSTFT of the controller / of doing nothing (left of the line is better)")
+    axis.set_xlabel("MRSTFT of the controller / of the unprocessed input (left of the line is better)")
     figure.legend(fontsize=7, frameon=False, loc="outside lower center", ncols=2)
     axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def heard_cells(cells: Sequence[dict[str, Any]], count: int) -> set[int]:
+def cells_with_sounds(cells: Sequence[dict[str, Any]], count: int) -> set[int]:
     """Which cells have their sounds in the page: one of each controller before a second one of any."""
     seen: dict[str, int] = {}
     turns = []
@@ -87,10 +87,10 @@ def compose(results: dict[str, Any], folder: Path) -> str:
     page.text(tables.MAIN_NOTE, "note")
     figure = ratio_figure(cells)
     if figure is not None:
-        page.picture(png_bytes(figure), "ratio of the controller's MRSTFT to that of doing nothing")
+        page.picture(png_bytes(figure), "ratio of the controller's MRSTFT to that of the unprocessed input")
     page.text(tables.RATIO_NOTE, "note")
     page.table(*tables.ratio_table(cells))
-    heard = heard_cells(cells, MAX_SOUNDS)
+    with_sounds = cells_with_sounds(cells, MAX_SOUNDS)
     for i, cell in enumerate(cells):
         page.heading(tables.cell_title(cell))
         page.text(" ".join(tables.cell_notes(cell)).replace("`", ""), "note")
@@ -98,5 +98,5 @@ def compose(results: dict[str, Any], folder: Path) -> str:
         columns, rows = tables.settings_table(cell)
         if rows:
             page.details("settings: mean absolute error / correlation with the truth", columns, rows)
-        _sounds(page, folder, cell, i in heard)
+        _sounds(page, folder, cell, i in with_sounds)
     return page.render()

@@ -1,4 +1,4 @@
-"""Methods that render many settings for each pair: refinement of the controller's answer, and a search from nothing."""
+"""Searches that render many settings for each pair: from the controller's prediction, and from mid-range settings."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from dafxvae.transfer.refinement import make_style_distance, refine
 
 NUM_RENDERS = 64
 MANY = 16
-SEARCHES = {  # name: starts from the controller's answer, renders
+SEARCHES = {  # name: starts from the controller's prediction, renders
     f"controller + {NUM_RENDERS} renders": (True, NUM_RENDERS),
     f"CMA-ES, {NUM_RENDERS} renders": (False, NUM_RENDERS),
     f"CMA-ES, {MANY * NUM_RENDERS} renders": (False, MANY * NUM_RENDERS),

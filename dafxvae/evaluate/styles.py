@@ -56,7 +56,7 @@ def _apply(bank: EffectBank, clips: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def score_styles(tools: Tools, styles: EffectBank, dry: np.ndarray, reference: np.ndarray) -> tuple[Scores, int]:
-    """The controller from each style to each, beside doing nothing.
+    """The controller and the unprocessed input, from each style to each.
 
     The input is a recording in one style, the reference another recording in the other style, the target the input's
     recording in that style.

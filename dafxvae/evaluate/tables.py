@@ -16,12 +16,14 @@ MAIN_COLUMNS = (
     *("settings", "seed", "version"),
 )
 MAIN_NOTE = (
-    "MRSTFT to the target, lower is better: means with 95 % bootstrap intervals; the ratio is that of the means of the "
-    "controller and of doing nothing on the same pairs; improved: the share of pairs closer to the target than the "
-    "untouched input; settings: how many are nearer to the true ones than the mean settings are, which never change. "
-    "Protocol and definitions: docs/evaluation.md."
+    "MRSTFT to the target, lower is better: means with 95 % bootstrap intervals; the ratio is that of the means of "
+    "the controller and of the unprocessed input on the same pairs; improved: the share of pairs closer to the target "
+    "than the untouched input; settings: how many are nearer to the true ones than the mean settings are, which never "
+    "change. Protocol and definitions: docs/evaluation.md."
 )
-RATIO_NOTE = "MRSTFT of every method over that of doing nothing on the same pairs, with 95 % bootstrap intervals:"
+RATIO_NOTE = (
+    "MRSTFT of every method over that of the unprocessed input on the same pairs, with 95 % bootstrap intervals:"
+)
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

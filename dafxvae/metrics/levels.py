@@ -5,18 +5,19 @@ import numpy as np
 from dafxvae.audio.loudness import loudness_lufs
 
 
-def rms_db(audio: np.ndarray) -> np.ndarray:
+# Metrics need -inf and nan for silence, to leave it out; `audio.dsp` has a floor instead, for safe gradients.
+def unfloored_rms_db(audio: np.ndarray) -> np.ndarray:
     """Root mean square over time and channels in dB re full scale; `[M, T, C] -> [M]`, -inf for silence."""
     power = np.mean(audio.astype(np.float64) ** 2, axis=(1, 2))
     with np.errstate(divide="ignore"):
         return 10.0 * np.log10(power)
 
 
-def crest_db(audio: np.ndarray) -> np.ndarray:
+def unfloored_crest_db(audio: np.ndarray) -> np.ndarray:
     """Crest factor, peak over RMS, in dB; `[M, T, C] -> [M]`, nan for silence."""
     peak = np.abs(audio).max(axis=(1, 2)).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return 20.0 * np.log10(peak) - rms_db(audio)
+        return 20.0 * np.log10(peak) - unfloored_rms_db(audio)
 
 
 def _difference(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -39,5 +40,9 @@ def level_scores(outputs: np.ndarray, target: np.ndarray, sample_rate: int) -> d
         sounds is silent, or (LUFS) shorter than .4 s or all of it below the gate of -70 LUFS.
     """
     clips = np.concatenate([outputs, target[None]])
-    measures = {"RMS": rms_db(clips), "CFE": crest_db(clips), "LUFS": loudness_lufs(clips, sample_rate)}
+    measures = {
+        "RMS": unfloored_rms_db(clips),
+        "CFE": unfloored_crest_db(clips),
+        "LUFS": loudness_lufs(clips, sample_rate),
+    }
     return {name: _difference(values[:-1], values[-1]) for name, values in measures.items()}

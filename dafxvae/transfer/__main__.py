@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--apply", type=Path, metavar="SETTINGS", help="play FILEs through stored settings instead")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> None:
     """Transfer a file, or apply stored settings, which needs no jax."""
     console = Console(stderr=True)
     if arguments.apply is not None:
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    command = Command("", "a recording in the style of another", add_arguments, run)
+    command = Command("", "a recording in the style of another", add_arguments, _run)
     dispatch("python -m dafxvae.transfer", __doc__, [command], words)
 
 

@@ -20,7 +20,7 @@ from dafxvae.transfer import prediction, recordings, rendering, windows
 from dafxvae.transfer.results import Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
 
-COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller says what it was trained on
+COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller sets it
 
 
 class StyleTransfer:
@@ -63,12 +63,12 @@ class StyleTransfer:
 
     @property
     def sample_rate(self) -> int:
-        """Hz, at which is listened; recordings of any rate are rendered at their own."""
+        """Hz, at which recordings are encoded; they are rendered at their own rate."""
         return self.controller.sample_rate if self.controller is not None else self.encoders.metadata["sample_rate"]
 
     @property
     def window_samples(self) -> int:
-        """T of the windows that are listened to."""
+        """T of the windows that are encoded."""
         return self.controller.clip_samples if self.controller is not None else COLD_WINDOW
 
     def run(
@@ -90,8 +90,8 @@ class StyleTransfer:
             options: what is asked for.
             is_integer: the output will be written in a format that clips at full scale.
             folder: for the temporary file of the render.
-            say: told what is being done.
-            progress: told the number of rendered samples, as they come.
+            say: called with what is being done.
+            progress: called with the number of rendered samples, as they come.
 
         Raises:
             UserError: bad input.
@@ -106,20 +106,20 @@ class StyleTransfer:
         scan = recordings.scan(source, with_loudness=options.match_level == "off")
         scans = [recordings.scan(one, with_loudness=options.match_level == "on") for one in references]
         notes = [
-            f"{one.name} is clipped: its distortion is listened to as part of its sound"
+            f"{one.name} is clipped: its distortion counts as part of its sound"
             for one, found in zip((source, *references), (scan, *scans), strict=True)
             if found.is_clipped
         ]
-        say("listening")
+        say("predicting")
         shape = self.window_samples, self.sample_rate
-        heard = [
+        reference_windows = [
             windows.read_windows(one, found.levels_db, *shape) for one, found in zip(references, scans, strict=True)
         ]
-        match = prediction.match(
+        match = prediction.find_settings(
             self.host,
             self.controller,
             windows.read_windows(source, scan.levels_db, *shape),
-            heard,
+            reference_windows,
             lambda: self._excerpt(source, scan),
             self.sample_rate,
             options.amount,

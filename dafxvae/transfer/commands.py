@@ -11,7 +11,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_bytes, write_text
 from dafxvae.transfer import record, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
-from dafxvae.transfer.files import check_output, is_integer, progress_bar, warn
+from dafxvae.transfer.files import check_output, is_integer, sample_progress, warn
 from dafxvae.transfer.prediction import parse_locks
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
@@ -31,7 +31,7 @@ def open_transfer(controller: str | None, effect: str | None, num_refinements: i
     if effect is None:
         raise UserError("give --controller NAME (`python -m dafxvae.controllers list`), or --effect EFFECT --refine N")
     if not num_refinements:
-        raise UserError("--effect has no controller: say by how many renders its settings are searched, --refine 200")
+        raise UserError("--effect has no controller: give the renders to search its settings by, --refine 200")
     return open_effect(effect)
 
 
@@ -58,9 +58,10 @@ def run(arguments: Namespace, console: Console) -> None:
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, arguments.refine))
+        tail = round(options.max_tail_sec * source.sample_rate)
         with (
             audio_writer(output, source.sample_rate, source.num_channels, arguments.subtype) as write,
-            progress_bar(console, source.frames + round(options.max_tail_sec * source.sample_rate)) as (say, advance),
+            sample_progress(console, source.frames + tail) as (notify, advance),
         ):
             outcome = transfer.run(
                 source,
@@ -68,7 +69,7 @@ def run(arguments: Namespace, console: Console) -> None:
                 options,
                 is_integer=is_integer(output, arguments.subtype),
                 folder=output.parent,
-                say=say,
+                say=notify,
                 progress=advance,
             )
             stack.enter_context(closing(outcome.rendered))
@@ -118,10 +119,14 @@ def write_beside(
                 write_bytes(paths.picture, image)
             if arguments.page:
                 start, _ = windows.excerpt(source, outcome.source_scan, report.LISTEN_SEC)
-                heard, _ = windows.excerpt(references[0], outcome.reference_scans[0], report.LISTEN_SEC)
-                recordings = {"input": (source, start), "reference": (references[0], heard), "output": (written, start)}
+                other, _ = windows.excerpt(references[0], outcome.reference_scans[0], report.LISTEN_SEC)
+                recordings = {
+                    "input": (source, start),
+                    "reference": (references[0], other),
+                    "output": (written, start),
+                }
                 write_text(paths.page, report.page(document, recordings, image))
-    console.print(report.settings_table(document))
+    console.print(report.terminal_table(document))
     warn(console, outcome.notes)
     console.print(
         f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False, soft_wrap=True

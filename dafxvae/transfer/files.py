@@ -41,7 +41,7 @@ def warn(console: Console, notes: Sequence[str]) -> None:
 
 
 @contextmanager
-def progress_bar(console: Console, total: int) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
+def sample_progress(console: Console, total: int) -> Iterator[tuple[Callable[[str], None], Callable[[int], None]]]:
     """A bar of `total` samples; yields the functions that say what is done, and that move it on."""
     columns = (TextColumn("{task.description:10}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
@@ -97,9 +97,9 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
                 tail = round(stored.max_tail_sec * source.sample_rate)
                 with (
                     audio_writer(target, source.sample_rate, source.num_channels, subtype) as write,
-                    progress_bar(console, source.frames + tail) as (say, advance),
+                    sample_progress(console, source.frames + tail) as (notify, advance),
                 ):
-                    say(stem.name[:40])
+                    notify(stem.name[:40])
                     played = rendering.render(
                         source, host, stored.unit_params, stored.max_tail_sec, target.parent, advance
                     )

@@ -41,7 +41,7 @@ def average_spectrum(source: Recording) -> tuple[np.ndarray, np.ndarray]:
     return centres, 10.0 * np.log10(mean * (2.0 / window.sum()) ** 2 + 10.0 ** (FLOOR_DB / 10.0))
 
 
-def envelope(source: Recording) -> tuple[np.ndarray, np.ndarray]:
+def level_envelope(source: Recording) -> tuple[np.ndarray, np.ndarray]:
     """Level over time: (seconds, dBFS), at most `ENVELOPE_POINTS` of each; long recordings are sampled."""
     count = min(ENVELOPE_POINTS, max(1, source.frames * 20 // source.sample_rate))
     size = min(round(0.05 * source.sample_rate), source.frames)
@@ -57,7 +57,7 @@ def picture(recordings: Mapping[str, Recording]) -> bytes:
     for label, source in recordings.items():
         style = {"color": COLOURS[label], "label": label, "linewidth": 1.3}
         spectra.semilogx(*average_spectrum(source), **style)
-        levels.plot(*envelope(source), **style)
+        levels.plot(*level_envelope(source), **style)
     spectra.set(title="average spectrum", xlabel="Hz", ylabel="dBFS")
     levels.set(title="level", xlabel="s", ylabel="dBFS", ylim=(-80.0, 0.0))
     for axis in (spectra, levels):

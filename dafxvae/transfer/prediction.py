@@ -17,11 +17,11 @@ AMOUNTS = (0.0, 1.5)
 
 
 @dataclass(frozen=True)
-class Match:
+class FoundSettings:
     """Settings, and how they came about; values are those that a user reads."""
 
     unit_params: np.ndarray  # [K] in [0, 1], those that are rendered
-    predicted: dict[str, Any] | None  # what the controller said; None without one
+    predicted: dict[str, Any] | None  # by the controller; None without one
     locked: dict[str, Any]
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
 
@@ -126,7 +126,7 @@ def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray
     return Prediction(*(np.stack(column) for column in zip(*rows)))
 
 
-def match(
+def find_settings(
     host: ChainHost,
     controller: Controller | None,
     dry: np.ndarray,
@@ -137,8 +137,8 @@ def match(
     locks: Mapping[str, Any],
     num_refinements: int,
     refiner: Refiner | None,
-) -> Match:
-    """Settings for an input: predicted, held where locked or estimated directly, refined elsewhere where asked for.
+) -> FoundSettings:
+    """Find settings for an input: predicted, held where locked or directly estimated, refined elsewhere on request.
 
     Args:
         host: renders the effect.
@@ -164,7 +164,7 @@ def match(
         predicted = space.describe(start)
         start = np.where(is_locked, values, start).astype(np.float32)
     elif not num_refinements:
-        raise UserError("without a controller settings are searched for: say by how many renders, e.g. --refine 200")
+        raise UserError("without a controller settings are searched for: give a number of renders, e.g. --refine 200")
     if num_refinements:
         from dafxvae.transfer import refinement  # here: its libraries take .3 s to import
 
@@ -183,4 +183,4 @@ def match(
         }
     assert start is not None
     locked = {name: value for name, value in space.describe(values).items() if name in locks}
-    return Match(space.quantise(start), predicted, locked, refined)
+    return FoundSettings(space.quantise(start), predicted, locked, refined)

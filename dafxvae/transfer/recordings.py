@@ -156,7 +156,7 @@ def scan(source: Recording, *, with_loudness: bool = True) -> Scan:
         powers.append(power[: count * hop].reshape(count, hop).mean(axis=1))
         rest = power[count * hop :]
     if peak < 10.0 ** (SILENCE_DB / 20.0):
-        raise UserError(f"{source.name} is silent (peak {peak:.3g}): there is nothing to listen to; give another file")
+        raise UserError(f"{source.name} is silent (peak {peak:.3g}): give another file")
     return Scan(peak, meter.blocks(), source.num_channels, power_db(np.concatenate(powers)), flat_tops)
 
 

@@ -2,7 +2,7 @@
 
 At inference there is no target, only another recording; so the distance compares what a sound is like (statistics over
 time) and not when anything happens. It is weak where the two recordings differ (docs/objectives.md), which is why a
-search that starts from a controller's answer is held near it.
+search that starts from a controller's prediction is held near it.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ from dafxvae.effects.host import EffectHost
 Distance = Callable[[np.ndarray], np.ndarray]  # [B, T, C] -> [B]
 
 # Measured on validation recordings (docs/transfer.md): wider or less trusting searches lead away from the truth.
-SPREAD = 0.03  # first deviation of the search about a controller's answer, in units of the range
+SPREAD = 0.03  # first deviation of the search about a controller's prediction, in units of the range
 COLD_SPREAD = 0.3
-TRUST = 60.0  # weight of the mean squared step away from the controller's answer, in units of the distance
+TRUST = 60.0  # weight of the mean squared step away from the controller's prediction, in units of the distance
 FAILED = 1e6  # distance of settings that could not be rendered
 RENDERS_AT_ONCE = 4  # filled up with silence: few, so that little is described in vain
 

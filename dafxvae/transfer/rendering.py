@@ -63,7 +63,7 @@ def render(
         unit_params: `[K]`.
         max_tail_sec: how long the output may go on after the input's end; it ends where it has fallen by 60 dB.
         folder: for the temporary file, of the output's size; None for the system's.
-        progress: told the number of samples, as they come.
+        progress: called with the number of samples, as they come.
 
     Raises:
         UserError: the recording is damaged, or the disk is full.
@@ -97,7 +97,7 @@ def render(
 
 @dataclass(frozen=True)
 class Level:
-    """The final gain and what is to be said of it."""
+    """The final gain and notes on it."""
 
     factor: np.float32
     notes: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ def shown(value: Any, unit: str = "") -> str:
 
 
 def settings_rows(document: dict[str, Any]) -> list[list[str]]:
-    """Parameter, value, what the controller said, and what else is to be said of it."""
+    """Parameter, value, what the controller predicted, and a remark."""
     rows = []
     for name, entry in document["settings"].items():
         predicted = (document["predicted"] or {}).get(name)
@@ -32,7 +32,7 @@ def settings_rows(document: dict[str, Any]) -> list[list[str]]:
 COLUMNS = ("parameter", "value", "predicted", "")
 
 
-def settings_table(document: dict[str, Any]) -> Table:
+def terminal_table(document: dict[str, Any]) -> Table:
     """The settings, for the terminal."""
     table = Table(*COLUMNS, title=document["effect"].replace("[", r"\["))
     for row in settings_rows(document):
@@ -46,7 +46,7 @@ def page(document: dict[str, Any], recordings: Mapping[str, tuple[Recording, int
 
     Args:
         document: of `dafxvae.transfer.record.document`.
-        recordings: label to (recording, first sample of what is heard of it); one sample rate each.
+        recordings: label to (recording, first sample of its excerpt); one sample rate each.
         image: of `dafxvae.transfer.picture.picture`.
     """
     names = ", ".join(entry["file"] for entry in document["references"])

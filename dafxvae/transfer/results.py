@@ -43,7 +43,7 @@ class Options:
 class Outcome:
     """A transfer before it is written or handed over."""
 
-    match: prediction.Match
+    match: prediction.FoundSettings
     rendered: rendering.Rendered
     level: rendering.Level
     source_scan: recordings.Scan
@@ -61,6 +61,6 @@ class Transfer:
     unit_params: np.ndarray  # float32 [K] in [0, 1], the same settings
     gain_db: float  # of the level, after the effect
     snippet: str  # a script of pedalboard and soundfile that gives the same samples
-    predicted: dict[str, Any] | None  # what the controller said, before locks and refinement
+    predicted: dict[str, Any] | None  # by the controller, before locks and refinement
     refined: dict[str, Any] | None  # distances before and after the search, renders
     notes: tuple[str, ...]  # what a user should know: clipped input, level above full scale

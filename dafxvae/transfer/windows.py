@@ -1,4 +1,4 @@
-"""What of a recording is listened to: windows of the controller's length, spread over its active parts."""
+"""Windows of a recording that are encoded: of the controller's length, spread over its active parts."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from dafxvae.audio.loudness import HOP_SEC
 from dafxvae.transfer.recordings import ArrayRecording, Recording, Scan, power_db
 
 MAX_WINDOWS = 24
-SILENCE_DB = -60.0  # quieter windows are not listened to
-RANGE_DB = 40.0  # nor those so far below the loudest
+SILENCE_DB = -60.0  # quieter windows are left out
+RANGE_DB = 40.0  # so are those that far below the loudest
 EXCERPT_SEC = 6.0
 ONE_SIDED = 0.01  # of the channels' power: a mean below it cancels
 
 
 def window_starts(levels_db: np.ndarray, length_sec: float, window_sec: float) -> list[float]:
-    """Where to listen, in seconds.
+    """Choose the beginnings of windows, in seconds.
 
     Args:
         levels_db: `[H]` of a `Scan`.
@@ -36,7 +36,7 @@ def window_starts(levels_db: np.ndarray, length_sec: float, window_sec: float) -
     level = 10.0 * np.log10(np.maximum(energy * HOP_SEC / window_sec, 1e-12))
     active = np.flatnonzero((level >= SILENCE_DB) & (level >= level.max() - RANGE_DB))
     if not len(active):
-        active = np.array([int(np.argmax(level))])  # a quiet recording is listened to where it is loudest
+        active = np.array([int(np.argmax(level))])  # a quiet recording has its loudest window
     chosen = np.unique(np.round(np.linspace(0, len(active) - 1, min(MAX_WINDOWS, len(active)))).astype(int))
     return [float(starts[i]) for i in active[chosen]]
 
