@@ -22,7 +22,7 @@ from pedalboard._pedalboard import Pedalboard
 from benchmarks.common import print_json, seconds_of
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.effects.pool import RenderPool, RenderWorker
-from dafxvae.effects.vst3.unit import plugin_process
+from dafxvae.effects.vst3.discovery import plugin_process
 
 NUM_CLIPS = 24
 NUM_SAMPLES = 131072

@@ -33,7 +33,7 @@ from benchmarks.common import interleave, print_json  # noqa: E402
 from dafxvae.config import SMOOTH, Config, controller_config, resolve_preset  # noqa: E402
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
 from dafxvae.effects.bank import EffectBank  # noqa: E402
-from dafxvae.gradients.measure.stored import load_calibration  # noqa: E402
+from dafxvae.gradients.measure.measured_steps import load_calibration  # noqa: E402
 from dafxvae.runs import build  # noqa: E402
 from dafxvae.training import parallel  # noqa: E402
 from dafxvae.training.clock import Clock  # noqa: E402

@@ -16,8 +16,8 @@ SIZE, HOP, SAMPLES = 256, 64, 4000
 @pytest.fixture(scope="module")
 def words():
     """Four digits of two voices, `[B, T]`."""
-    voices = formants.speakers(2, seed=0)
-    clips = [formants.say_digit(digit, voices[digit % 2], 0, 0, 8000)[:, 0] for digit in (0, 3, 6, 7)]
+    voices = formants.formant_speakers(2, seed=0)
+    clips = [formants.say_with_formants(digit, voices[digit % 2], 0, 0, 8000)[:, 0] for digit in (0, 3, 6, 7)]
     return np.stack([np.pad(clip, (0, max(0, SAMPLES - len(clip))))[:SAMPLES] for clip in clips])
 
 

@@ -3,7 +3,7 @@
 import pytest
 from transfer_toys import save_toy
 
-from dafxvae.controllers import commands
+from dafxvae.controllers.__main__ import main
 from dafxvae.controllers.controller import read_controller, save_controller
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.controllers.names import stored_controllers
@@ -26,13 +26,13 @@ def data_folder(tmp_path, monkeypatch):
 
 
 def printed(capsys, *words):
-    commands.main([str(word) for word in words])
+    main([str(word) for word in words])
     return capsys.readouterr().out
 
 
 def refused(capsys, *words):
     with pytest.raises(SystemExit) as left:
-        run_cli(lambda: commands.main([str(word) for word in words]))
+        run_cli(lambda: main([str(word) for word in words]))
     assert left.value.code == 2
     return " ".join(capsys.readouterr().err.split())
 

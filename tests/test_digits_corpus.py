@@ -9,10 +9,11 @@ import pytest
 from dafxvae.audio.io import write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.digits import corpus as module
-from dafxvae.digits import espeak, formants
-from dafxvae.digits.corpus import choose_synthesiser, fixed_batches, load_digits, open_digits, train_batches, trim
+from dafxvae.digits import espeak, formants, synthesiser
+from dafxvae.digits.corpus import fixed_batches, load_digits, open_digits, train_batches, trim
+from dafxvae.digits.synthesiser import FORMANTS, choose_synthesiser
 
-HAVE_ESPEAK = espeak.installed()
+HAVE_ESPEAK = espeak.espeak_installed()
 ARGUMENTS = {"sample_rate": 8000, "clip_samples": 8128, "num_takes": 1, "seed": 0, "progress": False}
 
 
@@ -48,12 +49,12 @@ def test_ten_words_by_every_speaker(tmp_path, synthesiser):
 
 
 def test_digits_of_the_formant_synthesiser_are_told_apart_and_reproducible():
-    voice, other = formants.speakers(2, seed=0)
-    words = [formants.say_digit(digit, voice, 0, 0, 8000) for digit in range(10)]
-    np.testing.assert_array_equal(words[3], formants.say_digit(3, voice, 0, 0, 8000))
+    voice, other = formants.formant_speakers(2, seed=0)
+    words = [formants.say_with_formants(digit, voice, 0, 0, 8000) for digit in range(10)]
+    np.testing.assert_array_equal(words[3], formants.say_with_formants(3, voice, 0, 0, 8000))
     assert len({len(word) for word in words}) > 5
-    assert not np.array_equal(words[3][:1000], formants.say_digit(3, voice, 1, 0, 8000)[:1000])
-    assert formants.speakers(5, seed=0)[:2] == [voice, other]
+    assert not np.array_equal(words[3][:1000], formants.say_with_formants(3, voice, 1, 0, 8000)[:1000])
+    assert formants.formant_speakers(5, seed=0)[:2] == [voice, other]
     six = np.abs(np.fft.rfft(words[6][:, 0], 8000))
     one = np.abs(np.fft.rfft(words[1][:, 0], 8000))
     assert six[3000:].sum() / six.sum() > 2.0 * one[3000:].sum() / one.sum()  # the friction of s
@@ -61,7 +62,8 @@ def test_digits_of_the_formant_synthesiser_are_told_apart_and_reproducible():
 
 def test_what_was_spoken_once_is_kept(spoken, monkeypatch):
     cache, made = spoken
-    monkeypatch.setattr(formants, "say_digit", lambda *arguments: pytest.fail("spoken again"))
+    spoiled = FORMANTS._replace(say=lambda *arguments: pytest.fail("spoken again"))
+    monkeypatch.setattr(synthesiser, "FORMANTS", spoiled)
     np.testing.assert_array_equal(make(cache).pcm, made.pcm)
 
 
@@ -69,7 +71,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*arguments):
         raise UserError("no voice")
 
-    monkeypatch.setattr(formants, "say_digit", fail)
+    monkeypatch.setattr(synthesiser, "FORMANTS", FORMANTS._replace(say=fail))
     with pytest.raises(UserError, match="no voice"):
         make(tmp_path)
     assert not list(tmp_path.iterdir())
@@ -115,18 +117,18 @@ def test_bad_input_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="festival"):
         choose_synthesiser("festival")
     monkeypatch.setitem(os.environ, "PATH", "")
-    assert choose_synthesiser("") == "formants"
+    assert choose_synthesiser("") is FORMANTS
     with pytest.raises(UserError, match="not on PATH"):
         choose_synthesiser("espeak")
 
 
 @pytest.mark.skipif(not HAVE_ESPEAK, reason="espeak-ng not on PATH")
 def test_espeak_speakers_share_no_voice():
-    people = espeak.speakers(60, seed=0)
+    people = espeak.espeak_speakers(60, seed=0)
     assert len({person.voice.split("+")[1] for person in people}) == 60
     assert not any("_" in person.name for person in people)
     with pytest.raises(UserError, match="500"):
-        espeak.speakers(500, seed=0)
+        espeak.espeak_speakers(500, seed=0)
 
 
 def test_batches_are_functions_of_their_step(spoken):

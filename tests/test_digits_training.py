@@ -15,9 +15,9 @@ from configs.spoken_digits import get_config
 from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import load_weights, save_weights
-from dafxvae.digits.scores import active_dimensions, fit_recogniser
-from dafxvae.digits.trained import load_digit_vae
-from dafxvae.digits.training import build_digit_stage, open_configured
+from dafxvae.digits.accuracy import active_dimensions, fit_recogniser
+from dafxvae.digits.inference import load_digit_vae
+from dafxvae.digits.job import build_digit_stage, open_configured
 from dafxvae.runs.jobs import run_job
 from dafxvae.training import stage as stage_module
 from dafxvae.training.stopping import Stopped, StopRequest

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dafxvae.core.errors import UserError
-from dafxvae.effects.spec import EffectSpec, format_chain, parse, unknown_name
+from dafxvae.effects.spec import EffectSpec, format_chain, parse_chain, unknown_name
 
 CHAINS = {
     "Reverb": (EffectSpec("Reverb"),),
@@ -33,14 +33,14 @@ CHAINS = {
 
 @pytest.mark.parametrize("text", CHAINS)
 def test_short_form_is_read(text):
-    assert parse(text) == CHAINS[text]
+    assert parse_chain(text) == CHAINS[text]
 
 
 @pytest.mark.parametrize("text", CHAINS)
 def test_canonical_form_is_read_back(text):
-    chain = parse(text)
-    assert parse(format_chain(chain)) == chain
-    assert format_chain(parse(format_chain(chain))) == format_chain(chain)
+    chain = parse_chain(text)
+    assert parse_chain(format_chain(chain)) == chain
+    assert format_chain(parse_chain(format_chain(chain))) == format_chain(chain)
 
 
 names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
@@ -54,7 +54,7 @@ values = st.booleans() | st.floats(-1e6, 1e6) | st.text("ab ,()|=./", min_size=1
 )
 def test_any_spec_survives_the_round_trip(name, control, fixed):
     spec = EffectSpec(name, None, control, tuple(fixed.items()))
-    assert parse(str(spec)) == (spec,)
+    assert parse_chain(str(spec)) == (spec,)
 
 
 def test_structured_form_is_the_same_thing():
@@ -64,7 +64,7 @@ def test_structured_form_is_the_same_thing():
         {"name": "/a/suite.vst3::Plugin Name"},
     ]
     short = "HighpassFilter | Compressor(threshold_db, ratio=4) | /a/suite.vst3::Plugin Name"
-    assert parse(structured) == parse({"chain": structured}) == parse(short)
+    assert parse_chain(structured) == parse_chain({"chain": structured}) == parse_chain(short)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_structured_form_is_the_same_thing():
 )
 def test_what_cannot_be_read_is_a_user_error(effect):
     with pytest.raises(UserError):
-        parse(effect)
+        parse_chain(effect)
 
 
 def test_unknown_names_bring_the_nearest():

@@ -9,13 +9,13 @@ import soundfile
 from effects_vst3 import zam
 
 from dafxvae.core.errors import EffectError
-from dafxvae.effects import streaming
+from dafxvae.effects import playback
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.segments import Segments
 
 RATE = 44100
-LENGTH = streaming.CHUNK + 12345
+LENGTH = playback.CHUNK + 12345
 SETTINGS = np.linspace(0.35, 0.6, 40)
 
 
@@ -29,8 +29,8 @@ def music(length, channels):
 
 def played(host, audio, unit_params, end=None):
     end = end or len(audio)
-    chunks = (audio[i : i + streaming.CHUNK] for i in range(0, len(audio), streaming.CHUNK))
-    with streaming.ChainStream(host.chain, unit_params, RATE, audio.shape[1], end) as stream:
+    chunks = (audio[i : i + playback.CHUNK] for i in range(0, len(audio), playback.CHUNK))
+    with playback.ChainStream(host.chain, unit_params, RATE, audio.shape[1], end) as stream:
         return np.concatenate(list(stream.play(chunks)))
 
 
@@ -49,7 +49,7 @@ def test_every_built_in_streams_to_the_bit(effect, channels):
 
 @pytest.mark.parametrize("channels", [1, 2])
 def test_what_cannot_be_cut_is_played_in_one_call_up_to_a_segment(channels):
-    streamed, whole = both("PitchShift", music(streaming.CHUNK + 777, channels))
+    streamed, whole = both("PitchShift", music(playback.CHUNK + 777, channels))
     np.testing.assert_array_equal(streamed, whole)
 
 
@@ -76,7 +76,7 @@ def test_chains_with_latency_stream_to_the_bit(effect):
 
 
 def test_a_chain_around_a_pitch_shift():
-    streamed, whole = both("BrickwallLimiter | PitchShift | Reverb", music(streaming.CHUNK + 99, 1))
+    streamed, whole = both("BrickwallLimiter | PitchShift | Reverb", music(playback.CHUNK + 99, 1))
     np.testing.assert_allclose(streamed, whole, atol=1e-6)
 
 
@@ -127,8 +127,8 @@ def test_vst3_plugins_stream_as_they_render(plugin, channels):
 @pytest.mark.vst3
 def test_a_plugin_that_dies_is_an_error_that_names_it():
     with open_host(zam("ZamComp"), num_workers=1) as host:
-        stream = streaming.ChainStream(host.chain, SETTINGS[: len(host.parameters)], RATE, 1, LENGTH)
-        chunk = music(streaming.CHUNK, 1)
+        stream = playback.ChainStream(host.chain, SETTINGS[: len(host.parameters)], RATE, 1, LENGTH)
+        chunk = music(playback.CHUNK, 1)
         assert len(stream.feed(chunk)) == len(chunk)
         state = stream.states()
         assert state[0][0] == "ZamComp"

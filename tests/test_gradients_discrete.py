@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gradients_toys import squared_error
 
-from dafxvae.gradients.discrete import Discrete, probabilities, slopes
+from dafxvae.gradients.discrete import Discrete, choice_slopes, probabilities
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 
 NUM_VALUES = (2, 0, 5, 4)  # a switch, a knob, a stepped knob, a choice
@@ -51,7 +51,7 @@ def partial_expectation(k):
     values = np.arange(NUM_VALUES[k]) / (NUM_VALUES[k] - 1)
     rows = np.repeat(settings[None], len(values), axis=0)
     rows[:, k] = values
-    return float(np.asarray(slopes(jnp.float32(settings[k]), NUM_VALUES[k], UNORDERED[k])) @ loss(rows))
+    return float(np.asarray(choice_slopes(jnp.float32(settings[k]), NUM_VALUES[k], UNORDERED[k])) @ loss(rows))
 
 
 @pytest.mark.parametrize("name", ["spsa", "orthogonal"])
@@ -78,7 +78,7 @@ def test_the_score_function_is_unbiased():
     weights, draws = {}, {}
     for k in indices:
         u = jnp.float32(settings[k])
-        weights[k] = np.asarray(slopes(u, NUM_VALUES[k], UNORDERED[k]), np.float64)
+        weights[k] = np.asarray(choice_slopes(u, NUM_VALUES[k], UNORDERED[k]), np.float64)
         support = weights[k] != 0
         draws[k] = 0.8 * np.asarray(probabilities(u, NUM_VALUES[k], UNORDERED[k])) + 0.2 * support / support.sum()
     expected = np.zeros(3)
@@ -121,9 +121,9 @@ def test_probabilities_and_slopes(unordered):
     for u in (0.0, 0.21, 0.5, 0.99, 1.0):
         p = probabilities(jnp.float32(u), 4, unordered)
         np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
-        np.testing.assert_allclose(slopes(jnp.float32(u), 4, unordered).sum(), 0, atol=1e-5)
+        np.testing.assert_allclose(choice_slopes(jnp.float32(u), 4, unordered).sum(), 0, atol=1e-5)
     ahead, behind = (probabilities(jnp.float32(0.21 + d), 4, unordered) for d in (1e-2, -1e-2))
-    np.testing.assert_allclose(slopes(jnp.float32(0.21), 4, unordered), (ahead - behind) / 2e-2, atol=1e-3)
+    np.testing.assert_allclose(choice_slopes(jnp.float32(0.21), 4, unordered), (ahead - behind) / 2e-2, atol=1e-3)
 
 
 def test_a_switch_at_the_audio_level_is_refused():

@@ -12,7 +12,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
 from dafxvae.gradients.estimators import Estimator
-from dafxvae.gradients.measure import stored as store
+from dafxvae.gradients.measure import measured_steps as store
 from dafxvae.gradients.measure.calibration import (
     PROBE_STEP,
     ROUGH_STEP,

@@ -21,10 +21,10 @@ from dafxvae.gradients.measure.calibration import (
     estimator_for,
     warnings_for,
 )
+from dafxvae.gradients.measure.measured_steps import calibration_path, load_calibration, save_calibration
 from dafxvae.gradients.measure.problems import ContinuousPart, Sampling
 from dafxvae.gradients.measure.quality import Meter, Problem, measure
 from dafxvae.gradients.measure.report import candidates, probe_counts, report
-from dafxvae.gradients.measure.stored import calibration_path, load_calibration, save_calibration
 
 ROOT = Path(__file__).resolve().parent.parent
 

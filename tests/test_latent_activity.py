@@ -12,7 +12,7 @@ from dafxvae.latent.disentangle import (
     mutual_information,
     mutual_information_gap,
 )
-from dafxvae.latent.readers import Task
+from dafxvae.latent.probes import ProbeTask
 
 RNG = np.random.default_rng(0)
 
@@ -112,7 +112,7 @@ def test_an_effect_with_one_setting_has_no_score():
     factors, z = factors_and_latents(200)
     mask = np.zeros((200, 3))
     mask[:100, :1], mask[100:, 1:] = 1.0, 1.0
-    task = Task(np.repeat([0, 1], 100), factors * mask, mask)
+    task = ProbeTask(np.repeat([0, 1], 100), factors * mask, mask)
     assert effect_scores(0, (z, z), (task, task)) is None
     scores = effect_scores(1, (z, z), (task, task))
     assert scores is not None

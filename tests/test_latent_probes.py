@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from dafxvae.core import optional
 from dafxvae.core.errors import UserError
-from dafxvae.latent import baselines, optional, readers
+from dafxvae.latent import baselines, probes
+from dafxvae.latent.contenders import Contender, run_probes
 from dafxvae.latent.examples import Features, collect
-from dafxvae.latent.probes import Contender, run_probes
-from dafxvae.latent.readers import Parts, Task, Tasks
+from dafxvae.latent.probes import Parts, ProbeTask, ProbeTasks
 from dafxvae.types import PairBatch
 
 RATE = 24000
@@ -21,22 +22,22 @@ def planted(rng, count, noise=0.05):
     unit_params *= mask
     mixing = np.random.default_rng(7).standard_normal((5, 6))
     x = np.concatenate([unit_params, effect[:, None]], axis=1) @ mixing
-    return x + noise * rng.standard_normal(x.shape), Task(effect, unit_params, mask)
+    return x + noise * rng.standard_normal(x.shape), ProbeTask(effect, unit_params, mask)
 
 
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(0)
     sets = [planted(rng, count) for count in (200, 60, 120)]
-    return Parts(*(x for x, _ in sets)), Tasks(*(task for _, task in sets))
+    return Parts(*(x for x, _ in sets)), ProbeTasks(*(task for _, task in sets))
 
 
-@pytest.mark.parametrize("kind", readers.KINDS)
+@pytest.mark.parametrize("kind", probes.KINDS)
 def test_probes_find_what_was_planted(data, kind, monkeypatch):
-    monkeypatch.setattr(readers, "NUM_TREES", 40)
+    monkeypatch.setattr(probes, "NUM_TREES", 40)
     parts, tasks = data
-    assert readers.probe_effect(parts, tasks, kind).mean() > 0.95
-    r2 = readers.settings_r2(tasks.test, readers.probe_settings(parts, tasks, kind))
+    assert probes.probe_effect(parts, tasks, kind).mean() > 0.95
+    r2 = probes.settings_r2(tasks.test, probes.probe_settings(parts, tasks, kind))
     assert (r2 > (0.9 if kind == "linear" else 0.6)).all()
 
 
@@ -44,39 +45,39 @@ def test_noise_tells_nothing(data):
     _, tasks = data
     rng = np.random.default_rng(1)
     parts = Parts(*(rng.standard_normal((len(task.effect), 50)) for task in tasks))
-    assert abs(readers.probe_effect(parts, tasks, "linear").mean() - 0.5) < 0.15
-    r2 = readers.settings_r2(tasks.test, readers.probe_settings(parts, tasks, "linear"))
+    assert abs(probes.probe_effect(parts, tasks, "linear").mean() - 0.5) < 0.15
+    r2 = probes.settings_r2(tasks.test, probes.probe_settings(parts, tasks, "linear"))
     assert (np.abs(r2) < 0.3).all()  # a validated penalty makes useless features predict the mean
 
 
 def test_the_test_part_is_never_fitted_on(data):
     parts, tasks = data
-    predicted = readers.probe_settings(parts, tasks, "linear")
+    predicted = probes.probe_settings(parts, tasks, "linear")
     half = len(parts.test) // 2
     moved = parts._replace(test=np.concatenate([parts.test[:half], 100 * parts.test[half:]]))
-    again = readers.probe_settings(moved, tasks, "linear")
+    again = probes.probe_settings(moved, tasks, "linear")
     np.testing.assert_array_equal(predicted[:half], again[:half])
 
 
 def test_settings_of_another_effect_are_left_out(data):
     parts, tasks = data
-    predicted = readers.probe_settings(parts, tasks, "linear")
+    predicted = probes.probe_settings(parts, tasks, "linear")
     np.testing.assert_array_equal(np.isfinite(predicted), tasks.test.mask > 0)
 
 
 def test_r2_and_wilson_closed_forms():
     true = np.asarray([[0.0], [1.0], [2.0]])
-    assert readers.r2_score(true, true)[0] == 1.0
-    assert readers.r2_score(true, np.ones((3, 1)))[0] == 0.0
-    assert np.isnan(readers.r2_score(np.ones((3, 1)), true)[0])
-    share = readers.wilson_interval(5, 10)  # Wilson 1927: (.2366, .7634)
+    assert probes.r2_score(true, true)[0] == 1.0
+    assert probes.r2_score(true, np.ones((3, 1)))[0] == 0.0
+    assert np.isnan(probes.r2_score(np.ones((3, 1)), true)[0])
+    share = probes.wilson_interval(5, 10)  # Wilson 1927: (.2366, .7634)
     assert share == pytest.approx((0.5, 0.23659, 0.76341), abs=1e-4)
     with pytest.raises(ValueError, match="at least one"):
-        readers.wilson_interval(0, 0)
+        probes.wilson_interval(0, 0)
 
 
 def test_the_bars_compare_with_the_best_baseline(data, monkeypatch):
-    monkeypatch.setattr(readers, "NUM_TREES", 10)
+    monkeypatch.setattr(probes, "NUM_TREES", 10)
     parts, tasks = data
     rng = np.random.default_rng(2)
     noise = Parts(*(rng.standard_normal(part.shape) for part in parts))
@@ -100,7 +101,7 @@ def test_the_bars_compare_with_the_best_baseline(data, monkeypatch):
 
 def test_without_scikit_learn_the_message_names_the_extra():
     with pytest.raises(UserError, match=r"dafxvae\[latent\]"):
-        optional.sklearn("no_such_module")
+        optional.load_sklearn("no_such_module", "latent")
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,16 @@ from tiny import tiny_config
 from dafxvae.controllers.controller import Controller
 from dafxvae.descriptors import amplitudes, echoes
 from dafxvae.latent.analysis import Studied
-from dafxvae.latent.idle import fold_inputs, joint_columns, keep_used, prune_controller, prune_encoders, prune_g_inputs
 from dafxvae.latent.measures import measure_f, measure_g
 from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
+from dafxvae.latent.pruning import (
+    fold_inputs,
+    joint_columns,
+    keep_used,
+    prune_controller,
+    prune_encoders,
+    prune_g_inputs,
+)
 from dafxvae.models import networks
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.spectrogram_vae import SpectrogramVAE

@@ -35,7 +35,7 @@ from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.gradients.measure.calibration import estimator_for
-from dafxvae.gradients.measure.stored import load_calibration
+from dafxvae.gradients.measure.measured_steps import load_calibration
 from dafxvae.models import networks
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.spectrogram_vae import joint_encoding

@@ -23,11 +23,11 @@ from dafxvae.controllers.encoders import SHIPPED, stored_encoders_path
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.paths import data_dir
 from dafxvae.effects.bank import open_bank
+from dafxvae.latent.contenders import parameter_bar
 from dafxvae.latent.examples import parts_of, single_effects
 from dafxvae.latent.gather import Gathered, gather
 from dafxvae.latent.networks import g_functions
-from dafxvae.latent.probes import parameter_bar
-from dafxvae.latent.readers import Parts, Task, Tasks, probe_settings, settings_r2
+from dafxvae.latent.probes import Parts, ProbeTask, ProbeTasks, probe_settings, settings_r2
 from dafxvae.latent.sources import ModelSource, open_source
 from dafxvae.metrics import bootstrap_interval
 
@@ -44,11 +44,11 @@ def features_of(source: ModelSource, gathered: Gathered) -> dict[str, Parts]:
     return {OURS: latent} | {name: parts_of(*gathered.sets, name, True) for name in names}
 
 
-def first(tasks: Tasks, parts: Parts, share: int) -> tuple[Tasks, Parts]:
+def first(tasks: ProbeTasks, parts: Parts, share: int) -> tuple[ProbeTasks, Parts]:
     """The first of the pairs to fit on and to choose with, and all test pairs."""
     counts = [len(task.effect) // share for task in tasks[:2]] + [len(tasks.test.effect)]
     return (
-        Tasks(*(Task(*(leaf[:count] for leaf in task)) for task, count in zip(tasks, counts))),
+        ProbeTasks(*(ProbeTask(*(leaf[:count] for leaf in task)) for task, count in zip(tasks, counts))),
         Parts(*(part[:count] for part, count in zip(parts, counts))),
     )
 
@@ -66,7 +66,7 @@ def compare(r2: dict[str, np.ndarray], parameters: Sequence[str]) -> dict[str, A
     return {"probed": int(probed.sum()), "above": ahead, "r2": means}
 
 
-def certainty(task: Task, predicted: dict[str, np.ndarray], r2: dict[str, np.ndarray]) -> dict[str, int]:
+def certainty(task: ProbeTask, predicted: dict[str, np.ndarray], r2: dict[str, np.ndarray]) -> dict[str, int]:
     """In how many settings g is ahead of the best baseline, behind, or neither, by the pairs' squared errors."""
     counts = {"ahead": 0, "behind": 0, "neither": 0}
     baselines = [name for name in r2 if name != OURS]
@@ -81,7 +81,7 @@ def certainty(task: Task, predicted: dict[str, np.ndarray], r2: dict[str, np.nda
 
 def measure(source: ModelSource, gathered: Gathered) -> dict[str, Any]:
     """Everything, for each number of training pairs."""
-    tasks = Tasks(*(examples.task for examples in gathered.sets))
+    tasks = ProbeTasks(*(examples.task for examples in gathered.sets))
     features = features_of(source, gathered)
     results, predicted, r2 = {}, {}, {}
     for share in SHARES:

@@ -1,9 +1,16 @@
-"""Entry point of `python -m dafxvae.controllers`."""
+"""Stored controllers: the package's and your own.
 
-import sys
+python -m dafxvae.controllers list                                the package's and your own
+python -m dafxvae.controllers show reverb                         parameters, training, measured results
+python -m dafxvae.controllers import runs/my_reverb --name hall   stores a run's controller under a name
+"""
 
-from dafxvae.controllers.commands import main
-from dafxvae.core.command_line import run_cli
+from functools import partial
+
+from dafxvae.controllers.commands import COMMANDS
+from dafxvae.core.command_line import dispatch, run_cli
+
+main = partial(dispatch, "python -m dafxvae.controllers", __doc__, COMMANDS)
 
 if __name__ == "__main__":
-    run_cli(lambda: main(sys.argv[1:]))
+    run_cli(main)

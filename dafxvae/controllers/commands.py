@@ -1,44 +1,19 @@
-"""Stored controllers: `python -m dafxvae.controllers list | show | import`.
-
-python -m dafxvae.controllers list                                the package's and your own
-python -m dafxvae.controllers show reverb                         parameters, training, measured results
-python -m dafxvae.controllers import runs/my_reverb --name hall   stores a run's controller under a name
-"""
+"""The commands of `python -m dafxvae.controllers`: list, show and import stored controllers."""
 
 import argparse
-import os
 import re
-import shutil
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from dafxvae.core.command_line import run_cli
+from dafxvae.core.command_line import Command
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import copy_file
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 ENCODERS_SUFFIX = ".encoders.safetensors"
-
-
-def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        "python -m dafxvae.controllers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="all that are stored")
-    show = commands.add_parser("show", help="one of them")
-    show.add_argument("name", help="a name, the folder of a run, or a *.safetensors file")
-    for word in ("import", "save"):
-        storing = commands.add_parser(word, help="store the controller of a run in your data folder")
-        storing.add_argument("source", help="the folder of a run, or a *.safetensors file")
-        storing.add_argument("--name", required=True, help="letters, digits, dashes and underscores")
-        storing.add_argument("--force", action="store_true", help="replace one of that name")
-    return parser.parse_args(words)
 
 
 def list_controllers() -> Table:
@@ -76,7 +51,7 @@ def show_controller(name: str, console: Console) -> None:
         console.print(line, markup=False, highlight=False)
     if metadata.get("results"):
         table = Table("measured", "value", title="results")
-        for key, value in flat(metadata["results"]):
+        for key, value in flat_results(metadata["results"]):
             table.add_row(_plain(key), f"{value:.4g}" if isinstance(value, float) else _plain(str(value)))
         console.print(table)
     console.print(f"file: {path}", markup=False, highlight=False)
@@ -95,10 +70,12 @@ def training_lines(metadata: dict[str, Any]) -> list[str]:
     ]
 
 
-def flat(results: Any, prefix: str = "") -> list[tuple[str, Any]]:
+def flat_results(results: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """Nested results as dotted names and values; lists are left out (they hold single pairs)."""
     if isinstance(results, dict):
-        return [pair for key, value in results.items() for pair in flat(value, f"{prefix}.{key}" if prefix else key)]
+        return [
+            pair for key, value in results.items() for pair in flat_results(value, f"{prefix}.{key}" if prefix else key)
+        ]
     return [] if isinstance(results, list) else [(prefix, results)]
 
 
@@ -130,28 +107,11 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
     shipped = load_encoders(stored_encoders_path(SHIPPED), verify=False)
     own = target.with_name(f"{name}{ENCODERS_SUFFIX}")
     if fingerprint(encoders.variables) != fingerprint(shipped.variables):
-        copy_whole(encoders_beside(path), own)
+        copy_file(encoders_beside(path), own)
     else:
         own.unlink(missing_ok=True)
-    copy_whole(path, target)
+    copy_file(path, target)
     return target
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copies a file whole or not at all.
-
-    Raises:
-        UserError: the disk refuses.
-    """
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    except OSError as error:
-        raise UserError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _plain(text: str) -> str:
@@ -159,17 +119,34 @@ def _plain(text: str) -> str:
     return text.replace("[", r"\[")
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Runs the command."""
-    arguments, console = parse(words), Console()
-    if arguments.command == "list":
-        console.print(list_controllers())
-    elif arguments.command == "show":
-        show_controller(arguments.name, console)
-    else:
-        target = import_controller(arguments.source, arguments.name, force=arguments.force)
-        console.print(f"stored at {target}: use it as --controller {arguments.name}", markup=False, highlight=False)
+def _list(arguments: argparse.Namespace) -> None:
+    Console().print(list_controllers())
 
 
-if __name__ == "__main__":
-    run_cli(lambda: main(sys.argv[1:]))
+def _show(arguments: argparse.Namespace) -> None:
+    show_controller(arguments.name, Console())
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    target = import_controller(arguments.source, arguments.name, force=arguments.force)
+    console = Console()
+    console.print(f"stored at {target}: use it as --controller {arguments.name}", markup=False, highlight=False)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a name, the folder of a run, or a *.safetensors file")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="the folder of a run, or a *.safetensors file")
+    parser.add_argument("--name", required=True, help="letters, digits, dashes and underscores")
+    parser.add_argument("--force", action="store_true", help="replace one of that name")
+
+
+STORE_SUMMARY = "store the controller of a run in your data folder"
+COMMANDS = (
+    Command("list", "all that are stored", lambda parser: None, _list),
+    Command("show", "one of them", _add_show, _show),
+    Command("import", STORE_SUMMARY, _add_import, _import),
+    Command("save", STORE_SUMMARY, _add_import, _import),
+)

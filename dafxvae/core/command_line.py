@@ -29,7 +29,9 @@ class Command:
     run: Callable[[Any], Any]
 
 
-def dispatch(program: str, description: str | None, commands: Sequence[Command], words: Sequence[str] | None) -> None:
+def dispatch(
+    program: str, description: str | None, commands: Sequence[Command], words: Sequence[str] | None = None
+) -> None:
     """Parses the words of a command line and runs the command that they name.
 
     Args:

@@ -24,6 +24,11 @@ def load(module: str, package: str, extra: str) -> Any:
         raise UserError(f"{package} is not installed ({error}): `pip install 'dafxvae[{extra}]'` brings it") from error
 
 
+def load_sklearn(module: str, extra: str) -> Any:
+    """`sklearn.<module>`; UserError where scikit-learn is not installed, which `extra` of dafxvae installs."""
+    return load(f"sklearn.{module}", "scikit-learn", extra)
+
+
 def is_installed(module: str) -> bool:
     """Whether a top-level module can be imported; does not import it."""
     return importlib.util.find_spec(module) is not None

@@ -18,7 +18,7 @@ from dafxvae.data.corpora.folder import AudioFile, decode, find_audio, read_head
 from dafxvae.data.corpora.layouts import DIGITS_LAYOUT, detect_layout
 from dafxvae.data.corpora.tracks import SPLITS, Skipped, assign_splits
 from dafxvae.data.pairs.fixed import write_json
-from dafxvae.digits import espeak, formants
+from dafxvae.digits.synthesiser import Synthesiser, choose_synthesiser
 from dafxvae.types import DigitBatch
 
 PEAK = 0.5  # of every clip: a digit's level says nothing of it
@@ -44,23 +44,10 @@ class Digits(NamedTuple):
         return self._replace(pcm=self.pcm[chosen], digit=self.digit[chosen], speaker=self.speaker[chosen])
 
 
-def choose_synthesiser(name: str) -> str:
-    """ "espeak" or "formants"; "" takes espeak-ng where it is installed.
-
-    Raises:
-        UserError: another name, or espeak-ng is asked for and not installed.
-    """
-    if name not in ("", "espeak", "formants"):
-        raise UserError(f"no synthesiser {name!r}: --config.digits.synthesiser takes espeak, formants or nothing")
-    if name == "espeak" and not espeak.installed():
-        raise UserError("espeak-ng is not on PATH: install it, or give --config.digits.synthesiser=formants")
-    return name or ("espeak" if espeak.installed() else "formants")
-
-
 def make_digits(
     folder: Path,
     *,
-    synthesiser: str,
+    synthesiser: Synthesiser,
     num_speakers: int,
     num_takes: int,
     seed: int,
@@ -71,7 +58,7 @@ def make_digits(
 
     Args:
         folder: where to; left alone when it is there.
-        synthesiser: "espeak" or "formants".
+        synthesiser: what speaks.
         num_speakers: three or more, so that each split has its own.
         num_takes: of each digit by each speaker.
         seed: of speakers and takes.
@@ -88,8 +75,7 @@ def make_digits(
             f"digits.num_speakers must be {len(SPLITS)} or more and digits.num_takes positive, "
             f"got {num_speakers} and {num_takes}"
         )
-    voice: Any = {"espeak": espeak, "formants": formants}[synthesiser]
-    people = voice.speakers(num_speakers, seed)
+    people = synthesiser.speakers(num_speakers, seed)
     jobs = [(digit, speaker, take) for speaker in people for digit in range(10) for take in range(num_takes)]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -99,14 +85,14 @@ def make_digits(
 
     def speak(job: tuple[int, Any, int]) -> None:
         digit, speaker, take = job
-        audio = voice.say_digit(digit, speaker, take, seed, sample_rate)
+        audio = synthesiser.say(digit, speaker, take, seed, sample_rate)
         write_audio(scratch / f"{digit}_{speaker.name}_{take}.wav", audio, sample_rate, subtype="PCM_16")
 
     try:
-        with progress_bar(f"speaking digits ({synthesiser})", len(jobs), progress) as advance:
+        with progress_bar(f"speaking digits ({synthesiser.name})", len(jobs), progress) as advance:
             for _ in _in_threads(speak, jobs):
                 advance()
-        manifest = {"synthesiser": synthesiser, "version": version_key(synthesiser), "seed": seed}
+        manifest = {"synthesiser": synthesiser.name, "version": synthesiser.version(), "seed": seed}
         write_json(scratch / MANIFEST, manifest | {"speakers": [speaker._asdict() for speaker in people]})
         scratch.chmod(0o755)
         try:
@@ -116,11 +102,6 @@ def make_digits(
                 raise UserError(f"cannot write {folder}: {error.strerror}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def version_key(synthesiser: str) -> str:
-    """Names what the sound of the digits depends on."""
-    return f"v{espeak.VERSION}-{espeak.version()}" if synthesiser == "espeak" else f"v{formants.VERSION}"
 
 
 def open_digits(
@@ -151,19 +132,18 @@ def open_digits(
     """
     if folder:
         return load_digits(Path(folder).expanduser(), f"folder {folder}", sample_rate, clip_samples)
-    name = choose_synthesiser(synthesiser)
-    made = cache / f"digits-{name}-{version_key(name)}-seed{seed}-{sample_rate}hz-{num_speakers}x{num_takes}"
+    chosen = choose_synthesiser(synthesiser)
+    made = cache / f"digits-{chosen.name}-{chosen.version()}-seed{seed}-{sample_rate}hz-{num_speakers}x{num_takes}"
     make_digits(
         made,
-        synthesiser=name,
+        synthesiser=chosen,
         num_speakers=num_speakers,
         num_takes=num_takes,
         seed=seed,
         sample_rate=sample_rate,
         progress=progress,
     )
-    spoken_by = {"espeak": "espeak-ng", "formants": "dafxvae's own formant synthesiser"}[name]
-    return load_digits(made, f"spoken by {spoken_by}", sample_rate, clip_samples)
+    return load_digits(made, f"spoken by {chosen.title}", sample_rate, clip_samples)
 
 
 def load_digits(folder: Path, source: str, sample_rate: int, clip_samples: int) -> Digits:

@@ -26,7 +26,7 @@ paul pedro quincy rob robert sandro shelby steph steph2 steph3 travis victor zac
 TIMEOUT_SEC = 60.0
 
 
-class Speaker(NamedTuple):
+class EspeakSpeaker(NamedTuple):
     """One voice."""
 
     name: str
@@ -35,7 +35,7 @@ class Speaker(NamedTuple):
     words_per_minute: int
 
 
-def installed() -> bool:
+def espeak_installed() -> bool:
     """Whether the command is on PATH."""
     return shutil.which("espeak-ng") is not None
 
@@ -54,13 +54,13 @@ def _run(*arguments: str) -> str:
 
 
 @functools.cache
-def version() -> str:
+def espeak_version() -> str:
     """Such as "1.51"."""
     found = re.search(r"\d+(\.\d+)+", _run("--version"))
     return found[0] if found else "unknown"
 
 
-def speakers(count: int, seed: int) -> list[Speaker]:
+def espeak_speakers(count: int, seed: int) -> list[EspeakSpeaker]:
     """`count` speakers with a voice of their own each: no two share one, so that splits by speaker are honest.
 
     Args:
@@ -79,16 +79,16 @@ def speakers(count: int, seed: int) -> list[Speaker]:
         rng = host_rng(seed, "espeak/speaker", index)
         accent = ACCENTS[int(rng.integers(len(ACCENTS)))]
         pitch, speed = int(rng.integers(30, 71)), int(rng.integers(130, 191))
-        found.append(Speaker(f"{variant}-{accent}", f"{accent}+{variant}", pitch, speed))
+        found.append(EspeakSpeaker(f"{variant}-{accent}", f"{accent}+{variant}", pitch, speed))
     return found
 
 
-def say_digit(digit: int, speaker: Speaker, take: int, seed: int, sample_rate: int) -> np.ndarray:
+def say_with_espeak(digit: int, speaker: EspeakSpeaker, take: int, seed: int, sample_rate: int) -> np.ndarray:
     """One take of a digit; takes differ in pitch and speed.
 
     Args:
         digit: 0 to 9.
-        speaker: from `speakers`.
+        speaker: from `espeak_speakers`.
         take: number of the take.
         seed: of the takes.
         sample_rate: Hz.

@@ -69,7 +69,7 @@ PHONEMES = {  # vowels after Peterson & Barney (1952), men
 }
 
 
-class Speaker(NamedTuple):
+class FormantSpeaker(NamedTuple):
     """One voice."""
 
     name: str
@@ -81,14 +81,14 @@ class Speaker(NamedTuple):
     tilt: float  # pole of the glottal low-pass in [0, 1): higher is darker
 
 
-def speakers(count: int, seed: int) -> list[Speaker]:
+def formant_speakers(count: int, seed: int) -> list[FormantSpeaker]:
     """`count` different voices, high and low in turn; the first ones are the same whatever the count."""
     voices = []
     for index in range(count):
         rng = host_rng(seed, "formants/speaker", index)
         high = index % 2
         voices.append(
-            Speaker(
+            FormantSpeaker(
                 f"formant{index:03d}",
                 pitch_hz=float(rng.uniform(165.0, 250.0) if high else rng.uniform(85.0, 150.0)),
                 tract=float(rng.uniform(1.08, 1.22) if high else rng.uniform(0.92, 1.06)),
@@ -108,7 +108,7 @@ def _smooth(tracks: np.ndarray, frames: int) -> np.ndarray:
     return np.stack([np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1)
 
 
-def _tracks(word: str, speaker: Speaker, rng: np.random.Generator) -> np.ndarray:
+def _tracks(word: str, speaker: FormantSpeaker, rng: np.random.Generator) -> np.ndarray:
     """Parameters by frame: three formants in Hz, amplitude of voice and noise, its frequency and width in Hz;
     `[frames, 7]`."""
     rows: list[np.ndarray] = []
@@ -127,7 +127,7 @@ def _tracks(word: str, speaker: Speaker, rng: np.random.Generator) -> np.ndarray
     return smooth
 
 
-def _pulses(frames: int, speaker: Speaker, rng: np.random.Generator) -> np.ndarray:
+def _pulses(frames: int, speaker: FormantSpeaker, rng: np.random.Generator) -> np.ndarray:
     """Glottal source of `frames` frames: pulses with a falling pitch and a little jitter, low-passed."""
     progress = np.linspace(0.0, 1.0, frames * FRAME)
     pitch_hz = speaker.pitch_hz * rng.uniform(0.94, 1.06) * 2.0 ** (speaker.fall * (0.5 - progress))
@@ -150,12 +150,12 @@ def _resonate(signal: np.ndarray, centre_hz: np.ndarray, width_hz: np.ndarray) -
     return output
 
 
-def say_digit(digit: int, speaker: Speaker, take: int, seed: int, sample_rate: int) -> np.ndarray:
+def say_with_formants(digit: int, speaker: FormantSpeaker, take: int, seed: int, sample_rate: int) -> np.ndarray:
     """One take of a digit; the same bits every time.
 
     Args:
         digit: 0 to 9.
-        speaker: from `speakers`.
+        speaker: from `formant_speakers`.
         take: takes differ in tempo, pitch and formants by a few per cent.
         seed: of the takes.
         sample_rate: Hz.

@@ -8,9 +8,9 @@ import numpy as np
 from dafxvae.audio.io import write_audio
 from dafxvae.config import Config
 from dafxvae.core.rng import host_rng
+from dafxvae.digits.accuracy import active_dimensions, all_clips
 from dafxvae.digits.corpus import Digits
-from dafxvae.digits.scores import active_dimensions, all_clips
-from dafxvae.digits.trained import DigitVAE
+from dafxvae.digits.inference import DigitVAE
 from dafxvae.reporting.pictures import save_png, spectrogram_grid, spectrogram_panels
 from dafxvae.training.writer import MetricWriter
 

@@ -12,8 +12,8 @@ from dafxvae.effects.parameters import ParameterSpace, join_spaces
 from dafxvae.effects.pool import RenderPool, RenderWorker, Task
 from dafxvae.effects.spec import EffectSpec, format_chain
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
+from dafxvae.effects.vst3.discovery import plugin_process
 from dafxvae.effects.vst3.plugin import Vst3Unit
-from dafxvae.effects.vst3.unit import plugin_process
 
 Unit = BuiltinUnit | Vst3Unit
 

@@ -10,10 +10,10 @@ from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.pool import RenderPool
-from dafxvae.effects.spec import parse
+from dafxvae.effects.spec import parse_chain
 from dafxvae.effects.units import make_builtin
+from dafxvae.effects.vst3.discovery import make_vst3
 from dafxvae.effects.vst3.process import Limits
-from dafxvae.effects.vst3.unit import make_vst3
 
 Effect = str | Mapping[str, Any] | Sequence[Any]
 
@@ -85,7 +85,7 @@ def make_chain(effect: Effect, pool: RenderPool) -> Chain:
     Raises:
         UserError: an effect, parameter, value or file that does not exist.
     """
-    return Chain(tuple(make_vst3(spec, pool) if spec.is_vst3 else make_builtin(spec) for spec in parse(effect)))
+    return Chain(tuple(make_vst3(spec, pool) if spec.is_vst3 else make_builtin(spec) for spec in parse_chain(effect)))
 
 
 def open_host(effect: Effect, *, num_workers: int | None = None, limits: Limits | None = None) -> ChainHost:

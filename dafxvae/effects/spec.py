@@ -77,11 +77,11 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def format_chain(chain: Sequence[EffectSpec]) -> str:
-    """The canonical short form; `parse` gives the same chain back."""
+    """The canonical short form; `parse_chain` gives the same chain back."""
     return " | ".join(str(spec) for spec in chain)
 
 
-def parse(effect: str | Mapping[str, Any] | Sequence[Any]) -> tuple[EffectSpec, ...]:
+def parse_chain(effect: str | Mapping[str, Any] | Sequence[Any]) -> tuple[EffectSpec, ...]:
     """Reads the short or the structured form of an effect or chain.
 
     Args:
@@ -99,13 +99,13 @@ def parse(effect: str | Mapping[str, Any] | Sequence[Any]) -> tuple[EffectSpec, 
     if hasattr(effect, "items"):
         return _parse_mapping(dict(effect.items()))  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(effect, Sequence) and effect:
-        return tuple(spec for part in effect for spec in parse(part))
+        return tuple(spec for part in effect for spec in parse_chain(part))
     raise UserError(f"cannot read the effect {effect!r}: name {FORMS}")
 
 
 def _parse_mapping(mapping: dict[str, Any]) -> tuple[EffectSpec, ...]:
     if set(mapping) == {"chain"}:
-        return parse(list(mapping["chain"]))
+        return parse_chain(list(mapping["chain"]))
     unknown = set(mapping) - {"name", "plugin", "control", "fixed", "ranges"}
     if unknown or "name" not in mapping:
         raise UserError(f"effect {mapping!r}: give name, and where needed plugin, control, fixed, ranges; or chain")

@@ -195,7 +195,9 @@ def render_builtins(
                 stop += 1
         try:
             plugins = [u.instance(s, sample_rate) for u, s in zip(units[start:stop], settings[start:stop], strict=True)]
-            audio = checked(process(plugins[0] if len(plugins) == 1 else join(plugins), audio, sample_rate), audio)
+            audio = checked_render(
+                process(plugins[0] if len(plugins) == 1 else join(plugins), audio, sample_rate), audio
+            )
         except (RuntimeError, ValueError, TypeError, MemoryError) as error:
             raise RenderError(f"{_names(units[start:stop])} threw {type(error).__name__}: {error}") from error
         except RenderError as error:
@@ -231,7 +233,7 @@ def process(plugin: Any, audio: np.ndarray, sample_rate: int) -> np.ndarray:
     return plugin.process(padded, sample_rate, reset=True)[:num_samples]
 
 
-def checked(output: np.ndarray, audio: np.ndarray) -> np.ndarray:
+def checked_render(output: np.ndarray, audio: np.ndarray) -> np.ndarray:
     """Passes a render on if it is whole.
 
     Raises:

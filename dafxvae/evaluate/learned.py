@@ -128,7 +128,7 @@ def fit_forest(examples: BaselineExamples, seed: int) -> Callable[[np.ndarray], 
     Raises:
         UserError: scikit-learn is not installed.
     """
-    ensemble: Any = optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
+    ensemble: Any = optional.load_sklearn("ensemble", "evaluation")
     forest = ensemble.RandomForestRegressor(
         NUM_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=2
     )

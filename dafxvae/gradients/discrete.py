@@ -72,7 +72,7 @@ def probabilities(u: Array, num_values: int, unordered: bool) -> Array:
     return jnp.maximum(0.0, 1.0 - jnp.abs(distance))
 
 
-def slopes(u: Array, num_values: int, unordered: bool) -> Array:
+def choice_slopes(u: Array, num_values: int, unordered: bool) -> Array:
     """p_j'(u); scalar -> `[V]`. At a value of an ordered parameter, the slope towards the next one above."""
     last = num_values - 1
     if unordered:
@@ -105,7 +105,7 @@ def draw_discrete(key: Array, settings: Array, discrete: Discrete) -> Probes:
     rows, weights = [], []
     for k in discrete.indices:
         count = discrete.num_values[k]
-        slope, here = slopes(settings[k], count, discrete.is_unordered(k)), nearest(settings[k], count)
+        slope, here = choice_slopes(settings[k], count, discrete.is_unordered(k)), nearest(settings[k], count)
         if discrete.is_unordered(k):
             others = (here + 1 + jnp.arange(count - 1)) % count
         else:
@@ -123,7 +123,7 @@ def _score_function(key: Array, settings: Array, discrete: Discrete) -> Probes:
     weights = jnp.zeros_like(rows)
     for k, subkey in zip(discrete.indices, jax.random.split(key, len(discrete.indices))):
         count = discrete.num_values[k]
-        slope = slopes(settings[k], count, discrete.is_unordered(k))
+        slope = choice_slopes(settings[k], count, discrete.is_unordered(k))
         support = (slope != 0).astype(jnp.float32)
         p = probabilities(settings[k], count, discrete.is_unordered(k))
         q = (1 - EXPLORATION) * p + EXPLORATION * support / support.sum()

@@ -56,7 +56,7 @@ def make_effect(
     """
     if estimator.level != "audio":
         raise ValueError('an estimator of level "loss" needs make_effect_loss')
-    core = effect_core(make_bridge(render, log), checked(audio_gradient))
+    core = effect_core(make_bridge(render, log), checked_settings(audio_gradient))
 
     def effect(audio: Array, unit_params: Array, keys: Array) -> Array:
         return core(audio, unit_params, *draw_probes(estimator, unit_params, keys))
@@ -88,12 +88,12 @@ def make_effect_loss(
     """
     bridge = make_bridge(render, log)
     if estimator.level == "loss":
-        core = loss_core(bridge, loss_fn, checked(audio_gradient))
+        core = loss_core(bridge, loss_fn, checked_settings(audio_gradient))
     else:
-        effect = effect_core(bridge, checked(audio_gradient))
+        effect = effect_core(bridge, checked_settings(audio_gradient))
 
         def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array) -> EffectLoss:
-            return score(loss_fn, effect(audio, unit_params, perturbed, weights), target)
+            return score_function(loss_fn, effect(audio, unit_params, perturbed, weights), target)
 
     def effect_loss(audio: Array, unit_params: Array, keys: Array, target: Array) -> EffectLoss:
         if target.shape != audio.shape:
@@ -103,14 +103,14 @@ def make_effect_loss(
     return effect_loss
 
 
-def checked(audio_gradient: AudioGradient) -> AudioGradient:
+def checked_settings(audio_gradient: AudioGradient) -> AudioGradient:
     """Raises ValueError for an unknown option."""
     if audio_gradient not in get_args(AudioGradient):
         raise ValueError(f"audio_gradient {audio_gradient!r}: choose from {get_args(AudioGradient)}")
     return audio_gradient
 
 
-def score(loss_fn: LossFn, output: Array, target: Array) -> EffectLoss:
+def score_function(loss_fn: LossFn, output: Array, target: Array) -> EffectLoss:
     """Loss of a batch without its failed renders.
 
     The failed output is replaced before the loss sees it: masking its loss alone would leave 0 * NaN in the gradient.
@@ -138,7 +138,9 @@ def effect_core(bridge: Bridge, audio_gradient: AudioGradient) -> Callable[..., 
         moved, weights = residuals
         worked = rendered(moved)
         # a dot product of flat audio: on the CPU XLA takes seven times as long for the sum over [..., T, C]
-        changes = jnp.einsum("bn,sbn->sb", flat(upstream, 1), flat(moved[1:], 2), precision=jax.lax.Precision.HIGHEST)
+        changes = jnp.einsum(
+            "bn,sbn->sb", flatten_batch(upstream, 1), flatten_batch(moved[1:], 2), precision=jax.lax.Precision.HIGHEST
+        )
         through = jnp.where(worked[0, :, None, None], upstream, 0.0) if audio_gradient == "straight_through" else None
         return through, combine(weights, changes, worked), None, None
 
@@ -151,13 +153,15 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
 
     @jax.custom_vjp
     def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array) -> EffectLoss:
-        return score(loss_fn, bridge(audio, unit_params[:, None])[0], target)
+        return score_function(loss_fn, bridge(audio, unit_params[:, None])[0], target)
 
     def forward(
         audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array
     ) -> tuple[EffectLoss, tuple]:
         variants = bridge(audio, jnp.concatenate([unit_params[:, None], perturbed], axis=1))
-        scores = jax.lax.map(lambda output: score(loss_fn, output, target), variants, batch_size=VARIANTS_AT_ONCE)
+        scores = jax.lax.map(
+            lambda output: score_function(loss_fn, output, target), variants, batch_size=VARIANTS_AT_ONCE
+        )
         here = jax.tree.map(lambda value: value[0], scores)
         kept = (here.output, target) if audio_gradient == "straight_through" else None
         return here, (scores.loss, scores.terms, scores.valid, weights, kept)
@@ -165,7 +169,7 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
     def backward(residuals: tuple, upstream: EffectLoss) -> tuple:
         losses, terms, valid, weights, kept = residuals
         weighted = jax.tree.map(
-            lambda cotangent, value: cotangent[None] * differences(value, weights.shape[1]),
+            lambda cotangent, value: cotangent[None] * estimate_differences(value, weights.shape[1]),
             (upstream.loss, upstream.terms),
             (losses, terms),
         )
@@ -184,12 +188,12 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
     return core
 
 
-def flat(x: Array, leading: int) -> Array:
+def flatten_batch(x: Array, leading: int) -> Array:
     """Keeps `leading` axes and joins the rest."""
     return x.reshape(*x.shape[:leading], -1)
 
 
-def differences(values: Array, num_probes: int) -> Array:
+def estimate_differences(values: Array, num_probes: int) -> Array:
     """Differences of the probes along the axis of variants; `[R, B] -> [S, B]`, see `dafxvae.gradients.bridge.ends`."""
     minuends, subtrahends = ends(len(values), num_probes)
     return values[minuends] - values[subtrahends]

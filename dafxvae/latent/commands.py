@@ -8,15 +8,15 @@ from typing import Any
 
 from rich.console import Console
 
+from dafxvae.core import optional
 from dafxvae.core.errors import UserError
 from dafxvae.data.pairs.fixed import write_json
 from dafxvae.effects.bank import open_bank
-from dafxvae.latent import writing
+from dafxvae.latent import report_page
 from dafxvae.latent.analysis import Studied, study
 from dafxvae.latent.examples import single_effects
 from dafxvae.latent.gather import Gathered, gather
-from dafxvae.latent.optional import sklearn
-from dafxvae.latent.pruned import prune
+from dafxvae.latent.prune_command import prune
 from dafxvae.latent.report import find, write
 from dafxvae.latent.sources import ModelSource, open_source
 from dafxvae.latent.sweep import default_sizes, sweep
@@ -38,7 +38,7 @@ def output_folder(arguments: Namespace, source: ModelSource) -> Path:
     return folder
 
 
-def run(arguments: Namespace, progress: Console, console: Console) -> None:
+def run_command(arguments: Namespace, progress: Console, console: Console) -> None:
     """Runs `report`, `sweep` or `prune`.
 
     Args:
@@ -47,7 +47,7 @@ def run(arguments: Namespace, progress: Console, console: Console) -> None:
         console: results go there.
     """
     source = open_source(arguments.workdir)
-    sklearn("linear_model")  # says that it is missing before anything is rendered
+    optional.load_sklearn("linear_model", "latent")  # before anything is rendered
     folder = output_folder(arguments, source)
     effects = single_effects(source.encoders.metadata["bank"])
     if len(effects) < 2:
@@ -73,10 +73,10 @@ def run(arguments: Namespace, progress: Console, console: Console) -> None:
                 retrain(arguments, source, gathered, studied, folder, progress)
             if (folder / "sweep.json").is_file():
                 findings.data["sweep"] = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
-            write(findings, writing.compose(findings, source.config.sample_rate), folder)
-            for text in writing.answer(findings.data):
+            write(findings, report_page.make_page(findings, source.config.sample_rate), folder)
+            for text in report_page.conclusions(findings.data):
                 console.print(text, highlight=False)
-            for row in writing.bars(findings.data):
+            for row in report_page.bars(findings.data):
                 console.print(f"[{row[2]}] {row[0]}: {row[1]}", markup=False, highlight=False)
             console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dafxvae.core import optional
 from dafxvae.core.rng import host_rng
-from dafxvae.latent.optional import sklearn
-from dafxvae.latent.readers import Task
+from dafxvae.latent.probes import ProbeTask
 
 FACTOR_BINS, LATENT_BINS = 5, 10
 GROUP = 16  # pairs whose differences are averaged for one point of the classifier (L of Higgins et al.)
@@ -102,13 +102,13 @@ def beta_vae_metric(
     x, y = difference_points(train[0] / scale, train[1], rng)
     held_out, true = difference_points(test[0] / scale, test[1], rng)
     centre, spread = x.mean(0), np.maximum(x.std(0), 1e-9)
-    model = sklearn("linear_model").LogisticRegression(max_iter=500, tol=1e-3)
+    model = optional.load_sklearn("linear_model", "latent").LogisticRegression(max_iter=500, tol=1e-3)
     model.fit((x - centre) / spread, y)
     return float((model.predict((held_out - centre) / spread) == true).mean())
 
 
 def effect_scores(
-    effect: int, z: tuple[np.ndarray, np.ndarray], tasks: tuple[Task, Task], seed: int = 0
+    effect: int, z: tuple[np.ndarray, np.ndarray], tasks: tuple[ProbeTask, ProbeTask], seed: int = 0
 ) -> Scores | None:
     """Both scores of one effect's settings; None for fewer than two settings or too few examples.
 

@@ -12,7 +12,7 @@ from dafxvae.data.corpora.tracks import Corpus
 from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent.baselines import ClipFeature
-from dafxvae.latent.readers import Parts, Task
+from dafxvae.latent.probes import Parts, ProbeTask
 from dafxvae.types import PairBatch
 
 BATCH = 16
@@ -34,7 +34,7 @@ class Features(NamedTuple):
 class ProbeExamples(NamedTuple):
     """A set of pairs without their audio."""
 
-    task: Task
+    task: ProbeTask
     features: dict[str, Features]  # by name of the kind
 
 
@@ -90,11 +90,11 @@ def collect(
         for name, feature in features.items():
             values = np.asarray(feature(audio), np.float32)[: 2 * size]
             found[name].append((values[:size][good], values[size:][good]))
-        tasks.append(Task(*(np.asarray(leaf)[good] for leaf in (batch.effect, batch.unit_params, batch.mask))))
+        tasks.append(ProbeTask(*(np.asarray(leaf)[good] for leaf in (batch.effect, batch.unit_params, batch.mask))))
         advance(size)
     if not tasks:
         raise ValueError("collect: no batches")
-    task = Task(*(np.concatenate(leaves) for leaves in zip(*tasks)))
+    task = ProbeTask(*(np.concatenate(leaves) for leaves in zip(*tasks)))
     return ProbeExamples(task, {name: Features(*map(np.concatenate, zip(*rows))) for name, rows in found.items()})
 
 

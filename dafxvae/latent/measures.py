@@ -11,7 +11,7 @@ from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import activity
 from dafxvae.latent.networks import G, encoding_blocks, f_decoder, f_frames
-from dafxvae.latent.readers import Task
+from dafxvae.latent.probes import ProbeTask
 from dafxvae.models.networks import Encoders
 from dafxvae.types import PairBatch
 
@@ -64,7 +64,9 @@ def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sa
     return Dimensions(activity.per_dimension(frames.mean, frames.log_variance), variances, recommendation, errors)
 
 
-def settings_weights(task: Task, parameters: tuple[str, ...], names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+def settings_weights(
+    task: ProbeTask, parameters: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the settings of a bank of single effects stand on the axis of the bank that g was trained on.
 
     Args:
@@ -147,7 +149,7 @@ def rendered_variance(
     return np.mean(found, axis=0) if found else np.zeros(size)
 
 
-def as_json(dimensions: Dimensions) -> dict[str, Any]:
+def dimensions_as_json(dimensions: Dimensions) -> dict[str, Any]:
     """Every number of the dimensions, and the recommended size."""
     each, found = dimensions.per_dimension, dimensions.recommendation
     return {

@@ -1,148 +1,202 @@
-"""The probes of f and g beside the baselines: which of them tells the effect and its settings."""
+"""Linear readers and forests that predict the effect and its settings from features.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+A probe is fitted on training recordings alone. Its regularisation is chosen on other recordings of the same corpus
+(`valid`), never on the test set. The same readers, grids and seeds serve every set of features, so that two sets differ
+by nothing else (Alain & Bengio 2017, "Understanding intermediate layers using linear classifier probes").
+"""
+
+import warnings
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from dafxvae.core.rng import host_rng
-from dafxvae.latent.examples import ProbeExamples, parts_of
-from dafxvae.latent.readers import (
-    KINDS,
-    Kind,
-    Parts,
-    Tasks,
-    as_json,
-    paired_difference,
-    probe_effect,
-    probe_settings,
-    settings_r2,
-    wilson_interval,
-)
+from dafxvae.core import optional
 
-Say = Callable[[str], None]
-MARGIN = 0.05  # f's probe must lead the best baseline by this much
-SHARE_OF_PARAMETERS = 0.8  # of which g must lead
+Kind = Literal["linear", "forest"]
+KINDS: tuple[Kind, ...] = ("linear", "forest")
+INVERSE_PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C of the logistic regression, from strong to weak
+RIDGE_PENALTIES = np.logspace(-3, 4, 15)  # per example, for standardised features
+NUM_TREES = 200
+MIN_EXAMPLES = 4  # of an effect in each part, below which no settings are probed
 
 
-class Contender(NamedTuple):
-    """One set of features as the probes see it."""
+class ProbeTask(NamedTuple):
+    """What readers predict from the features of a set of examples."""
 
-    name: str
-    input: str  # "wet" (the reference alone) or "joint"
-    baseline: bool
-    parts: Parts
-
-
-def contenders(
-    train: ProbeExamples, valid: ProbeExamples, test: ProbeExamples, latents: Mapping[str, Parts]
-) -> list[Contender]:
-    """f and the baselines on both inputs, and what exists for pairs only (g's latent).
-
-    Args:
-        train, valid, test: examples; the feature "f" is f's encoding, every other one a baseline.
-        latents: features of pairs, by name.
-    """
-    sets = (train, valid, test)
-    found = [
-        Contender(name, "joint" if joint else "wet", name != "f", parts_of(*sets, name, joint))
-        for joint in (False, True)
-        for name in train.features
-    ]
-    return found + [Contender(name, "joint", False, parts) for name, parts in latents.items()]
+    effect: np.ndarray  # [B] int
+    unit_params: np.ndarray  # [B, K]
+    mask: np.ndarray  # [B, K], 1 where the parameter belongs to the example's effect
 
 
-def _best(rows: Sequence[dict[str, Any]], probe: str, inputs: str) -> dict[str, Any]:
-    """The best baseline of one probe on one kind of input."""
-    mine = [row for row in rows if row["baseline"] and row["probe"] == probe and row["input"] == inputs]
-    return max(mine, key=lambda row: row["accuracy"]["mean"])
+class Parts(NamedTuple):
+    """One set of features on the three sets of examples."""
+
+    train: np.ndarray  # [B, D]
+    valid: np.ndarray  # [B', D], other recordings of the training corpus
+    test: np.ndarray  # [B'', D]
 
 
-def run_probes(
-    entries: Sequence[Contender],
-    tasks: Tasks,
-    effects: Sequence[str],
-    parameters: Sequence[str],
-    *,
-    seed: int = 0,
-    kinds: Sequence[Kind] = KINDS,
-    say: Say = lambda _: None,
-) -> dict[str, Any]:
-    """Fits every probe on every set of features.
+class ProbeTasks(NamedTuple):
+    """The tasks of the three sets of examples."""
+
+    train: ProbeTask
+    valid: ProbeTask
+    test: ProbeTask
+
+
+class Scaler(NamedTuple):
+    """Standardisation by the training part's mean and deviation; a constant feature becomes zero."""
+
+    mean: np.ndarray  # [D]
+    deviation: np.ndarray  # [D]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        return ((x - self.mean) / self.deviation).astype(np.float64)
+
+
+def fit_scaler(x: np.ndarray) -> Scaler:
+    """Mean and deviation over the examples, `[B, D]`."""
+    wide = x.astype(np.float64)
+    deviation = wide.std(0)
+    return Scaler(wide.mean(0), np.where(deviation > 1e-9, deviation, np.inf))
+
+
+def standardise(parts: Parts) -> Parts:
+    """All three parts by the statistics of the first."""
+    scale = fit_scaler(parts.train)
+    return Parts(*(scale(part) for part in parts))
+
+
+def linear_classes(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Multinomial logistic regression with L2 penalty, the best C of `INVERSE_PENALTIES` on `valid`; labels `[B'']`.
 
     Args:
-        entries: of `contenders`.
-        tasks: what is asked for.
-        effects: names of the effects.
-        parameters: names of the axis K.
-        seed: of forests and bootstraps.
-        kinds: of the probes.
-        say: told what is done.
-
-    Returns:
-        JSON: `rows`, one for each set of features and probe (accuracy with its interval, R² of each parameter); `f`:
-        f's lead over the best baseline with its paired interval; `g`: on which share of the parameters the R² from g's
-        latent is above that of every baseline.
+        parts: features.
+        train, valid: labels int `[B]`, `[B']`.
     """
-    rows, correct = [], {}
-    for entry in entries:
-        for kind in kinds:
-            say(f"probing {entry.name} ({entry.input}) by a {kind} probe")
-            hits = probe_effect(entry.parts, tasks, kind, seed)
-            r2 = settings_r2(tasks.test, probe_settings(entry.parts, tasks, kind, seed))
-            correct[entry.name, entry.input, kind] = hits
-            rows.append(
-                {
-                    "features": entry.name,
-                    "input": entry.input,
-                    "baseline": entry.baseline,
-                    "probe": kind,
-                    "size": entry.parts.train.shape[1],
-                    "accuracy": as_json(wilson_interval(int(hits.sum()), len(hits))),
-                    "r2": [None if not np.isfinite(value) else float(value) for value in r2],
-                }
-            )
-    leads = [_lead(rows, correct, kind, inputs, seed) for kind in kinds for inputs in ("wet", "joint")]
-    return {
-        "effects": list(effects),
-        "parameters": list(parameters),
-        "num_train": len(tasks.train.effect),
-        "num_valid": len(tasks.valid.effect),
-        "num_test": len(tasks.test.effect),
-        "chance": 1.0 / len(effects),
-        "rows": rows,
-        "f": {"margin": MARGIN, "leads": leads},
-        "g": [
-            parameter_bar(rows, kind, parameters)
-            for kind in kinds
-            if any(row["features"] == "g" and row["probe"] == kind for row in rows)
-        ],
-    }
+    x = standardise(parts)
+    model = optional.load_sklearn("linear_model", "latent").LogisticRegression(max_iter=400, tol=1e-3, warm_start=True)
+    best, predicted = -1.0, np.zeros(len(x.test), int)
+    with warnings.catch_warnings():  # the largest C may stop at max_iter; `valid` decides whether it is any good
+        warnings.simplefilter("ignore")
+        for inverse in INVERSE_PENALTIES:
+            model.set_params(C=inverse)
+            model.fit(x.train, train)
+            score = float((model.predict(x.valid) == valid).mean())
+            if score > best:
+                best, predicted = score, model.predict(x.test)
+    return predicted
 
 
-def _lead(rows: Sequence[dict[str, Any]], correct: Mapping[Any, np.ndarray], kind: str, inputs: str, seed: int) -> Any:
-    """f's accuracy minus that of the best baseline on the same examples."""
-    best = _best(rows, kind, inputs)
-    ours, theirs = correct["f", inputs, kind], correct[best["features"], inputs, kind]
-    lead = paired_difference(ours, theirs, host_rng(seed, "latent/lead"))
-    names = {"probe": kind, "input": inputs, "best_baseline": best["features"]}
-    return names | {"lead": as_json(lead), "passes": lead.mean >= MARGIN}
+def forest_classes(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
+    """Random forest (Breiman 2001) at its usual settings, which need no validation; labels `[B'']`."""
+    forest = optional.load_sklearn("ensemble", "latent").RandomForestClassifier(NUM_TREES, random_state=seed, n_jobs=2)
+    return forest.fit(parts.train, train).predict(parts.test)
 
 
-def parameter_bar(rows: Sequence[dict[str, Any]], kind: str, parameters: Sequence[str]) -> dict[str, Any]:
-    """Where g's R² is above that of the best baseline (the best for each parameter) with the same probe and input."""
-    mine = [row for row in rows if row["probe"] == kind and row["input"] == "joint"]
-    ours = np.asarray(next(row["r2"] for row in mine if row["features"] == "g"), float)
-    theirs = np.asarray([row["r2"] for row in mine if row["baseline"]], float)
-    probed = np.isfinite(ours) & np.isfinite(theirs).all(0)
-    best = np.where(probed, theirs.max(0), np.nan)
-    above = int((ours[probed] > best[probed]).sum())
-    share = above / max(1, int(probed.sum()))
-    return {
-        "probe": kind,
-        "above": above,
-        "probed": int(probed.sum()),
-        "share": share,
-        "passes": share >= SHARE_OF_PARAMETERS,
-        "behind": [parameters[k] for k in np.flatnonzero(probed & ~(ours > best)).tolist()],
-    }
+def linear_values(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Ridge regression, the penalty of each target chosen on `valid`; `[B'', P]`.
+
+    Args:
+        parts: features.
+        train, valid: targets `[B, P]`, `[B', P]`.
+    """
+    x = standardise(parts)
+    centre = train.mean(0)
+    left, singular, right = np.linalg.svd(x.train, full_matrices=False)
+    projected = left.T @ (train - centre)
+    best = np.full(train.shape[1], np.inf)
+    predicted = np.tile(centre, (len(x.test), 1))
+    for penalty in RIDGE_PENALTIES * len(train):
+        weights = right.T @ (projected * (singular / (singular**2 + penalty))[:, None])
+        error = ((x.valid @ weights + centre - valid) ** 2).mean(0)
+        better = error < best
+        best = np.where(better, error, best)
+        predicted[:, better] = (x.test @ weights + centre)[:, better]
+    return predicted
+
+
+def forest_values(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
+    """Random forest with one third of the features tried at each split, all targets in one; `[B'', P]`."""
+    forest = optional.load_sklearn("ensemble", "latent").RandomForestRegressor(
+        NUM_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=2
+    )
+    forest.fit(parts.train, train.ravel() if train.shape[1] == 1 else train)  # a lone target is asked for as a vector
+    return forest.predict(parts.test).reshape(len(parts.test), -1)
+
+
+class ProbeShare(NamedTuple):
+    """A share of successes and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def wilson_interval(successes: int, trials: int) -> ProbeShare:
+    """Score interval of a binomial share (Wilson 1927)."""
+    if trials < 1:
+        raise ValueError(f"wilson_interval needs at least one trial, got {trials}")
+    z, share = 1.959964, successes / trials
+    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return ProbeShare(share, float(centre - half), float(centre + half))
+
+
+def r2_score(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """1 - squared error / variance about the mean of `true`, for each column; `[B, P] -> [P]`; nan where constant."""
+    spread = ((true - true.mean(0)) ** 2).sum(0)
+    error = ((true - predicted) ** 2).sum(0)
+    return np.where(spread > 1e-12, 1.0 - error / np.maximum(spread, 1e-12), np.nan)
+
+
+def probe_effect(parts: Parts, tasks: ProbeTasks, kind: Kind, seed: int = 0) -> np.ndarray:
+    """Whether the probe names each test example's effect; bool `[B'']`."""
+    if kind == "linear":
+        predicted = linear_classes(parts, tasks.train.effect, tasks.valid.effect)
+    else:
+        predicted = forest_classes(parts, tasks.train.effect, seed)
+    return predicted == tasks.test.effect
+
+
+def probe_settings(parts: Parts, tasks: ProbeTasks, kind: Kind, seed: int = 0) -> np.ndarray:
+    """Predicted settings of the test examples, each effect's by its own examples alone; `[B'', K]`, nan elsewhere.
+
+    The true effect of a test example chooses the probe: identity is asked for by `probe_effect`.
+    """
+    predicted = np.full(tasks.test.unit_params.shape, np.nan)
+    for effect in np.unique(tasks.train.effect):
+        rows = [task.effect == effect for task in tasks]
+        columns = np.flatnonzero(tasks.train.mask[rows[0]].any(0))
+        if min(int(row.sum()) for row in rows) < MIN_EXAMPLES or not len(columns):
+            continue
+        own = Parts(*(part[row] for part, row in zip(parts, rows)))
+        train, valid = (task.unit_params[row][:, columns] for task, row in zip(tasks[:2], rows))
+        values = linear_values(own, train, valid) if kind == "linear" else forest_values(own, train, seed)
+        predicted[np.ix_(rows[2], columns)] = values
+    return predicted
+
+
+def settings_r2(task: ProbeTask, predicted: np.ndarray) -> np.ndarray:
+    """R² of every parameter over the examples that were probed; `[K]`, nan where it was not."""
+    found = np.full(task.unit_params.shape[1], np.nan)
+    for column in range(len(found)):
+        rows = (task.mask[:, column] > 0) & np.isfinite(predicted[:, column])
+        if rows.sum() >= 2:
+            found[column] = r2_score(task.unit_params[rows, column, None], predicted[rows, column, None])[0]
+    return found
+
+
+def paired_difference(
+    ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator, resamples: int = 2000
+) -> ProbeShare:
+    """Mean of `ours - theirs` over the same examples, with its percentile bootstrap; `[B]`, `[B]`."""
+    difference = ours.astype(np.float64) - theirs.astype(np.float64)
+    rows = rng.integers(0, len(difference), (resamples, len(difference)))
+    low, high = np.percentile(difference[rows].mean(1), (2.5, 97.5))
+    return ProbeShare(float(difference.mean()), float(low), float(high))
+
+
+def share_as_json(share: ProbeShare) -> dict[str, Any]:
+    """Mean and bounds by name."""
+    return share._asdict()

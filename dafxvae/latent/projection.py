@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dafxvae.latent.readers import fit_scaler
+from dafxvae.latent.probes import fit_scaler
 
 
 class Projection(NamedTuple):

@@ -8,12 +8,12 @@ import numpy as np
 
 from dafxvae.data.pairs.fixed import write_json
 from dafxvae.effects.bank import EffectBank
-from dafxvae.latent import figures, measures, probes, traversals
+from dafxvae.latent import contenders, figures, measures, traversals
 from dafxvae.latent.analysis import Studied, joint_of
 from dafxvae.latent.disentangle import effect_scores
 from dafxvae.latent.gather import Gathered
+from dafxvae.latent.probes import Parts, ProbeTasks
 from dafxvae.latent.projection import pca_2d, umap_2d
-from dafxvae.latent.readers import Parts, Tasks
 from dafxvae.latent.sources import ModelSource
 from dafxvae.latent.traversals import Strip
 from dafxvae.reporting.pictures import png_bytes, save_png
@@ -30,7 +30,7 @@ class Findings(NamedTuple):
     strips: list[tuple[str, Strip]]  # file name without suffix
 
 
-def disentanglement(z: Parts, tasks: Tasks, effects: Sequence[str], seed: int) -> dict[str, Any]:
+def disentanglement(z: Parts, tasks: ProbeTasks, effects: Sequence[str], seed: int) -> dict[str, Any]:
     """Both scores of every effect with at least two settings, and their means."""
     found = {}
     for index, name in enumerate(effects):
@@ -104,7 +104,7 @@ def strips_of(
 
 
 def find(
-    source: ModelSource, gathered: Gathered, studied: Studied, effect: EffectBank | None, seed: int, say: probes.Say
+    source: ModelSource, gathered: Gathered, studied: Studied, effect: EffectBank | None, seed: int, say: contenders.Say
 ) -> Findings:
     """Everything but the sweep.
 
@@ -118,16 +118,16 @@ def find(
     """
     sets = gathered.sets
     z = Parts(*(np.asarray(studied.functions.infer(rows).mean) for rows in gathered.joint()))
-    tasks = Tasks(*(examples.task for examples in sets))
-    entries = probes.contenders(*sets, {"g": z})
-    probed = probes.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, say=say)
+    tasks = ProbeTasks(*(examples.task for examples in sets))
+    entries = contenders.contenders(*sets, {"g": z})
+    probed = contenders.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, say=say)
     data = {
         "source": source.name,
         "held_out": gathered.held_out,
         "clip_seconds": source.config.clip_samples / source.config.sample_rate,
         "seed": seed,
-        "f": measures.as_json(studied.f),
-        "g": measures.as_json(studied.g),
+        "f": measures.dimensions_as_json(studied.f),
+        "g": measures.dimensions_as_json(studied.g),
         "probes": probed,
         "disentanglement": {"g": disentanglement(z, tasks, gathered.effects, seed)},
     }

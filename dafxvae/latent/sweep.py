@@ -10,7 +10,7 @@ from rich.console import Console
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 from dafxvae.core.weights import fingerprint
-from dafxvae.latent import measures, readers
+from dafxvae.latent import measures, probes
 from dafxvae.latent.gather import Gathered
 from dafxvae.latent.networks import G, g_functions
 from dafxvae.latent.retraining import MAX_PAIRS, train_g, training_data
@@ -24,7 +24,7 @@ METRICS = {
 }
 
 
-def score(g: G, gathered: Gathered, settings: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+def score_g(g: G, gathered: Gathered, settings: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
     """Every metric of `METRICS` on the held-out examples, the lower the better; each `[B]`.
 
     Args:
@@ -33,9 +33,9 @@ def score(g: G, gathered: Gathered, settings: np.ndarray, mask: np.ndarray) -> d
         settings, mask: of the test examples on the axis K of g, `[B, K]`.
     """
     joint = gathered.joint()
-    z = readers.Parts(*(np.asarray(g.infer(rows).mean) for rows in joint))
-    tasks = readers.Tasks(*(examples.task for examples in gathered.sets))
-    predicted = readers.probe_settings(z, tasks, "linear")
+    z = probes.Parts(*(np.asarray(g.infer(rows).mean) for rows in joint))
+    tasks = probes.ProbeTasks(*(examples.task for examples in gathered.sets))
+    predicted = probes.probe_settings(z, tasks, "linear")
     test = tasks.test
     spread = np.nanvar(np.where(test.mask > 0, test.unit_params, np.nan), axis=0)
     known = (test.mask > 0) & np.isfinite(predicted) & (spread > 1e-9)
@@ -44,7 +44,7 @@ def score(g: G, gathered: Gathered, settings: np.ndarray, mask: np.ndarray) -> d
         "reconstruction": ((g.decode(z.test) - g.standardise(joint[2])) ** 2).mean(1),
         "settings": ((g.settings(z.test).unit_params - settings) ** 2 * mask).sum(1) / np.maximum(mask.sum(1), 1.0),
         "unexplained": ratio.sum(1) / np.maximum(known.sum(1), 1),
-        "misnamed": 1.0 - readers.probe_effect(z, tasks, "linear"),
+        "misnamed": 1.0 - probes.probe_effect(z, tasks, "linear"),
     }  # type: ignore[return-value]
 
 
@@ -114,7 +114,7 @@ def sweep(
             console.print(f"training g with {size} dimensions, seed {seed}")
             trained = train_g(source, pairs, size, seed, folder / f"{key}_z{size}_s{seed}", beta)
             g = g_functions(trained.g, trained.variables)
-            found = score(g, gathered, settings, mask)
+            found = score_g(g, gathered, settings, mask)
             scores.setdefault(size, []).append(found)
             dimensions = measures.measure_g(g, gathered.test.features["f"].joint, settings, mask)
             used.setdefault(size, []).append(dimensions.recommendation.size)
@@ -136,8 +136,8 @@ def _summary(
         for name in METRICS:
             values = np.stack([run[name] for run in runs])
             whole = np.stack([run[name] for run in scores[full]])
-            mean = readers.paired_difference(values.mean(0), np.zeros(values.shape[1]), host_rng(0, "latent/sweep"))
-            row["scores"][name] = readers.as_json(mean)
+            mean = probes.paired_difference(values.mean(0), np.zeros(values.shape[1]), host_rng(0, "latent/sweep"))
+            row["scores"][name] = probes.share_as_json(mean)
             row["by_seed"][name] = values.mean(1).tolist()
             row["against_full"][name] = compare(values, whole, host_rng(0, "latent/compare"))
         rows.append(row)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError
-from dafxvae.digits.training import train_digits
+from dafxvae.digits.job import train_digits
 from dafxvae.runs.loop import train_and_evaluate
 
 JOBS = {"controller": train_and_evaluate, "digits": train_digits}

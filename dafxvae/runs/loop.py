@@ -11,7 +11,7 @@ from dafxvae.controllers.controller import read_controller, save_controller, sto
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.data.pairs.fixed import write_json
 from dafxvae.gradients.measure.calibration import warnings_for
-from dafxvae.gradients.measure.stored import load_calibration
+from dafxvae.gradients.measure.measured_steps import load_calibration
 from dafxvae.models import networks
 from dafxvae.runs import build, media
 from dafxvae.runs.preparation import open_session

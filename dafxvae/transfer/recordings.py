@@ -8,7 +8,7 @@ import numpy as np
 
 from dafxvae.audio.loudness import DUAL_MONO_LU, HOP_SEC, LoudnessMeter, integrated_loudness
 from dafxvae.core.errors import UserError
-from dafxvae.effects.streaming import CHUNK
+from dafxvae.effects.playback import CHUNK
 
 SHORTEST_SEC = 0.25
 FULL_SCALE = 0.98  # equal neighbours beyond it are flat tops

@@ -11,7 +11,7 @@ import numpy as np
 from dafxvae.audio.loudness import LoudnessMeter
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
-from dafxvae.effects.streaming import CHUNK, ChainStream
+from dafxvae.effects.playback import CHUNK, ChainStream
 from dafxvae.transfer.recordings import Recording, Scan, chunks, played_loudness
 
 TAIL_DB = -60.0  # below the output's own peak a tail has ended

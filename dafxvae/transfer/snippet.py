@@ -9,8 +9,8 @@ import numpy as np
 
 from dafxvae import __version__
 from dafxvae.effects.chain import Chain
+from dafxvae.effects.playback import CHUNK
 from dafxvae.effects.segments import Segments, Vst3
-from dafxvae.effects.streaming import CHUNK
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.effects.vst3.plugin import stream_arguments
 

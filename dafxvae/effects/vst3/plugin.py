@@ -8,7 +8,7 @@ import numpy as np
 
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import EffectSpec, unknown_name
-from dafxvae.effects.units import RenderError, checked, process
+from dafxvae.effects.units import RenderError, checked_render, process
 from dafxvae.effects.vst3.parameters import MAX_CHOICES, PROBES, RawParameter
 
 Method = Literal["reset", "pre-roll", "reload"]
@@ -148,7 +148,7 @@ class LoadedPlugin:
         """
         values = unit.raw_values(physical, sample_rate)
         try:
-            return checked(self._render(values, unit.method, audio, sample_rate), audio)
+            return checked_render(self._render(values, unit.method, audio, sample_rate), audio)
         except (RuntimeError, ValueError, TypeError, ImportError, MemoryError) as error:
             raise RenderError(f"{unit.label} threw {type(error).__name__}: {error}") from error
         except RenderError as error:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from dafxvae.gradients.bridge import take_differences
-from dafxvae.gradients.estimators import LossFn, differences
+from dafxvae.gradients.estimators import LossFn, estimate_differences
 from dafxvae.gradients.schemes import Estimator, Level, draw_probes
 from dafxvae.types import RenderVariants
 
@@ -89,7 +89,7 @@ class Meter:
             values = self._timed("loss", variants.shape[0] * examples, self._losses, variants, target)
             upstream = self._timed("upstream", examples, self._upstream, variants[0], target)
             upstream = np.asarray(upstream).reshape(examples, -1)
-            loss.append(np.asarray(differences(values, num_probes), np.float64))
+            loss.append(np.asarray(estimate_differences(values, num_probes), np.float64))
             moved = take_differences(variants, num_probes)[1:].reshape(num_probes, examples, -1)
             audio.append(np.stack([[np.dot(*pair) for pair in zip(upstream, row)] for row in moved]).astype(np.float64))
         return Changes(np.concatenate(audio, axis=1), np.concatenate(loss, axis=1))

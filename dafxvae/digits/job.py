@@ -15,12 +15,12 @@ from dafxvae.config import Config
 from dafxvae.core.paths import cache_dir
 from dafxvae.core.rng import stream_id
 from dafxvae.data.pairs.fixed import write_json
+from dafxvae.digits.accuracy import evaluate_digits, scores_table
 from dafxvae.digits.corpus import Digits, fixed_batches, open_digits, train_batches
+from dafxvae.digits.inference import DigitVAE, build_digit_vae, load_digit_vae, save_digit_vae
+from dafxvae.digits.loss import make_digit_objective
 from dafxvae.digits.media import show_some, write_all
 from dafxvae.digits.model import ClipVAE
-from dafxvae.digits.objective import make_digit_objective
-from dafxvae.digits.scores import evaluate_digits, scores_table
-from dafxvae.digits.trained import DigitVAE, build_digit_vae, load_digit_vae, save_digit_vae
 from dafxvae.runs.preparation import open_session
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
@@ -111,7 +111,7 @@ def train_digits(config: Config, workdir: Path, console: Console | None = None) 
         console: what is said goes there.
 
     Returns:
-        The results of `dafxvae.digits.scores.evaluate_digits`.
+        The results of `dafxvae.digits.accuracy.evaluate_digits`.
 
     Raises:
         UserError: bad input; the message says what to change.

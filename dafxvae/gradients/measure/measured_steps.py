@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_text
 from dafxvae.core.paths import data_dir
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.chain import Unit
@@ -29,8 +30,7 @@ def calibration_path(effect: str) -> Path:
 def save_calibration(calibration: Calibration) -> Path:
     """Writes it to the user's data folder."""
     path = calibration_path(calibration.effect)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, json.dumps(asdict(calibration), indent=1) + "\n")
+    write_text(path, json.dumps(asdict(calibration), indent=1) + "\n")
     return path
 
 
@@ -96,7 +96,7 @@ def calibrate_builtins(
             measured = calibrate(host, sampling)
         rounded = tuple(float(f"{value:.3g}") for value in measured.roughness)
         found[effect] = replace(measured, roughness=rounded)
-        _write(path, format_shipped(found))
+        write_text(path, format_shipped(found))
     return found
 
 
@@ -104,13 +104,6 @@ def format_shipped(calibrations: dict[str, Calibration]) -> str:
     """The text of the shipped file: JSON, an effect a line, sorted by name."""
     lines = [f"{json.dumps(name)}: {json.dumps(asdict(found))}" for name, found in sorted(calibrations.items())]
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _write(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never a part."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    part.replace(path)
 
 
 def _read_shipped(path: Path) -> dict[str, Calibration]:

@@ -12,8 +12,8 @@ from dafxvae.data.pairs.fixed import write_json
 from dafxvae.latent.activity import per_dimension
 from dafxvae.latent.analysis import Studied
 from dafxvae.latent.gather import Gathered
-from dafxvae.latent.idle import joint_columns, keep_used, prune_controller, prune_encoders
 from dafxvae.latent.networks import f_feature, g_functions
+from dafxvae.latent.pruning import joint_columns, keep_used, prune_controller, prune_encoders
 from dafxvae.latent.sources import ModelSource
 from dafxvae.models.networks import Encoders
 from dafxvae.types import PairBatch

@@ -9,7 +9,7 @@ from rich.table import Table
 from dafxvae.audio import dsp
 from dafxvae.audio.griffin_lim import spectral_convergence
 from dafxvae.digits.corpus import Digits, batch_of
-from dafxvae.digits.trained import DigitVAE
+from dafxvae.digits.inference import DigitVAE
 from dafxvae.models.vae import kl_per_dimension
 
 ACTIVE_VARIANCE = 1e-2  # of the posterior mean over clips (Burda et al. 2016, section 2)

@@ -20,7 +20,7 @@ def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
 
-def answer(data: dict[str, Any]) -> list[str]:
+def conclusions(data: dict[str, Any]) -> list[str]:
     """Sentences on how many dimensions are enough."""
     g, f = data["g"], data["f"]
     found = [
@@ -157,12 +157,12 @@ def _probes(page: LatentPage, findings: Findings) -> None:
     )
 
 
-def compose(findings: Findings, sample_rate: int) -> str:
+def make_page(findings: Findings, sample_rate: int) -> str:
     """The page as HTML."""
     data = findings.data
     subtitle = f"{data['source']}: {', '.join(data['probes']['effects'])}; clips of {data['clip_seconds']:.2f} s"
     page = LatentPage("The latents of f and g", subtitle)
-    for text in answer(data):
+    for text in conclusions(data):
         page.text(text, "answer")
     page.table(["asked for", "measured", "holds"], bars(data))
     _dimensions(page, findings)

@@ -30,7 +30,7 @@ def standard_folders() -> Iterator[str]:
     )
 
 
-def installed() -> list[str]:
+def installed_vst3() -> list[str]:
     """The .vst3 files of the standard folders."""
     found = [path for folder in standard_folders() if Path(folder).is_dir() for path in Path(folder).rglob("*.vst3")]
     return sorted({str(path) for path in found if not any(p.suffix == ".vst3" for p in path.parents)})
@@ -49,7 +49,7 @@ def find_file(name: str) -> str:
             return os.path.join(folder, name)
     folder = Path(name).parent
     beside = [str(path) for path in folder.glob("*.vst3")] if folder.is_dir() else []
-    known = [*beside, *(os.path.basename(path) for path in installed())]
+    known = [*beside, *(os.path.basename(path) for path in installed_vst3())]
     raise unknown_name("VST3 file", name, known)
 
 
@@ -67,7 +67,7 @@ def make_vst3(spec: EffectSpec, pool: RenderPool) -> Vst3Unit:
         UserError: no such file, plugin, parameter or value; or the plugin crashes or hangs while it is loaded.
     """
     path = find_file(spec.name)
-    about = describe(path, spec.plugin, pool)
+    about = describe_vst3(path, spec.plugin, pool)
     raws: tuple[RawParameter, ...] = about["raw"]
     views = {raw.name: interpret(raw) for raw in raws if raw.is_controllable}
     given = dict(spec.fixed)
@@ -100,7 +100,7 @@ def _layout(
             yield RawSetting(name, -1, view.raw.default)
 
 
-def describe(path: str, plugin: str | None, pool: RenderPool) -> dict[str, Any]:
+def describe_vst3(path: str, plugin: str | None, pool: RenderPool) -> dict[str, Any]:
     """The plugin's description: raw parameters, channels, latency, name, maker, version.
 
     Raises:

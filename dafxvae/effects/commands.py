@@ -1,0 +1,98 @@
+"""The commands of `python -m dafxvae.effects`: list, show, render and check effects."""
+
+import argparse
+import json
+import sys
+
+from rich.console import Console
+
+from dafxvae.audio.io import read_audio, write_audio
+from dafxvae.core.command_line import Command
+from dafxvae.core.errors import EffectError, UserError
+from dafxvae.effects import tables
+from dafxvae.effects.builtins import BUILTINS
+from dafxvae.effects.check import check
+from dafxvae.effects.factory import open_host
+from dafxvae.effects.vst3.discovery import installed_vst3
+
+EFFECT_HELP = "for example 'HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name'"
+
+
+def list_effects(arguments: argparse.Namespace) -> None:
+    """Print the built-ins, and the VST3 files in the standard folders."""
+    console, files = Console(), installed_vst3()
+    if arguments.json:
+        console.print_json(json.dumps({"builtins": list(BUILTINS), "vst3": files}))
+        return
+    console.print(tables.builtin_table())
+    console.print("VST3 files:", *(files or ["none in the standard folders"]), sep="\n  ", markup=False)
+
+
+def show_effect(arguments: argparse.Namespace) -> None:
+    """Print the parameters of an effect or chain."""
+    with open_host(arguments.effect, num_workers=1) as host:
+        if arguments.json:
+            Console().print_json(json.dumps(tables.chain_data(host.chain)))
+        else:
+            Console().print(tables.parameter_table(host.name, host.parameters))
+
+
+def check_effect(arguments: argparse.Namespace) -> None:
+    """Print what `effects.check` finds; exit code 1 for an effect that cannot be used."""
+    console, report = Console(), check(arguments.effect)
+    if arguments.json:
+        console.print_json(json.dumps(report.as_dict()))
+    else:
+        if report.parameters:
+            console.print(tables.check_table(report))
+        console.print(*tables.check_lines(report), sep="\n", markup=False)
+    if report.verdict in ("unusable", "fails"):
+        sys.exit(1)
+
+
+def render_file(arguments: argparse.Namespace) -> None:
+    """Render a file through an effect; settings that are not given stay at their defaults."""
+    source, target, effect = arguments.input, arguments.output, arguments.effect
+    values: dict[str, str] = {}
+    for setting in arguments.set:
+        name, _, value = setting.partition("=")
+        if not name or not value:
+            raise UserError(f"--set {setting}: give NAME=VALUE, for example --set room_size=0.7")
+        values[name] = value
+    with open_host(effect, num_workers=1) as host:
+        unit_params = host.parameters.from_values(values)[None]
+        audio, sample_rate = read_audio(source)
+        if audio.shape[1] > 2:
+            raise UserError(f"{source} has {audio.shape[1]} channels: give a mono or stereo file")
+        out = host.render(audio[None], unit_params, sample_rate)[0]
+        if host.failures.count:
+            raise EffectError(f"the render failed: {host.failures.last[-1]}")
+    write_audio(target, out, sample_rate)
+
+
+def _effect(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("effect", help=EFFECT_HELP)
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _effect_and_json(parser: argparse.ArgumentParser) -> None:
+    _effect(parser)
+    _json(parser)
+
+
+def _render(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input")
+    parser.add_argument("output")
+    _effect(parser)
+    parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="physical units")
+
+
+COMMANDS = (
+    Command("list", "built-in effects, and VST3 files in the standard folders", _json, list_effects),
+    Command("show", "the parameters of an effect or chain", _effect_and_json, show_effect),
+    Command("render", "an audio file through an effect", _render, render_file),
+    Command("check", "determinism, cost, latency, parameters without use", _effect_and_json, check_effect),
+)

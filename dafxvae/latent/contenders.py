@@ -1,0 +1,148 @@
+"""The probes of f and g beside the baselines: which of them tells the effect and its settings."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dafxvae.core.rng import host_rng
+from dafxvae.latent.examples import ProbeExamples, parts_of
+from dafxvae.latent.probes import (
+    KINDS,
+    Kind,
+    Parts,
+    ProbeTasks,
+    paired_difference,
+    probe_effect,
+    probe_settings,
+    settings_r2,
+    share_as_json,
+    wilson_interval,
+)
+
+Say = Callable[[str], None]
+MARGIN = 0.05  # f's probe must lead the best baseline by this much
+SHARE_OF_PARAMETERS = 0.8  # of which g must lead
+
+
+class Contender(NamedTuple):
+    """One set of features as the probes see it."""
+
+    name: str
+    input: str  # "wet" (the reference alone) or "joint"
+    baseline: bool
+    parts: Parts
+
+
+def contenders(
+    train: ProbeExamples, valid: ProbeExamples, test: ProbeExamples, latents: Mapping[str, Parts]
+) -> list[Contender]:
+    """f and the baselines on both inputs, and what exists for pairs only (g's latent).
+
+    Args:
+        train, valid, test: examples; the feature "f" is f's encoding, every other one a baseline.
+        latents: features of pairs, by name.
+    """
+    sets = (train, valid, test)
+    found = [
+        Contender(name, "joint" if joint else "wet", name != "f", parts_of(*sets, name, joint))
+        for joint in (False, True)
+        for name in train.features
+    ]
+    return found + [Contender(name, "joint", False, parts) for name, parts in latents.items()]
+
+
+def _best(rows: Sequence[dict[str, Any]], probe: str, inputs: str) -> dict[str, Any]:
+    """The best baseline of one probe on one kind of input."""
+    mine = [row for row in rows if row["baseline"] and row["probe"] == probe and row["input"] == inputs]
+    return max(mine, key=lambda row: row["accuracy"]["mean"])
+
+
+def run_probes(
+    entries: Sequence[Contender],
+    tasks: ProbeTasks,
+    effects: Sequence[str],
+    parameters: Sequence[str],
+    *,
+    seed: int = 0,
+    kinds: Sequence[Kind] = KINDS,
+    say: Say = lambda _: None,
+) -> dict[str, Any]:
+    """Fits every probe on every set of features.
+
+    Args:
+        entries: of `contenders`.
+        tasks: what is asked for.
+        effects: names of the effects.
+        parameters: names of the axis K.
+        seed: of forests and bootstraps.
+        kinds: of the probes.
+        say: told what is done.
+
+    Returns:
+        JSON: `rows`, one for each set of features and probe (accuracy with its interval, R² of each parameter); `f`:
+        f's lead over the best baseline with its paired interval; `g`: on which share of the parameters the R² from g's
+        latent is above that of every baseline.
+    """
+    rows, correct = [], {}
+    for entry in entries:
+        for kind in kinds:
+            say(f"probing {entry.name} ({entry.input}) by a {kind} probe")
+            hits = probe_effect(entry.parts, tasks, kind, seed)
+            r2 = settings_r2(tasks.test, probe_settings(entry.parts, tasks, kind, seed))
+            correct[entry.name, entry.input, kind] = hits
+            rows.append(
+                {
+                    "features": entry.name,
+                    "input": entry.input,
+                    "baseline": entry.baseline,
+                    "probe": kind,
+                    "size": entry.parts.train.shape[1],
+                    "accuracy": share_as_json(wilson_interval(int(hits.sum()), len(hits))),
+                    "r2": [None if not np.isfinite(value) else float(value) for value in r2],
+                }
+            )
+    leads = [_lead(rows, correct, kind, inputs, seed) for kind in kinds for inputs in ("wet", "joint")]
+    return {
+        "effects": list(effects),
+        "parameters": list(parameters),
+        "num_train": len(tasks.train.effect),
+        "num_valid": len(tasks.valid.effect),
+        "num_test": len(tasks.test.effect),
+        "chance": 1.0 / len(effects),
+        "rows": rows,
+        "f": {"margin": MARGIN, "leads": leads},
+        "g": [
+            parameter_bar(rows, kind, parameters)
+            for kind in kinds
+            if any(row["features"] == "g" and row["probe"] == kind for row in rows)
+        ],
+    }
+
+
+def _lead(rows: Sequence[dict[str, Any]], correct: Mapping[Any, np.ndarray], kind: str, inputs: str, seed: int) -> Any:
+    """f's accuracy minus that of the best baseline on the same examples."""
+    best = _best(rows, kind, inputs)
+    ours, theirs = correct["f", inputs, kind], correct[best["features"], inputs, kind]
+    lead = paired_difference(ours, theirs, host_rng(seed, "latent/lead"))
+    names = {"probe": kind, "input": inputs, "best_baseline": best["features"]}
+    return names | {"lead": share_as_json(lead), "passes": lead.mean >= MARGIN}
+
+
+def parameter_bar(rows: Sequence[dict[str, Any]], kind: str, parameters: Sequence[str]) -> dict[str, Any]:
+    """Where g's R² is above that of the best baseline (the best for each parameter) with the same probe and input."""
+    mine = [row for row in rows if row["probe"] == kind and row["input"] == "joint"]
+    ours = np.asarray(next(row["r2"] for row in mine if row["features"] == "g"), float)
+    theirs = np.asarray([row["r2"] for row in mine if row["baseline"]], float)
+    probed = np.isfinite(ours) & np.isfinite(theirs).all(0)
+    best = np.where(probed, theirs.max(0), np.nan)
+    above = int((ours[probed] > best[probed]).sum())
+    share = above / max(1, int(probed.sum()))
+    return {
+        "probe": kind,
+        "above": above,
+        "probed": int(probed.sum()),
+        "share": share,
+        "passes": share >= SHARE_OF_PARAMETERS,
+        "behind": [parameters[k] for k in np.flatnonzero(probed & ~(ours > best)).tolist()],
+    }
