@@ -150,9 +150,9 @@ def test_first_renders_of_an_mp3_codec_on_several_threads_do_not_crash(attempt):
     """In processes of their own: LAME's tables are filled once a process."""
     code = (
         "import threading, numpy as np\n"
-        "from dafxvae.effects.spec import parse\n"
+        "from dafxvae.effects.spec import parse_chain\n"
         "from dafxvae.effects.units import make_builtin\n"
-        "unit, barrier = make_builtin(parse('MP3Compressor')[0]), threading.Barrier(4)\n"
+        "unit, barrier = make_builtin(parse_chain('MP3Compressor')[0]), threading.Barrier(4)\n"
         "clip = 0.3 * np.random.default_rng(0).standard_normal((1, 65536)).astype(np.float32)\n"
         "def render():\n"
         "    barrier.wait()\n"

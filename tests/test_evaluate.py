@@ -81,7 +81,7 @@ def words(root, output, **changes):
 
 
 def evaluate(root, output, **changes):
-    commands.run(parse(words(root, output, **changes)), QUIET, QUIET)
+    commands.run_evaluation(parse(words(root, output, **changes)), QUIET, QUIET)
     return json.loads((output / "results.json").read_text())
 
 
@@ -276,7 +276,7 @@ def test_five_styles_each_to_each(folders):
     output = folders / "styles"
     arguments = [f"--controller={folders / 'gain.safetensors'}", f"--corpus={folders / 'songs'}"]
     arguments += ["--pairs=2", "--clip-sec=0.5", "--workers=1", f"--output={output}"]
-    styles.run(parse(arguments, cli.add_styles), QUIET, QUIET)
+    styles.run_styles(parse(arguments, cli.add_styles), QUIET, QUIET)
     results = json.loads((output / "styles-gain" / "styles.json").read_text())
     names = list(results["styles"])
     assert names == ["broadcast", "telephone", "neutral", "bright", "warm"]
@@ -291,7 +291,7 @@ def test_five_styles_each_to_each(folders):
     row = next(line for line in text.splitlines() if line.startswith("| MRSTFT |")).split(" | ")
     apart = ~np.eye(5, dtype=bool)
     for entry, values in zip((row[1], row[2], row[5]), (nothing[apart], ours[apart], ours[~apart])):
-        assert entry.split()[0] == tables.number(values.mean(), 3)
+        assert entry.split()[0] == tables.format_number(values.mean(), 3)
     assert row[3] == f"{(ours.mean(2) < nothing.mean(2))[apart].sum()} of 20"
     assert row[4] == f"{(ours < nothing)[apart].mean():.0%}"
 

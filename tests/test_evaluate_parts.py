@@ -239,7 +239,7 @@ def test_lists_and_numbers_of_the_command_line():
     assert chosen("dry, styled,dry", ("dry", "styled"), "--inputs") == ("dry", "styled")
     assert Plan(2).clip_samples(24000) == 131072
     assert Plan(2, clip_sec=1.0).clip_samples(24000) == 23 * 1024
-    assert tables.number(0.5, 2) == ".50"
-    assert tables.number(-0.25, 2) == "-.25"
-    assert tables.number(10.05, 1) in ("10.1", "10.0")
+    assert tables.format_number(0.5, 2) == ".50"
+    assert tables.format_number(-0.25, 2) == "-.25"
+    assert tables.format_number(10.05, 1) in ("10.1", "10.0")
     assert tables.markdown_table(["a"], [["x | y"]]).endswith("| x \\| y |")

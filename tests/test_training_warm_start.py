@@ -4,7 +4,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from dafxvae.models.controller_decoder import ControllerDecoder
-from dafxvae.training.warm_start import Known, fit_settings, squared_error
+from dafxvae.training.warm_start import KnownPairs, fit_settings, squared_error
 
 CONFIG = ConfigDict(
     {
@@ -24,7 +24,7 @@ def known(count, seed, noise=0.0):
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((count, 4)).astype(np.float32)
     unit_params = 1 / (1 + np.exp(-z[:, :2] + noise * rng.standard_normal((count, 2))))
-    return Known(z, unit_params.astype(np.float32), np.ones(count, np.float32))
+    return KnownPairs(z, unit_params.astype(np.float32), np.ones(count, np.float32))
 
 
 @pytest.fixture(scope="module")

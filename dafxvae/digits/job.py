@@ -17,8 +17,8 @@ from dafxvae.core.rng import stream_id
 from dafxvae.data.pairs.fixed import write_json
 from dafxvae.digits.accuracy import evaluate_digits, scores_table
 from dafxvae.digits.corpus import Digits, fixed_batches, open_digits, train_batches
+from dafxvae.digits.elbo import make_digit_objective
 from dafxvae.digits.inference import DigitVAE, build_digit_vae, load_digit_vae, save_digit_vae
-from dafxvae.digits.loss import make_digit_objective
 from dafxvae.digits.media import show_some, write_all
 from dafxvae.digits.model import ClipVAE
 from dafxvae.runs.preparation import open_session

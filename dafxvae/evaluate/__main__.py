@@ -59,7 +59,7 @@ def add_styles(parser: argparse.ArgumentParser) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from dafxvae.evaluate import commands
 
-    commands.run(arguments, Console(stderr=True), Console())
+    commands.run_evaluation(arguments, Console(stderr=True), Console())
 
 
 def _show_table(arguments: argparse.Namespace) -> None:
@@ -71,7 +71,7 @@ def _show_table(arguments: argparse.Namespace) -> None:
 def _compare_styles(arguments: argparse.Namespace) -> None:
     from dafxvae.evaluate import styles
 
-    styles.run(arguments, Console(stderr=True), Console())
+    styles.run_styles(arguments, Console(stderr=True), Console())
 
 
 COMMANDS = (

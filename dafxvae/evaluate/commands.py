@@ -148,12 +148,12 @@ def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]], is_last
     joined = {tuple(cell[key] for key in tables.KEY): cell for cell in (*earlier, *cells)}
     results = {"format": FORMAT, "settings": plan.identity, "cells": [joined[key] for key in sorted(joined)]}
     write_json(folder / "results.json", results)
-    write_text(folder / "results.md", tables.compose(results))
+    write_text(folder / "results.md", tables.results_markdown(results))
     if is_last:
-        write_text(folder / "report.html", report.compose(results, folder))
+        write_text(folder / "report.html", report.report_page(results, folder))
 
 
-def run(arguments: Namespace, messages: Console, console: Console) -> None:
+def run_evaluation(arguments: Namespace, messages: Console, console: Console) -> None:
     """Evaluates, or goes on with it.
 
     Args:
@@ -192,13 +192,19 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
             write_results(arguments.output, plan, cells, is_last=job is jobs[-1])  # tables of a run that is stopped
     for cell in cells:
         ours = tables.metric_of(cell, "controller", "MRSTFT")
-        text = f"{tables.cell_title(cell)}: MRSTFT {tables.interval(ours, 3)}, of the unprocessed input "
-        console.print(f"{text}{tables.interval(ours.get('ratio'), 2)}", markup=False, highlight=False, soft_wrap=True)
+        text = f"{tables.cell_title(cell)}: MRSTFT {tables.format_interval(ours, 3)}, of the unprocessed input "
+        console.print(
+            f"{text}{tables.format_interval(ours.get('ratio'), 2)}", markup=False, highlight=False, soft_wrap=True
+        )
     console.print(f"report: {arguments.output / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
 def show_table(arguments: Namespace, console: Console) -> None:
     """Prints the Markdown of several folders' results as one."""
     console.print(
-        tables.compose(tables.merge(arguments.folders)), markup=False, highlight=False, soft_wrap=True, emoji=False
+        tables.results_markdown(tables.merge(arguments.folders)),
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+        emoji=False,
     )

@@ -71,7 +71,7 @@ def _sounds(page: Page, folder: Path, cell: dict[str, Any], are_inside: bool) ->
     page.sounds(clips, cell["sample_rate"])
 
 
-def compose(results: dict[str, Any], folder: Path) -> str:
+def report_page(results: dict[str, Any], folder: Path) -> str:
     """`report.html`.
 
     Args:

@@ -97,7 +97,7 @@ def matrix_table(results: dict[str, Any], metric: str) -> str:
         means = []
         for method in (NOTHING, CONTROLLER):
             values = [v for v in results["scores"][method][metric][start][end] if v is not None]
-            means.append(tables.number(float(np.mean(values)), digits) if values else "–")
+            means.append(tables.format_number(float(np.mean(values)), digits) if values else "–")
         return " → ".join(means)
 
     rows = [[f"**{name}**", *(entry(s, e) for e in range(len(names)))] for s, name in enumerate(names)]
@@ -123,14 +123,14 @@ def summary_table(results: dict[str, Any]) -> str:
         better = np.nanmean(ours, axis=-1)[~same] < np.nanmean(nothing, axis=-1)[~same]
         entries = ((nothing, ~same), (ours, ~same), (ours, same))
         unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
-        row = [f"{metric}{unit}", *(tables.interval(over_cells(*entry), digits) for entry in entries)]
+        row = [f"{metric}{unit}", *(tables.format_interval(over_cells(*entry), digits) for entry in entries)]
         improved = METRICS[metric].improved(ours, nothing)[~same]
-        rows.append([*row[:3], f"{better.sum()} of {better.size}", tables.share(float(improved.mean())), row[3]])
+        rows.append([*row[:3], f"{better.sum()} of {better.size}", tables.format_share(float(improved.mean())), row[3]])
     columns = ("", "nothing, another style", "controller, another style", "cells better", "pairs improved")
     return tables.markdown_table([*columns, "controller, the style that it has (nothing: 0)"], rows)
 
 
-def compose(results: dict[str, Any]) -> str:
+def styles_markdown(results: dict[str, Any]) -> str:
     """`styles.md`."""
     parts = [
         f"# Five styles, each to each: {results['controller']}",
@@ -166,7 +166,7 @@ def _as_json(scores: Scores) -> dict[str, Any]:
     }
 
 
-def run(arguments: Namespace, messages: Console, console: Console) -> None:
+def run_styles(arguments: Namespace, messages: Console, console: Console) -> None:
     """The case study of one controller on one or more corpora; writes `styles.json` and `styles.md`.
 
     Args:
@@ -205,6 +205,6 @@ def run(arguments: Namespace, messages: Console, console: Console) -> None:
         "corpora": corpora,
     }  # fmt: skip
     write_json(place / "styles.json", results)
-    text = compose(results)
+    text = styles_markdown(results)
     write_text(place / "styles.md", text)
     console.print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)

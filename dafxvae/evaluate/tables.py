@@ -32,20 +32,21 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def number(value: float, digits: int) -> str:
+def format_number(value: float, digits: int) -> str:
     """Without the zero before the point, as this project writes numbers below 1."""
     text = f"{value:.{digits}f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
 
 
-def interval(row: dict[str, Any] | None, digits: int) -> str:
+def format_interval(row: dict[str, Any] | None, digits: int) -> str:
     """Mean (low … high); a dash where there is none."""
     if row is None or "mean" not in row:
         return "–"
-    return f"{number(row['mean'], digits)} ({number(row['low'], digits)} … {number(row['high'], digits)})"
+    mean, low, high = (format_number(row[key], digits) for key in ("mean", "low", "high"))
+    return f"{mean} ({low} … {high})"
 
 
-def share(value: float | None) -> str:
+def format_share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
@@ -73,10 +74,10 @@ def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[l
             [
                 *(cell[key] for key in ("controller", "effect", "corpus", "mode", "input")),
                 str(ours.get("count", 0)),
-                interval(nothing, digits),
-                f"**{interval(ours, digits)}**",
-                interval(ours.get("ratio"), 2),
-                share(ours.get("improved")),
+                format_interval(nothing, digits),
+                f"**{format_interval(ours, digits)}**",
+                format_interval(ours.get("ratio"), 2),
+                format_share(ours.get("improved")),
                 f"{below[0]} of {below[1]}" if below else "–",
                 str(cell["seed"]),
                 cell["version"],
@@ -96,7 +97,7 @@ def ratio_table(cells: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[s
         most = max((found[name]["count"] for name in ratios), default=0)
         row = [cell[key] for key in KEY]
         for name in measured:
-            text = interval(ratios.get(name), 2)
+            text = format_interval(ratios.get(name), 2)
             text = f"**{text}**" if name in ratios and ratios[name]["mean"] == best else text
             few = name in ratios and found[name]["count"] != most
             row.append(f"{text}; n = {found[name]['count']}" if few else text)
@@ -112,7 +113,7 @@ def method_columns(cell: dict[str, Any]) -> list[str]:
 
 
 def _measure(row: dict[str, Any], metric: str, num_pairs: int) -> str:
-    text = interval(row, METRICS[metric].digits)
+    text = format_interval(row, METRICS[metric].digits)
     notes = [f"n = {row['count']}"] if row and row["count"] != num_pairs else []
     notes += [f"{row['undefined']} undefined"] if row.get("undefined") else []
     return f"{text}; {', '.join(notes)}" if notes else text
@@ -128,8 +129,11 @@ def method_rows(cell: dict[str, Any]) -> list[list[str]]:
         rows.append(
             [f"**{name}**" if name == CONTROLLER else name, str(method["num_pairs"])]
             + [_measure(metric_of(cell, name, m), m, method["num_pairs"] - method["num_failed"]) for m in measured]
-            + [interval(main.get("ratio"), 2) if compared else "–", share(main.get("improved")) if compared else "–"]
-            + [interval(settings["mean"], 3) if settings else "–", str(method["num_failed"])]
+            + [
+                format_interval(main.get("ratio"), 2) if compared else "–",
+                format_share(main.get("improved")) if compared else "–",
+            ]
+            + [format_interval(settings["mean"], 3) if settings else "–", str(method["num_failed"])]
         )
     return rows
 
@@ -141,7 +145,7 @@ def settings_table(cell: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
 
     def entry(found: dict[str, Any]) -> str:
         correlation = found["correlation"]
-        return f"{number(found['error'], 3)} / {'–' if correlation is None else number(correlation, 2)}"
+        return f"{format_number(found['error'], 3)} / {'–' if correlation is None else format_number(correlation, 2)}"
 
     rows = [[parameter, *(entry(table[parameter]) for table in chosen.values())] for parameter in parameters]
     return ["parameter", *chosen], rows
@@ -169,7 +173,7 @@ def cell_notes(cell: dict[str, Any]) -> list[str]:
     return notes
 
 
-def compose(results: dict[str, Any]) -> str:
+def results_markdown(results: dict[str, Any]) -> str:
     """`results.md`."""
     cells = results["cells"]
     parts = [

@@ -55,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> None:
     prepare_jax()
     from dafxvae.transfer import commands
 
-    commands.run(arguments, console)
+    commands.run_transfer(arguments, console)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ from rich.console import Console
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_bytes, write_text
-from dafxvae.transfer import record, report, windows
+from dafxvae.transfer import document, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.files import check_output, is_integer, sample_progress, warn
 from dafxvae.transfer.prediction import parse_locks
@@ -35,7 +35,7 @@ def open_transfer(controller: str | None, effect: str | None, num_refinements: i
     return open_effect(effect)
 
 
-def run(arguments: Namespace, console: Console) -> None:
+def run_transfer(arguments: Namespace, console: Console) -> None:
     """Transfers one file.
 
     Args:
@@ -89,12 +89,12 @@ def write_beside(
     console: Console,
 ) -> None:
     """Writes settings, script, plugin states, and the optional page and picture."""
-    paths = record.Paths.beside(output)
+    paths = document.Paths.beside(output)
     chain = transfer.host.chain
-    document = record.document(
+    content = document.settings_document(
         chain, outcome, options, arguments.controller, source.path, [one.path for one in references], output
     )
-    record.write_document(paths.settings, document)
+    document.write_document(paths.settings, content)
     script = snippet(
         chain,
         outcome.match.unit_params,
@@ -108,10 +108,10 @@ def write_beside(
         target=str(output.resolve()),
     )
     write_text(paths.script, script)
-    for name, (_, state) in zip(document["plugin_states"], outcome.rendered.states, strict=True):
+    for name, (_, state) in zip(content["plugin_states"], outcome.rendered.states, strict=True):
         write_bytes(output.with_name(name), state)
     if arguments.picture or arguments.page:
-        from dafxvae.transfer.picture import picture  # matplotlib takes a second to import
+        from dafxvae.transfer.overview import picture  # matplotlib takes a second to import
 
         with AudioReader(output) as written:
             image = picture({"input": source, "reference": references[0], "output": written})
@@ -125,8 +125,8 @@ def write_beside(
                     "reference": (references[0], other),
                     "output": (written, start),
                 }
-                write_text(paths.page, report.page(document, recordings, image))
-    console.print(report.terminal_table(document))
+                write_text(paths.page, report.page(content, recordings, image))
+    console.print(report.terminal_table(content))
     warn(console, outcome.notes)
     console.print(
         f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False, soft_wrap=True

@@ -11,7 +11,7 @@ from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import open_host
 from dafxvae.transfer import recordings, rendering
-from dafxvae.transfer.record import read_document
+from dafxvae.transfer.document import read_document
 
 FLOATS = ("FLOAT", "DOUBLE")
 

@@ -45,9 +45,9 @@ def page(document: dict[str, Any], recordings: Mapping[str, tuple[Recording, int
     """One HTML file: players, settings, picture; nothing is fetched from anywhere.
 
     Args:
-        document: of `dafxvae.transfer.record.document`.
+        document: of `document.settings_document`.
         recordings: label to (recording, first sample of its excerpt); one sample rate each.
-        image: of `dafxvae.transfer.picture.picture`.
+        image: of `dafxvae.transfer.overview.picture`.
     """
     names = ", ".join(entry["file"] for entry in document["references"])
     result = Page("Style transfer", f"{document['input']['file']} in the style of {names}")

@@ -56,7 +56,7 @@ def state_name(output: Path, index: int, label: str) -> str:
     return f"{output.name}.{index}.{re.sub(r'[^A-Za-z0-9_-]+', '_', label)}.vst3state"
 
 
-def document(
+def settings_document(
     chain: Chain,
     outcome: "Outcome",
     options: "Options",
