@@ -5,20 +5,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.core.rng import host_rng
 from dafxvae.latent.examples import ProbeExamples, parts_of
 from dafxvae.latent.probes import (
     KINDS,
     Kind,
     Parts,
     ProbeTasks,
-    paired_difference,
     probe_effect,
     probe_settings,
     settings_r2,
-    share_as_json,
     wilson_interval,
 )
+from dafxvae.metrics.bootstrap import bootstrap_interval
 
 Say = Callable[[str], None]
 MARGIN = 0.05  # f's probe must lead the best baseline by this much
@@ -98,7 +96,7 @@ def run_probes(
                     "baseline": entry.baseline,
                     "probe": kind,
                     "size": entry.parts.train.shape[1],
-                    "accuracy": share_as_json(wilson_interval(int(hits.sum()), len(hits))),
+                    "accuracy": wilson_interval(int(hits.sum()), len(hits))._asdict(),
                     "r2": [None if not np.isfinite(value) else float(value) for value in r2],
                 }
             )
@@ -124,9 +122,9 @@ def _lead(rows: Sequence[dict[str, Any]], correct: Mapping[Any, np.ndarray], kin
     """f's accuracy minus that of the best baseline on the same examples."""
     best = _best(rows, kind, inputs)
     ours, theirs = correct["f", inputs, kind], correct[best["features"], inputs, kind]
-    lead = paired_difference(ours, theirs, host_rng(seed, "latent/lead"))
+    lead = bootstrap_interval(ours.astype(np.float64) - theirs, seed=seed)
     names = {"probe": kind, "input": inputs, "best_baseline": best["features"]}
-    return names | {"lead": share_as_json(lead), "passes": lead.mean >= MARGIN}
+    return names | {"lead": lead._asdict(), "passes": lead.mean >= MARGIN}
 
 
 def parameter_bar(rows: Sequence[dict[str, Any]], kind: str, parameters: Sequence[str]) -> dict[str, Any]:

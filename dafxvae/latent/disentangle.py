@@ -9,6 +9,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import entropy
 
 from dafxvae.core import optional
 from dafxvae.core.rng import host_rng
@@ -36,24 +37,17 @@ def bins(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def mutual_information(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two discrete variables in nats, less the bias of counting (Miller 1955); int `[B]` each.
+    """Mutual information of two discrete variables in nats, less the bias of counting (Miller 1955); int `[B]` each.
 
-    The bias (r - 1)(c - 1) / 2B is that of the occupied rows and columns.
+    The bias (r - 1)(c - 1) / 2B is that of the r and c values that occur.
     """
-    joint = np.zeros((int(a.max()) + 1, int(b.max()) + 1))
-    np.add.at(joint, (a, b), 1.0)
-    rows, columns = int((joint.sum(1) > 0).sum()), int((joint.sum(0) > 0).sum())
-    bias = (rows - 1) * (columns - 1) / (2 * len(a))
-    joint /= len(a)
-    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
-    seen = joint > 0
-    return max(0.0, float((joint[seen] * np.log(joint[seen] / independent[seen])).sum()) - bias)
+    bias = (len(np.unique(a)) - 1) * (len(np.unique(b)) - 1) / (2 * len(a))
+    return max(0.0, float(optional.load_sklearn("metrics", "latent").mutual_info_score(a, b)) - bias)
 
 
-def entropy(a: np.ndarray) -> float:
-    """Of a discrete variable in nats, int `[B]`."""
-    share = np.bincount(a) / len(a)
-    return float(-(share[share > 0] * np.log(share[share > 0])).sum())
+def discrete_entropy(a: np.ndarray) -> float:
+    """Entropy of a discrete variable in nats; int `[B]`."""
+    return float(entropy(np.bincount(a)))
 
 
 def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> float:
@@ -67,7 +61,7 @@ def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> float:
     gaps = []
     for k in range(factors.shape[1]):
         found = sorted(mutual_information(codes[:, j], factors[:, k]) for j in range(z.shape[1]))
-        gaps.append((found[-1] - found[-2]) / max(entropy(factors[:, k]), 1e-9))
+        gaps.append((found[-1] - found[-2]) / max(discrete_entropy(factors[:, k]), 1e-9))
     return float(np.mean(gaps))
 
 
@@ -98,13 +92,13 @@ def beta_vae_metric(
         train, test: latents `[B, Z]` and binned factors int `[B, P]`, P >= 2.
         rng: draws the pairs.
     """
-    scale = np.maximum(train[0].std(0), 1e-9)
+    scale = np.maximum(train[0].std(0), 1e-9)  # of a dead dimension
     x, y = difference_points(train[0] / scale, train[1], rng)
     held_out, true = difference_points(test[0] / scale, test[1], rng)
-    centre, spread = x.mean(0), np.maximum(x.std(0), 1e-9)
+    scaler = optional.load_sklearn("preprocessing", "latent").StandardScaler()
     model = optional.load_sklearn("linear_model", "latent").LogisticRegression(max_iter=500, tol=1e-3)
-    model.fit((x - centre) / spread, y)
-    return float((model.predict((held_out - centre) / spread) == true).mean())
+    model.fit(scaler.fit_transform(x), y)
+    return float(model.score(scaler.transform(held_out), true))
 
 
 def effect_scores(

@@ -14,7 +14,7 @@ from dafxvae.latent.networks import f_feature
 from dafxvae.latent.sources import ModelSource, held_out_corpus, training_corpus
 from dafxvae.types import PairBatch
 
-PCA_PAIRS = 1024  # of training pairs that the PCA is fitted on (two clips each), to bound its memory to half a gigabyte
+PCA_PAIRS = 1024  # of training pairs that the PCA is fitted on (two clips each), to bound its memory to a gigabyte
 SHOWN_PAIRS = 32  # kept with their audio
 MIN_PAIRS = 64
 

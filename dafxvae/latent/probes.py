@@ -6,11 +6,13 @@ by nothing else (Alain & Bengio 2017, "Understanding intermediate layers using l
 """
 
 import warnings
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from scipy.stats import binomtest
 
 from dafxvae.core import optional
+from dafxvae.metrics.bootstrap import Interval
 
 Kind = Literal["linear", "forest"]
 KINDS: tuple[Kind, ...] = ("linear", "forest")
@@ -44,27 +46,10 @@ class ProbeTasks(NamedTuple):
     test: ProbeTask
 
 
-class Scaler(NamedTuple):
-    """Standardisation by the training part's mean and deviation; a constant feature becomes zero."""
-
-    mean: np.ndarray  # [D]
-    deviation: np.ndarray  # [D]
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        return ((x - self.mean) / self.deviation).astype(np.float64)
-
-
-def fit_scaler(x: np.ndarray) -> Scaler:
-    """Mean and deviation over the examples, `[B, D]`."""
-    wide = x.astype(np.float64)
-    deviation = wide.std(0)
-    return Scaler(wide.mean(0), np.where(deviation > 1e-9, deviation, np.inf))
-
-
-def standardise(parts: Parts) -> Parts:
-    """All three parts by the statistics of the first."""
-    scale = fit_scaler(parts.train)
-    return Parts(*(scale(part) for part in parts))
+def standardise(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
+    """Zero mean and unit deviation by the statistics of the first, float64; a feature constant there becomes zero."""
+    scaler = optional.load_sklearn("preprocessing", "latent").StandardScaler().fit(train.astype(np.float64))
+    return [scaler.transform(part.astype(np.float64)) for part in (train, *others)]
 
 
 def linear_classes(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
@@ -74,7 +59,7 @@ def linear_classes(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.nda
         parts: features.
         train, valid: labels int `[B]`, `[B']`.
     """
-    x = standardise(parts)
+    x = Parts(*standardise(*parts))
     model = optional.load_sklearn("linear_model", "latent").LogisticRegression(max_iter=400, tol=1e-3, warm_start=True)
     best, predicted = -1.0, np.zeros(len(x.test), int)
     with warnings.catch_warnings():  # the largest C may stop at max_iter; `valid` decides whether it is any good
@@ -82,7 +67,7 @@ def linear_classes(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.nda
         for inverse in INVERSE_PENALTIES:
             model.set_params(C=inverse)
             model.fit(x.train, train)
-            score = float((model.predict(x.valid) == valid).mean())
+            score = model.score(x.valid, valid)
             if score > best:
                 best, predicted = score, model.predict(x.test)
     return predicted
@@ -101,7 +86,7 @@ def linear_values(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndar
         parts: features.
         train, valid: targets `[B, P]`, `[B', P]`.
     """
-    x = standardise(parts)
+    x = Parts(*standardise(*parts))
     centre = train.mean(0)
     left, singular, right = np.linalg.svd(x.train, full_matrices=False)
     projected = left.T @ (train - centre)
@@ -125,29 +110,16 @@ def forest_values(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
     return forest.predict(parts.test).reshape(len(parts.test), -1)
 
 
-class ProbeShare(NamedTuple):
-    """A share of successes and its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
+def wilson_interval(successes: int, trials: int) -> Interval:
+    """A binomial share and its 95 % score interval (Wilson 1927)."""
+    bounds = binomtest(successes, trials).proportion_ci(method="wilson")
+    return Interval(successes / trials, float(bounds.low), float(bounds.high))
 
 
-def wilson_interval(successes: int, trials: int) -> ProbeShare:
-    """Score interval of a binomial share (Wilson 1927)."""
-    if trials < 1:
-        raise ValueError(f"wilson_interval needs at least one trial, got {trials}")
-    z, share = 1.959964, successes / trials
-    centre = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z / (1 + z**2 / trials) * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return ProbeShare(share, float(centre - half), float(centre + half))
-
-
-def r2_score(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """1 - squared error / variance about the mean of `true`, for each column; `[B, P] -> [P]`; nan where constant."""
-    spread = ((true - true.mean(0)) ** 2).sum(0)
-    error = ((true - predicted) ** 2).sum(0)
-    return np.where(spread > 1e-12, 1.0 - error / np.maximum(spread, 1e-12), np.nan)
+def column_r2(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """R² of each column; `[B, P] -> [P]`; nan where `true` is constant."""
+    score = optional.load_sklearn("metrics", "latent").r2_score
+    return np.where(np.ptp(true, axis=0) > 0.0, score(true, predicted, multioutput="raw_values"), np.nan)
 
 
 def probe_effect(parts: Parts, tasks: ProbeTasks, kind: Kind, seed: int = 0) -> np.ndarray:
@@ -183,20 +155,5 @@ def settings_r2(task: ProbeTask, predicted: np.ndarray) -> np.ndarray:
     for column in range(len(found)):
         rows = (task.mask[:, column] > 0) & np.isfinite(predicted[:, column])
         if rows.sum() >= 2:
-            found[column] = r2_score(task.unit_params[rows, column, None], predicted[rows, column, None])[0]
+            found[column] = column_r2(task.unit_params[rows, column, None], predicted[rows, column, None])[0]
     return found
-
-
-def paired_difference(
-    ours: np.ndarray, theirs: np.ndarray, rng: np.random.Generator, resamples: int = 2000
-) -> ProbeShare:
-    """Mean of `ours - theirs` over the same examples, with its percentile bootstrap; `[B]`, `[B]`."""
-    difference = ours.astype(np.float64) - theirs.astype(np.float64)
-    rows = rng.integers(0, len(difference), (resamples, len(difference)))
-    low, high = np.percentile(difference[rows].mean(1), (2.5, 97.5))
-    return ProbeShare(float(difference.mean()), float(low), float(high))
-
-
-def share_as_json(share: ProbeShare) -> dict[str, Any]:
-    """Mean and bounds by name."""
-    return share._asdict()

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dafxvae.latent.probes import fit_scaler
+from dafxvae.core import optional
+from dafxvae.latent.probes import standardise
 
 
 class Projection(NamedTuple):
@@ -17,18 +18,19 @@ class Projection(NamedTuple):
 
 def pca_2d(x: np.ndarray) -> Projection:
     """The two greatest principal components of standardised features; `[B, D]`, B >= 2, D >= 2."""
-    scaled = fit_scaler(x)(x)
-    left, singular, _ = np.linalg.svd(scaled, full_matrices=False)
-    share = singular**2 / max(float((singular**2).sum()), 1e-12)
-    names = [f"principal component {i + 1} ({share[i]:.0%} of the variance)" for i in range(2)]
-    return Projection(left[:, :2] * singular[:2], (names[0], names[1]))
+    pca = optional.load_sklearn("decomposition", "latent").PCA(2)
+    points = pca.fit_transform(*standardise(x))
+    first, second = (
+        f"principal component {i + 1} ({share:.0%} of the variance)"
+        for i, share in enumerate(pca.explained_variance_ratio_)
+    )
+    return Projection(points, (first, second))
 
 
 def umap_2d(x: np.ndarray, seed: int) -> Projection | None:
     """UMAP (McInnes et al. 2018) of standardised features; None when the package is not installed."""
-    try:
-        umap = importlib.import_module("umap")
-    except ImportError:
+    if not optional.is_installed("umap"):
         return None
-    points = umap.UMAP(n_components=2, random_state=seed).fit_transform(fit_scaler(x)(x))
+    umap = importlib.import_module("umap")
+    points = umap.UMAP(n_components=2, random_state=seed).fit_transform(*standardise(x))
     return Projection(np.asarray(points), ("UMAP 1", "UMAP 2"))

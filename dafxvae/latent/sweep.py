@@ -15,6 +15,7 @@ from dafxvae.latent.gather import Gathered
 from dafxvae.latent.networks import G, g_functions
 from dafxvae.latent.retraining import MAX_PAIRS, train_g, training_data
 from dafxvae.latent.sources import ModelSource
+from dafxvae.metrics.bootstrap import bootstrap_interval
 
 METRICS = {
     "reconstruction": "squared error of the joint encoding",
@@ -136,8 +137,7 @@ def _summary(
         for name in METRICS:
             values = np.stack([run[name] for run in runs])
             whole = np.stack([run[name] for run in scores[full]])
-            mean = probes.paired_difference(values.mean(0), np.zeros(values.shape[1]), host_rng(0, "latent/sweep"))
-            row["scores"][name] = probes.share_as_json(mean)
+            row["scores"][name] = bootstrap_interval(values.mean(0, dtype=np.float64))._asdict()
             row["by_seed"][name] = values.mean(1).tolist()
             row["against_full"][name] = compare(values, whole, host_rng(0, "latent/compare"))
         rows.append(row)

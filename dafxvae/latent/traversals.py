@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.effects.bank import EffectBank
-from dafxvae.latent import sound
 from dafxvae.latent.networks import f_decoder, f_frames, f_log_mel
+from dafxvae.latent.sound import MelFrames, filter_mel, from_log_mel
 from dafxvae.models.networks import Encoders
 from dafxvae.reporting.pictures import frame_panels, spectrogram_panels
 
@@ -38,8 +38,7 @@ def _shown(value: Any) -> str:
 
 def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int], sample_rate: int) -> list[Strip]:
     """Moves dimensions of f in all frames of one clip `[T, C]`."""
-    f = encoders.f
-    size, hop = f.frame_samples(sample_rate)
+    axes = MelFrames(*encoders.f.frame_samples(sample_rate), encoders.f.high_hz, sample_rate)
     frames = f_frames(encoders, clip[None], sample_rate)
     decode = f_decoder(encoders, frames.data.shape[1])
     plain = f_log_mel(encoders, decode(frames.mean))[0]
@@ -51,7 +50,7 @@ def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int]
             z[..., j] = value
             moved = f_log_mel(encoders, decode(z))[0]
             panels[f"z{j} = {value:+g}"] = _decibels(moved)
-            sounds[f"z{j} = {value:+g}"] = sound.filtered(clip, moved - plain, size, hop, f.high_hz, sample_rate)
+            sounds[f"z{j} = {value:+g}"] = filter_mel(clip, moved - plain, axes)
         found.append(Strip(f"f, dimension {j}", frame_panels(panels), sounds))
     return found
 
@@ -94,8 +93,7 @@ def g_traversals(
 
 def f_interpolation(encoders: Encoders, first: np.ndarray, second: np.ndarray, sample_rate: int) -> Strip:
     """From one clip `[T, C]` to another through f's latent, frame by frame."""
-    f = encoders.f
-    size, hop = f.frame_samples(sample_rate)
+    axes = MelFrames(*encoders.f.frame_samples(sample_rate), encoders.f.high_hz, sample_rate)
     frames = f_frames(encoders, np.stack([first, second]), sample_rate)
     decode = f_decoder(encoders, frames.data.shape[1])
     z = np.stack([(1 - step) * frames.mean[0] + step * frames.mean[1] for step in STEPS])
@@ -103,7 +101,7 @@ def f_interpolation(encoders: Encoders, first: np.ndarray, second: np.ndarray, s
     panels = {f"{step:.0%}": _decibels(spectrum) for step, spectrum in zip(STEPS, spectra)}
     sounds = {"first recording": first}
     for label, spectrum in zip(panels, spectra):
-        sounds[label] = sound.from_log_mel(spectrum, size, hop, f.high_hz, sample_rate)
+        sounds[label] = from_log_mel(spectrum, axes)
     sounds["second recording"] = second
     note = "Sounds are made from the decoder's mel spectra alone (no phase)."
     return Strip("f, from one recording to another", frame_panels(panels), sounds, note)
