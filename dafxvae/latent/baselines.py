@@ -58,8 +58,8 @@ def _gaussian_matrix(rows: int, seed: int) -> np.ndarray:
 
 def k_weighting_power(sample_rate: int) -> np.ndarray:
     """BS.1770's power gain at the bins of an FFT of `FULL_SIZE`; `[FULL_SIZE // 2 + 1]`."""
-    bins_hz = np.arange(FULL_SIZE // 2 + 1) * sample_rate / FULL_SIZE
-    return np.abs(freqz_sos(k_weighting(sample_rate), bins_hz, fs=sample_rate)[1]) ** 2
+    response = np.asarray(freqz_sos(k_weighting(sample_rate), FULL_SIZE, whole=True)[1])
+    return np.abs(response[: FULL_SIZE // 2 + 1]) ** 2
 
 
 @partial(jax.jit, static_argnums=1)
