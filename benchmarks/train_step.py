@@ -34,7 +34,7 @@ from dafxvae.config import SMOOTH, Config, controller_config, resolve_preset  # 
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
 from dafxvae.effects.bank import EffectBank  # noqa: E402
 from dafxvae.gradients.measure.measured_steps import load_calibration  # noqa: E402
-from dafxvae.runs import build  # noqa: E402
+from dafxvae.runs import build, stage_pairs  # noqa: E402
 from dafxvae.training import parallel  # noqa: E402
 from dafxvae.training.clock import Clock  # noqa: E402
 
@@ -103,8 +103,8 @@ def renders(bank: EffectBank, pairs: Any, config: Config, rows: int) -> Callable
 def measure(config: Config, num_devices: int, folder: Path, corpus: Any, encoders: Any) -> dict[str, Any]:
     """One row: the step, and its two parts alone, in interleaved rounds."""
     with build.build_bank(config, ["Reverb"]) as bank:
-        pairs = build.build_pairs(config, "h", corpus, bank, folder)
-        latent_pairs = build.latent_stage_pairs(config, pairs, bank, encoders, folder / "h")
+        pairs = stage_pairs.build_pairs(config, "h", corpus, bank, folder)
+        latent_pairs = stage_pairs.extract_stage_pairs(config, pairs, bank, encoders, folder / "h")
         start = build.warm_start(config, latent_pairs, bank)
         estimator = build.build_estimator(config, bank.hosts[0], load_calibration(bank.hosts[0]))
         stages = [

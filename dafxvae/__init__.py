@@ -6,7 +6,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from dafxvae.core.version import __version__
 
 if TYPE_CHECKING:
     from dafxvae.transfer.api import StyleTransfer, Transfer, load_controller, open_effect

@@ -3,7 +3,6 @@
 Running the same command again resumes.
 """
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from ml_collections import config_flags
 from rich.console import Console
 
 from dafxvae.config import Config, resolve_preset
-from dafxvae.core.command_line import run_cli
+from dafxvae.core.command_line import prepare_jax, run_cli
 from dafxvae.core.errors import UserError
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(), such as configs/reverb.py.")
@@ -62,8 +61,7 @@ def run(config: Config, workdir: Path) -> None:
 
 def main() -> None:
     """Entry point."""
-    # XLA's thread pool must outnumber the devices that sit in callbacks, or they wait for each other for ever.
-    os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
+    prepare_jax()
     logging.set_verbosity(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the run takes it over: there is nothing to save yet
     run_cli(lambda: train(sys.argv))

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 from tiny import tiny_config
 
-from dafxvae.data.pairs.latents import LatentPairs
+from dafxvae.data.pairs.cache import FeaturePairs
 from dafxvae.effects.bank import open_bank
 from dafxvae.gradients.estimators import Estimator
-from dafxvae.runs import build
+from dafxvae.runs import build, stage_pairs
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
@@ -51,8 +51,8 @@ def make_pairs(bank, size=16, num_samples=4096):
     effect, unit_params, _ = bank.sample(rng, size)
     target = bank.render(dry, effect, unit_params, 24000)
     z = rng.standard_normal((size, 4)).astype(np.float32)
-    train = LatentPairs(z, unit_params, np.ones(size, np.float32), dry, target)
-    return build.StagePairs(train, [LatentBatch(z, dry, target, unit_params, train.valid, np.arange(size))], None)
+    train = FeaturePairs(z, unit_params, np.ones(size, np.float32), dry, target)
+    return stage_pairs.StagePairs(train, [LatentBatch(z, dry, target, unit_params, train.valid, np.arange(size))], None)
 
 
 def main(out, counts):

@@ -102,3 +102,50 @@ def test_each_library_has_one_door(name):
         for library, allowed in ONLY_IMPORTER.items():
             if prefix_match(target, library):
                 assert any(prefix_match(name, prefix) for prefix in allowed), f"{name} imports {library}"
+
+
+TOP = {"__init__", "train", "config", "types"}
+SUFFIXES = ("ations", "ation", "ings", "ing", "ers", "er", "ed", "es", "s", "e")
+
+
+def definitions(path: Path) -> list[ast.FunctionDef | ast.ClassDef]:
+    return [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def stem(name: str) -> str:
+    """A module's name without the ending of a plural, a gerund or a participle."""
+    for suffix in SUFFIXES:
+        if name.endswith(suffix) and len(name) - len(suffix) >= 4:
+            return name[: -len(suffix)]
+    return name
+
+
+def test_nothing_stands_loose_at_the_top():
+    assert {path.stem for path in (ROOT / "dafxvae").glob("*.py")} == TOP
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_files_and_functions_are_short(name):
+    text = MODULES[name].read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, node.name
+
+
+def test_a_public_name_means_one_thing():
+    places: dict[str, list[str]] = {}
+    for name, path in MODULES.items():
+        for node in definitions(path):
+            if not node.name.startswith("_") and node.name != "main":
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_no_two_modules_differ_by_a_suffix():
+    stems: dict[str, set[str]] = {}
+    for name, path in MODULES.items():
+        if path.stem != "__init__":  # a folder may hold the module of its singular
+            stems.setdefault(stem(path.stem), set()).add(name)
+    differing = {key: found for key, found in stems.items() if len({name.rpartition(".")[2] for name in found}) > 1}
+    assert differing == {}

@@ -22,7 +22,7 @@ from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import fingerprint, load_weights
 from dafxvae.data.pairs.prerendered import render_pairs
-from dafxvae.runs import build
+from dafxvae.runs import build, stage_pairs
 from dafxvae.runs.loop import train_and_evaluate
 from dafxvae.runs.workdir import lock_workdir
 from dafxvae.training import stage as stage_module
@@ -258,9 +258,9 @@ def test_an_unknown_preset_names_the_known_ones():
 def test_pre_rendered_pairs_take_the_place_of_rendering(finished, folders, monkeypatch):
     config = tiny_config()
     with build.build_bank(config, ["Reverb"]) as bank:
-        pairs = build.build_train_pairs(config, "h", build.build_corpus(config), bank, 4)
+        pairs = stage_pairs.build_train_pairs(config, "h", build.build_corpus(config), bank, 4)
         render_pairs(pairs, 8, folders / "rendered", progress=False)
-    monkeypatch.setattr(build, "build_train_pairs", lambda *arguments: pytest.fail("rendered as it trained"))
+    monkeypatch.setattr(stage_pairs, "build_train_pairs", lambda *arguments: pytest.fail("rendered as it trained"))
     results = train_and_evaluate(
         tiny_config(data__prerendered__h=str(folders / "rendered")), folders / "prerendered", QUIET
     )

@@ -13,7 +13,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.host import FailureLog
 from dafxvae.models import networks
-from dafxvae.runs import build
+from dafxvae.runs import build, stage_pairs
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.state import create_state, example_keys, make_optimizer
@@ -56,16 +56,18 @@ def stages(tmp_path_factory):
     config = tiny_config(h__num_steps=120, h__learning_rate=1e-2, h__widths=(64, 64), **counts)
     with open_bank(["Gain", "Reverb"]) as bank, open_bank(["Reverb"]) as reverb:
         batch = make_batch(bank)
-        pairs = pairs_of_bank = build.StagePairs([batch], [batch], None)
+        pairs = pairs_of_bank = stage_pairs.StagePairs([batch], [batch], None)
         f_stage, f_constants = build.build_encoder_stage(config, pairs, bank)
         f_variables = {"params": f_stage.state.params["f"], "constants": f_constants}
-        encoded = build.encode_stage_pairs(config, pairs, bank, f_variables, tmp_path_factory.mktemp("g") / "g.npz")
+        encoded = stage_pairs.encode_stage_pairs(
+            config, pairs, bank, f_variables, tmp_path_factory.mktemp("g") / "g.npz"
+        )
         g_stage, g_constants = build.build_controller_stage(config, encoded, bank)
         variables = {"f": f_variables, "g": {"params": g_stage.state.params, "constants": g_constants}}
         encoders = networks.encoders_from(variables, build.describe_encoders(config, bank))
         reverb_batch = make_batch(reverb)
-        pairs = build.StagePairs([reverb_batch], [reverb_batch], None)
-        heard = build.latent_stage_pairs(config, pairs, reverb, encoders, tmp_path_factory.mktemp("h"))
+        pairs = stage_pairs.StagePairs([reverb_batch], [reverb_batch], None)
+        heard = stage_pairs.extract_stage_pairs(config, pairs, reverb, encoders, tmp_path_factory.mktemp("h"))
         estimator = build.build_estimator(config, reverb.hosts[0], None)
         start = build.warm_start(config, heard, reverb).params
         h_stage, h_parts = (

@@ -33,7 +33,7 @@ from dafxvae.effects.host import EffectHost
 from dafxvae.models import networks
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.models.networks import Encoders
-from dafxvae.runs import build
+from dafxvae.runs import build, stage_pairs
 from dafxvae.training.warm_start import KnownPairs, fit_settings
 
 BATCH = 16
@@ -52,7 +52,7 @@ def encoded(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encodings `[2, count, E + X]` of the valid pairs of a split, all descriptors, and settings `[count, K]`."""
     extractor = FeatureExtractor(encoders, config.sample_rate, catalog.find_descriptors(available(encoders)))
-    pairs = build.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
+    pairs = stage_pairs.build_train_pairs(config, "h", corpus, bank, BATCH, split=split)
     joint, settings = [], []
     for batch in (pairs[step] for step in range(count // BATCH)):
         both = np.stack([extractor.encode(clips) for clips in (batch.dry, batch.reference)])

@@ -6,7 +6,6 @@ Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3, aiff, opus and 
 import contextlib
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ import soundfile
 import soxr
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import whole_file
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".w64", ".caf"})
 _FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked otherwise)
@@ -236,18 +236,15 @@ def audio_writer(
     """
     target = Path(path).expanduser()
     container, encoding = encoding_of(target, subtype)
-    temporary = None
+    if target.is_dir():
+        raise UserError(f"cannot write {target}: it is a folder")
 
     def refused(error: Exception) -> UserError:
         return UserError(f"cannot write {target}: {_reason(error)}")
 
-    try:
+    # Only errors of this file are translated: what the caller's block raises passes through.
+    with whole_file(target) as temporary:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir():
-                raise IsADirectoryError("it is a folder")
-            handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem[:40]}-", suffix=".part")
-            os.close(handle)
             file = soundfile.SoundFile(temporary, "w", sample_rate, num_channels, encoding, format=container)
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
             raise refused(error) from error
@@ -261,15 +258,6 @@ def audio_writer(
 
         with file:
             yield write
-        try:
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, target)
-        except OSError as error:
-            raise refused(error) from error
-        temporary = None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str | None = None) -> None:

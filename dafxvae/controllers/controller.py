@@ -9,7 +9,6 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from dafxvae import __version__
 from dafxvae.config import Config
 from dafxvae.controllers.encoders import (
     SHIPPED,
@@ -20,6 +19,7 @@ from dafxvae.controllers.encoders import (
     verify_encoders,
 )
 from dafxvae.core.errors import UserError
+from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
 from dafxvae.descriptors import catalog
 from dafxvae.descriptors.descriptor import Descriptor

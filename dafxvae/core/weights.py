@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_bytes
 
 FORMAT = 1
 
@@ -47,10 +47,7 @@ def save_weights(path: Path, variables: Any, metadata: dict[str, Any], *, half: 
     variables = jax.tree.map(lambda leaf: _stored(np.asarray(leaf), half), jax.device_get(variables))
     flat = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(variables, sep="/").items()}
     text = json.dumps(metadata | {"format": FORMAT, "fingerprint": fingerprint(variables)}, sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(save(flat, metadata={"dafxvae": text}))
-    temporary.replace(path)
+    write_bytes(path, save(flat, metadata={"dafxvae": text}))
 
 
 def load_weights(path: Path) -> StoredWeights:

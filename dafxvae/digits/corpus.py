@@ -12,12 +12,12 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels, write_audio
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.folder import AudioFile, decode, find_audio, read_header
 from dafxvae.data.corpora.layouts import DIGITS_LAYOUT, detect_layout
 from dafxvae.data.corpora.tracks import SPLITS, Skipped, assign_splits
-from dafxvae.data.pairs.fixed import write_json
 from dafxvae.digits.synthesiser import Synthesiser, choose_synthesiser
 from dafxvae.types import DigitBatch
 

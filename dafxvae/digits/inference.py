@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 from ml_collections import ConfigDict
 
-from dafxvae import __version__
 from dafxvae.audio import dsp
 from dafxvae.audio.griffin_lim import griffin_lim
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError
+from dafxvae.core.version import __version__
 from dafxvae.core.weights import load_weights, save_weights
 from dafxvae.digits.model import ClipVAE
 from dafxvae.models.vae import Posterior

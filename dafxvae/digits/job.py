@@ -12,9 +12,9 @@ import numpy as np
 from rich.console import Console
 
 from dafxvae.config import Config
+from dafxvae.core.files import write_json
 from dafxvae.core.paths import cache_dir
 from dafxvae.core.rng import stream_id
-from dafxvae.data.pairs.fixed import write_json
 from dafxvae.digits.accuracy import evaluate_digits, scores_table
 from dafxvae.digits.corpus import Digits, fixed_batches, open_digits, train_batches
 from dafxvae.digits.elbo import make_digit_objective

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dafxvae import __version__
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
+from dafxvae.core.version import __version__
 
 FORMAT = 1
 MODES = ("other_file", "other_section", "same_clip")

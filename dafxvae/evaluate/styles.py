@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from dafxvae import __version__
 from dafxvae.controllers.controller import read_controller
 from dafxvae.controllers.names import find_controller
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json, write_text
 from dafxvae.core.rng import host_rng
+from dafxvae.core.version import __version__
 from dafxvae.data.corpora.tracks import Corpus
 from dafxvae.data.pairs.draws import PairOptions, make_cutter
 from dafxvae.effects.bank import EffectBank, open_bank

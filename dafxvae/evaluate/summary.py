@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae import __version__
+from dafxvae.core.version import __version__
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING, Tools
 from dafxvae.evaluate.plan import Cell, Plan
 from dafxvae.evaluate.searches import SEARCHES

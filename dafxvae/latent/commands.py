@@ -10,7 +10,7 @@ from rich.console import Console
 
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.files import write_json
 from dafxvae.effects.bank import open_bank
 from dafxvae.latent import report_page
 from dafxvae.latent.analysis import Studied, study

@@ -8,7 +8,7 @@ import numpy as np
 from dafxvae.controllers.controller import read_controller, save_controller
 from dafxvae.controllers.encoders import load_encoders, save_encoders
 from dafxvae.core.errors import UserError
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.files import write_json
 from dafxvae.latent.activity import per_dimension
 from dafxvae.latent.analysis import Studied
 from dafxvae.latent.gather import Gathered

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.files import write_json
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import contenders, figures, measures, traversals
 from dafxvae.latent.analysis import Studied, joint_of

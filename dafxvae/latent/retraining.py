@@ -14,12 +14,12 @@ import numpy as np
 
 from dafxvae.core.rng import stream_id
 from dafxvae.core.weights import fingerprint
-from dafxvae.data.pairs.encoded import EncodedPairs, encode_pairs
+from dafxvae.data.pairs.cache import CachedPairs, encode_pairs
 from dafxvae.data.pairs.stream import iterate
 from dafxvae.latent.networks import f_feature
 from dafxvae.latent.sources import ModelSource, training_corpus
 from dafxvae.models.controller_vae import ControllerVAE
-from dafxvae.runs import build
+from dafxvae.runs import build, stage_pairs
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
@@ -61,7 +61,7 @@ def training_data(source: ModelSource, folder: Path, count: int) -> Data:
     with build.build_pretraining_bank(config) as bank:
         train, valid = (
             encode_pairs(
-                build.build_train_pairs(config, "g", corpus, bank, BATCH, split=split), encode, size,
+                stage_pairs.build_train_pairs(config, "g", corpus, bank, BATCH, split=split), encode, size,
                 path=folder / f"encoded_{split}.npz", recipe=recipe,
             )
             for split, size in sizes.items()
@@ -91,7 +91,7 @@ def train_g(
         frozen={"g": {"constants": constants}},
         train_step=make_train_step(noisy, optimizer, seed, "g/train"),
         eval_step=make_eval_step(clean, seed, "g/valid"),
-        batches=partial(iterate, EncodedPairs(pairs.train, size, seed)),
+        batches=partial(iterate, CachedPairs(EncodedBatch, pairs.train._asdict(), size, seed)),
         valid=[jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in starts],
         num_steps=sizes.num_steps,
     )

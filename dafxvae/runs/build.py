@@ -3,25 +3,20 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae import __version__
 from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config
-from dafxvae.core.errors import UserError
 from dafxvae.core.rng import stream_id
-from dafxvae.core.weights import fingerprint
+from dafxvae.core.version import __version__
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
-from dafxvae.data.pairs.encoded import EncodedPairs, Exchange, encode_batch, encode_pairs
-from dafxvae.data.pairs.latents import HeardPairs, encode_latents, latent_batch
-from dafxvae.data.pairs.prerendered import open_prerendered
-from dafxvae.data.pairs.stream import PairOptions, fixed_pairs, iterate, make_pairs
-from dafxvae.data.pairs.stream import PairStream as RenderedPairs
+from dafxvae.data.pairs.cache import CachedPairs
+from dafxvae.data.pairs.stream import iterate
 from dafxvae.descriptors import catalog
 from dafxvae.descriptors.lfo_measurement import known_curves, stored_templates
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
@@ -31,8 +26,8 @@ from dafxvae.gradients.estimators import Estimator, make_effect_loss
 from dafxvae.gradients.measure.calibration import Calibration, estimator_for
 from dafxvae.models import networks
 from dafxvae.models.controller_vae import SettingsHead
-from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
+from dafxvae.runs.stage_pairs import StagePairs
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Stage
@@ -40,19 +35,9 @@ from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import Objective, make_eval_step, make_train_step
 from dafxvae.training.warm_start import KnownPairs, WarmStart, fit_settings
 from dafxvae.training.writer import open_writer
-from dafxvae.types import PairBatch
+from dafxvae.types import LatentBatch, PairBatch
 
-EVAL_BATCH = 16
-EXCHANGE = Exchange(parallel.gather_over_processes, parallel.all_have)
 STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
-
-
-class StagePairs(NamedTuple):
-    """Training pairs without end, and the fixed ones."""
-
-    train: Any  # dataset; element i is the batch of step i (for h, first, all its `LatentPairs`)
-    valid: list[Any]  # of PairBatch; of EncodedBatch for g, of LatentBatch for h
-    test: PairBatch | None
 
 
 def build_corpus(config: Config) -> Corpus:
@@ -94,56 +79,7 @@ def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
     }
 
 
-def _pair_arguments(config: Config) -> dict[str, Any]:
-    options = PairOptions(**config.data.options.to_dict())
-    return {"clip_samples": config.clip_samples, "seed": config.seed, "mode": config.data.mode, "options": options}
-
-
-def build_train_pairs(
-    config: Config, stage: str, corpus: Corpus, bank: EffectBank, batch_size: int, split: str = "train"
-) -> RenderedPairs:
-    """The pairs that a stage trains on, rendered as they are asked for; item i is the same whatever the batch size."""
-    part = corpus.split(split)
-    where: dict[str, Any] = {"stream": f"{stage}/train", "share": parallel.share()}
-    return make_pairs(part, bank, batch_size=batch_size, **where, **_pair_arguments(config))
-
-
-def build_pairs(
-    config: Config, stage: str, corpus: Corpus, bank: EffectBank, workdir: Path, num_test_pairs: int = 0
-) -> StagePairs:
-    """The pairs of a stage. Training, validation and test pairs come from different recordings, never the same clip.
-
-    The fixed ones are stored in the workdir (settings, offsets, hashes of the audio) and read back by a resumed run.
-    """
-
-    def fixed(split: str, num_pairs: int) -> PairBatch:
-        path = workdir / "pairs" / f"{stage}_{split}.json"
-        return fixed_pairs(corpus.split(split), bank, num_pairs=num_pairs, path=path, **_pair_arguments(config))
-
-    folder = config.data.prerendered[stage]
-    if folder:
-        train: Any = open_prerendered(
-            folder,
-            batch_size=config[stage].batch_size,
-            seed=config.seed,
-            clip_samples=config.clip_samples,
-            sample_rate=config.sample_rate,
-            effects=bank.names,
-            share=parallel.share(),
-        )
-    else:
-        train = build_train_pairs(config, stage, corpus, bank, config[stage].batch_size)
-    valid = fixed("valid", config.eval.num_pairs)
-    test = fixed("test", num_test_pairs) if num_test_pairs else None
-    devices = parallel.num_shards(parallel.local_devices(config.num_devices))
-    size = max(min(EVAL_BATCH, config.eval.num_pairs) // devices, 1) * devices
-    if size > config.eval.num_pairs:
-        raise UserError(f"eval.num_pairs is {config.eval.num_pairs}: give at least one pair for each of {size} devices")
-    chunks = range(0, config.eval.num_pairs - size + 1, size)
-    return StagePairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
-
-
-def _calibrate(config: Config, pairs: Any, measure: Callable[[Any], Array]) -> tuple[Array, Array]:
+def _standardising_constants(config: Config, pairs: Any, measure: Callable[[Any], Array]) -> tuple[Array, Array]:
     """Mean and deviation of the last axis of `measure` over the first training batches: fixed from then on."""
     values = np.concatenate(
         [
@@ -200,7 +136,7 @@ def build_encoder_stage(config: Config, pairs: StagePairs, bank: EffectBank, **h
     init, audio = _init_key(config, "f"), jnp.asarray(pairs.valid[0].dry[:1])
     variables = jax.jit(f.init, static_argnums=2)(init, audio, config.sample_rate, init[None])
     log_mel = jax.jit(lambda clip: f.apply(variables, clip, config.sample_rate, method=SpectrogramVAE.log_mel))
-    mean, deviation = _calibrate(config, pairs.train, lambda batch: log_mel(batch.reference))
+    mean, deviation = _standardising_constants(config, pairs.train, lambda batch: log_mel(batch.reference))
     constants = {"mel_mean": mean, "mel_deviation": deviation}
     size = f.encoding_size
     params = {"f": variables["params"]}
@@ -214,24 +150,13 @@ def build_encoder_stage(config: Config, pairs: StagePairs, bank: EffectBank, **h
     return _make_stage(config, "f", pairs, params, frozen, objective, **hooks), constants
 
 
-def encode_stage_pairs(config: Config, pairs: StagePairs, bank: EffectBank, f_variables: Any, path: Path) -> StagePairs:
-    """The pairs of stage g as encodings of f, computed once; the training pairs are stored at `path`."""
-    f = networks.build_f(config.f)
-    encode = jax.jit(lambda clips: f.apply(f_variables, clips, config.sample_rate, method=SpectrogramVAE.encode))
-    data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
-    recipe = data | {"effects": list(bank.names), "f": fingerprint(f_variables)}
-    train = encode_pairs(pairs.train, encode, config.g.num_pairs, path=path, recipe=recipe, exchange=EXCHANGE)
-    source = EncodedPairs(train, config.g.batch_size, config.seed, parallel.share())
-    return StagePairs(source, [encode_batch(batch, encode) for batch in pairs.valid], None)
-
-
 def build_controller_stage(config: Config, pairs: StagePairs, bank: EffectBank, **hooks: Any) -> tuple[Stage, Any]:
     """Stage g, on pairs that a frozen f has encoded, and the constants that belong to g's variables."""
     f = networks.build_f(config.f)
     g = networks.build_g(config.g, f, bank.num_params, bank.num_units, config.compute_dtype)
     init = _init_key(config, "g")
     params = jax.jit(g.init)(init, jnp.zeros((1, g.joint_size)), init[None])["params"]
-    mean, deviation = _calibrate(config, pairs.train, lambda batch: batch.joint)
+    mean, deviation = _standardising_constants(config, pairs.train, lambda batch: batch.joint)
     constants = {"joint_mean": mean, "joint_deviation": deviation}
     frozen = {"g": {"constants": constants}}
     noisy, clean = objectives.make_controller_objectives(g, jnp.asarray(bank.membership), config.g)
@@ -244,22 +169,6 @@ def measure_effect(config: Config, bank: EffectBank, encoders: networks.Encoders
         return encoders
     recipe = config.h.lfo.rate, config.h.lfo.num_templates, config.seed, config.sample_rate
     return encoders._replace(templates=stored_templates(bank.hosts[0], *recipe, path=folder / "templates.npz"))
-
-
-def latent_stage_pairs(
-    config: Config, pairs: StagePairs, bank: EffectBank, encoders: networks.Encoders, folder: Path
-) -> StagePairs:
-    """The pairs of stage h as latents of f and g, computed once; the training pairs are stored in `folder`."""
-    descriptors = networks.input_descriptors(config)
-    latent = FeatureExtractor(encoders, config.sample_rate, descriptors).features
-    data = {"data": config.data.to_dict(), "seed": config.seed, "clip_samples": config.clip_samples}
-    recipe = data | {"effects": list(bank.names), "encoders": fingerprint(encoders.variables)}
-    recipe["descriptors"] = [descriptor.name for descriptor in descriptors]
-    if encoders.templates is not None:
-        recipe["templates"] = fingerprint(encoders.templates._asdict())
-    counts = config.h.num_pairs, min(config.h.num_audio_pairs, config.h.num_pairs)
-    train = encode_latents(pairs.train, latent, *counts, folder=folder, recipe=recipe, exchange=EXCHANGE)
-    return StagePairs(train, [latent_batch(batch, latent) for batch in pairs.valid], pairs.test)
 
 
 def warm_start(config: Config, pairs: StagePairs, bank: EffectBank) -> WarmStart:
@@ -278,7 +187,7 @@ def warm_start(config: Config, pairs: StagePairs, bank: EffectBank) -> WarmStart
 def build_decoder_stage(
     config: Config, pairs: StagePairs, bank: EffectBank, params: Any, estimator: Estimator, clock: Clock, **hooks: Any
 ) -> Stage:
-    """Stage h from `params` on, on latents of frozen f and g (`latent_stage_pairs`), through the effect of `bank`."""
+    """Stage h from `params` on, on pairs of `stage_pairs.extract_stage_pairs`, through the effect of `bank`."""
     host = bank.hosts[0]
     h = networks.build_h(config, bank.num_params)
     audio_loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes, config.sample_rate)
@@ -291,8 +200,9 @@ def build_decoder_stage(
         bank.failures.check()
 
     objective = objectives.make_decoder_objective(h, effect_loss, config.h)
-    heard = pairs._replace(train=HeardPairs(pairs.train, config.h.batch_size, config.seed, parallel.share()))
-    return _make_stage(config, "h", heard, params, {}, objective, check=check, **hooks)
+    columns, size = pairs.train._asdict(), config.h.batch_size
+    with_clips = pairs._replace(train=CachedPairs(LatentBatch, columns, size, config.seed, parallel.share()))
+    return _make_stage(config, "h", with_clips, params, {}, objective, check=check, **hooks)
 
 
 def build_estimator(config: Config, host: EffectHost, calibration: Calibration | None) -> Estimator:

@@ -8,12 +8,12 @@ from rich.console import Console
 
 from dafxvae.config import Config
 from dafxvae.controllers.controller import read_controller, save_controller, store_results
+from dafxvae.core.files import write_json
 from dafxvae.data.corpora.corpus import Corpus
-from dafxvae.data.pairs.fixed import write_json
 from dafxvae.gradients.measure.calibration import warnings_for
 from dafxvae.gradients.measure.measured_steps import load_calibration
 from dafxvae.models import networks
-from dafxvae.runs import build, media
+from dafxvae.runs import build, media, stage_pairs
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
 from dafxvae.runs.results import evaluate_controller, results_table, typical_pair, verdict
@@ -39,10 +39,10 @@ def train_controller(
         estimator = build.build_estimator(config, bank.hosts[0], calibration)
         for warning in warnings_for(estimator, bank.hosts[0], calibration):
             session.console.print(f"warning: {warning}", style="yellow", markup=False)
-        pairs = build.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
+        pairs = stage_pairs.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
         clock = Clock(bank)
         encoders = build.measure_effect(config, bank, encoders, workdir / "pairs" / "h")
-        heard = build.latent_stage_pairs(config, pairs, bank, encoders, workdir / "pairs" / "h")
+        heard = stage_pairs.extract_stage_pairs(config, pairs, bank, encoders, workdir / "pairs" / "h")
         start = build.warm_start(config, heard, bank)
         session.console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
         stage = build.build_decoder_stage(config, heard, bank, start.params, estimator, clock)

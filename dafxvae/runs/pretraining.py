@@ -12,7 +12,7 @@ from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.models.networks import Encoders
-from dafxvae.runs import build, media
+from dafxvae.runs import build, media, stage_pairs
 from dafxvae.training.clock import Clock
 from dafxvae.training.parallel import all_have
 from dafxvae.training.session import Session
@@ -52,13 +52,13 @@ def ensure_encoders(config: Config, workdir: Path, corpus: Corpus, session: Sess
 def pretrain(config: Config, workdir: Path, corpus: Corpus, session: Session) -> tuple[dict[str, Any], dict[str, Any]]:
     """Stages f and g on the bank of effects; returns their variables and metadata."""
     with build.build_pretraining_bank(config) as bank:
-        pairs = build.build_pairs(config, "f", corpus, bank, workdir)
+        pairs = stage_pairs.build_pairs(config, "f", corpus, bank, workdir)
         stage, constants = build.build_encoder_stage(config, pairs, bank, check=bank.failures.check)
         stage = replace(stage, show=media.show_reconstructions(config, pairs.valid[0], constants))
         state = run_stage(stage, workdir / "f", session, Clock(bank))
         f_variables = {"params": state.params["f"], "constants": jax.device_get(constants)}
-        pairs = build.build_pairs(config, "g", corpus, bank, workdir)
-        pairs = build.encode_stage_pairs(config, pairs, bank, f_variables, workdir / "pairs" / "g_encoded.npz")
+        pairs = stage_pairs.build_pairs(config, "g", corpus, bank, workdir)
+        pairs = stage_pairs.encode_stage_pairs(config, pairs, bank, f_variables, workdir / "pairs" / "g_encoded.npz")
         stage, constants = build.build_controller_stage(config, pairs, bank)
         state = run_stage(stage, workdir / "g", session, Clock())
         g_variables = {"params": state.params, "constants": jax.device_get(constants)}

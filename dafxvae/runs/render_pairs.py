@@ -10,7 +10,7 @@ from rich.console import Console
 from dafxvae.config import resolve_preset
 from dafxvae.core.errors import UserError
 from dafxvae.data.pairs.prerendered import render_pairs
-from dafxvae.runs import build
+from dafxvae.runs import build, stage_pairs
 
 SHARD_PAIRS = 16
 STAGES = ("h", "f", "g")
@@ -56,7 +56,7 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
     own, job = stage.value == "h", parse_job(part.value)
     with build.build_bank(config, [config.effect]) if own else build.build_pretraining_bank(config) as bank:
-        pairs = build.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)
+        pairs = stage_pairs.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)
         rendered = render_pairs(pairs, number.value, Path(out.value).expanduser(), job=job)
         console.print(f"{rendered} pairs rendered into {out.value}", markup=False, highlight=False, soft_wrap=True)
         console.print(", ".join(f"{name} {count}" for name, count in sorted(pairs.counts.items())))

@@ -13,11 +13,11 @@ from typing import Any
 
 import jax
 
-from dafxvae import __version__
 from dafxvae.config import Config
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.files import write_json
+from dafxvae.core.version import __version__
 from dafxvae.training.writer import check_tracking
 
 FREE_KEYS = ("num_devices", "num_workers", "log_every_steps", "log")  # may change between a run and its resumption

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.files import write_json
 from dafxvae.training import parallel
 from dafxvae.training.checkpoint import Checkpoints, DamagedCheckpoint
 from dafxvae.training.clock import Clock

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dafxvae import __version__
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_text
+from dafxvae.core.version import __version__
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.parameters import ParameterSpace
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae import __version__
+from dafxvae.core.version import __version__
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.playback import CHUNK
 from dafxvae.effects.segments import Segments, Vst3

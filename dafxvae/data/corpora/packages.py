@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from dafxvae.audio.io import AUDIO_SUFFIXES
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json
 from dafxvae.core.paths import data_dir
 from dafxvae.data.corpora.layouts import MANIFEST
-from dafxvae.data.pairs.fixed import write_json
 
 APT_TIMEOUT_SEC = 1800
 

@@ -5,43 +5,17 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
+from dafxvae.data.pairs.bank import Bank
 from dafxvae.data.pairs.clips import MODES, PEAK, Clip, ClipCutter
 from dafxvae.data.pairs.neutral import change_db, neutral_table
 from dafxvae.types import PairBatch
-
-
-class Bank(Protocol):
-    """What pairs need of `dafxvae.effects.bank.EffectBank`."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-
-    @property
-    def num_params(self) -> int: ...
-
-    @property
-    def failures(self) -> Any: ...
-
-    @property
-    def num_units(self) -> int: ...
-
-    @property
-    def members(self) -> tuple[tuple[int, ...], ...]: ...
-
-    def columns(self, index: int) -> np.ndarray: ...
-
-    def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
-
-    def render(
-        self, audio: np.ndarray, effect: np.ndarray, unit_params: np.ndarray, sample_rate: int
-    ) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)

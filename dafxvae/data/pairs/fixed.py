@@ -1,17 +1,17 @@
 """Held-out pairs, drawn once and stored, so that every run and version scores the same ones."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
+from dafxvae.data.pairs.bank import Bank
 from dafxvae.data.pairs.clips import Clip
-from dafxvae.data.pairs.draws import Bank, Draw, PairMaker, PairOptions, make_cutter
+from dafxvae.data.pairs.draws import Draw, PairMaker, PairOptions, make_cutter
 from dafxvae.types import PairBatch
 
 FORMAT = 1
@@ -75,19 +75,6 @@ def fixed_pairs(
         draws = [draw for _, chunk in made for draw in chunk]
         write_json(path, header | {"pairs": [_to_json(draw, corpus, bank) for draw in draws]})
     return _join([batch for batch, _ in made])
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes JSON whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _join(batches: list[PairBatch]) -> PairBatch:

@@ -1,13 +1,9 @@
 """The most neutral settings of an effect: the true settings of an unprocessed reference."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from dafxvae.core.rng import host_rng
-
-if TYPE_CHECKING:
-    from dafxvae.data.pairs.draws import Bank
+from dafxvae.data.pairs.bank import Bank
 
 PROBE_SEC = 0.5
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -33,13 +29,13 @@ def probe(sample_rate: int, num_channels: int) -> np.ndarray:
     return noise * envelope[:, None] * np.float32(0.5)
 
 
-def neutral_table(bank: "Bank", sample_rate: int, num_channels: int) -> list[np.ndarray]:
+def neutral_table(bank: Bank, sample_rate: int, num_channels: int) -> list[np.ndarray]:
     """The neutral settings `[K]` of every effect of a bank; those of a chain are its members' together."""
     units = [neutral_settings(bank, i, sample_rate, num_channels) for i in range(bank.num_units)]
     return [np.sum([units[i] for i in members], axis=0) for members in bank.members]
 
 
-def neutral_settings(bank: "Bank", effect: int, sample_rate: int, num_channels: int) -> np.ndarray:
+def neutral_settings(bank: Bank, effect: int, sample_rate: int, num_channels: int) -> np.ndarray:
     """Searches the settings of one effect, a coordinate at a time, for the least change of a probe.
 
     Args:
@@ -71,9 +67,7 @@ def neutral_settings(bank: "Bank", effect: int, sample_rate: int, num_channels: 
     return settings
 
 
-def _best(
-    bank: "Bank", effect: int, audio: np.ndarray, sample_rate: int, tried: np.ndarray
-) -> tuple[np.ndarray, float]:
+def _best(bank: Bank, effect: int, audio: np.ndarray, sample_rate: int, tried: np.ndarray) -> tuple[np.ndarray, float]:
     settings = np.zeros((len(tried), bank.num_params), np.float32)
     settings[:, bank.columns(effect)] = tried
     batch = np.repeat(audio[None], len(tried), axis=0)

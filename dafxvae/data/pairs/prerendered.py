@@ -8,21 +8,20 @@ name last: a shard that has it is whole.
 import json
 import os
 import shutil
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import whole_file, write_json
 from dafxvae.core.progress import progress_bar
-from dafxvae.core.rng import host_rng
-from dafxvae.data.pairs.fixed import write_json
+from dafxvae.core.store import write_arrays
+from dafxvae.data.pairs.order import EpochOrder
 from dafxvae.data.pairs.shares import WHOLE, ProcessShare
-from dafxvae.data.pairs.stream import PairStream, iterate
+from dafxvae.data.pairs.stream import MAX_STEPS, PairStream, iterate
 from dafxvae.types import PairBatch
 
 FORMAT = 3
@@ -130,10 +129,10 @@ class PrerenderedPairs:
         self._small = {name: np.concatenate([arrays[name] for arrays in small]) for name in SMALL_FIELDS}
         self._checksums = [int(arrays["checksum"]) for arrays in small]
         self._folder, self._verified = folder, set[int]()
-        self._seed, self._stream = seed, stream
+        self._order = EpochOrder(self._num_pairs, seed, f"prerendered/{stream}")
 
     def __len__(self) -> int:
-        return 1 << 40
+        return MAX_STEPS
 
     @property
     def counts(self) -> dict[str, int]:
@@ -142,11 +141,7 @@ class PrerenderedPairs:
 
     def __getitem__(self, step: int) -> PairBatch:
         items = self._share.items(step, self.batch_size)
-        rows = np.empty(len(items), np.int64)
-        for epoch in np.unique(items // self._num_pairs):
-            order = host_rng(self._seed, f"prerendered/{self._stream}", int(epoch)).permutation(self._num_pairs)
-            inside = items // self._num_pairs == epoch
-            rows[inside] = order[items[inside] % self._num_pairs]
+        rows = self._order.rows(items)
         shape = (len(rows), *self._audio[0].shape[2:])
         audio = {name: np.empty(shape, np.float32) for name in AUDIO_FIELDS}
         for b, row in enumerate(rows):
@@ -237,21 +232,6 @@ def _write_shard(folder: Path, shard: int, batch: PairBatch) -> None:
     small: dict[str, Any] = {name: getattr(batch, name) for name in SMALL_FIELDS} | {
         "checksum": np.asarray(zlib.crc32(audio.data))
     }
-    _write_whole(path.with_suffix(".npz"), lambda file: np.savez(file, **small))
-    _write_whole(path, lambda file: np.save(file, audio))
-
-
-def _write_whole(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+    write_arrays(path.with_suffix(".npz"), small)
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, audio)

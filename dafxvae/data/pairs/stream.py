@@ -6,7 +6,8 @@ from typing import Any, Protocol, Self
 
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
-from dafxvae.data.pairs.draws import Bank, PairMaker, PairOptions, make_cutter
+from dafxvae.data.pairs.bank import Bank
+from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
 from dafxvae.data.pairs.fixed import fixed_pairs
 from dafxvae.data.pairs.shares import WHOLE, ProcessShare
 from dafxvae.types import PairBatch
