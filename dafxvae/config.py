@@ -56,7 +56,7 @@ def _data() -> dict[str, Any]:
     """Recordings and pairs."""
     return {
         "folder": "",  # the user's audio; empty for the embedded corpus
-        "with_embedded": False,  # the embedded corpus beside the folder
+        "with_embedded": False,  # the embedded corpus in addition to the folder
         "minutes": 40.0,  # of the embedded corpus
         "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file, mixed
         "prefetch_batches": 3,
@@ -133,13 +133,13 @@ def _h() -> dict[str, Any]:
     """The controller decoder: pairs encoded once, their known settings first, then their sound."""
     return {
         "widths": (128,),
-        "descriptors": (),  # of the reference, input features of h beside g's latent: dafxvae.descriptors.catalog
+        "descriptors": (),  # of the reference, added to g's latent: see dafxvae.descriptors.catalog
         # of an effect with an LFO: the parameter that is its rate; and for the descriptor "lfo_templates", how many
         # templates are measured, and whether the settings that they estimate are mixed into h's prediction
         "lfo": {"rate": "", "num_templates": 2048, "mix_estimates": False},
         "stft_sizes": (128, 512, 2048, 8192),
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},
-        "settings_weight": 4.0,  # of the squared error of the known settings, beside the audio loss
+        "settings_weight": 4.0,  # of the squared error of the known settings, added to the audio loss
         "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
         "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
         "warm_start": {  # the known settings alone: dafxvae.training.warm_start
@@ -211,7 +211,7 @@ def base_config() -> ConfigDict:
             "eval": {"every_steps": 250, "num_pairs": 48, "num_test_pairs": 128, "num_media": 3},
             **_stages(),
             "digits": _digits(),
-            "log": {"wandb": ""},  # Weights & Biases beside TensorBoard: offline, online; empty: no
+            "log": {"wandb": ""},  # Weights & Biases in addition to TensorBoard: offline, online; empty: no
             "estimator": {"name": "spsa", "num_probes": 1, "step_size": 1e-3, "level": "audio", "two_sided": False},
         }
     )

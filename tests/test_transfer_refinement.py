@@ -29,7 +29,7 @@ def truth(host, audio, settings):
 @pytest.mark.parametrize("start", [None, [0.4, 0.6]])
 def test_it_finds_the_settings_of_a_smooth_effect(audio, start):
     host, settings = reference_soft_clip(), [0.3, 0.7]
-    found = refine(host, to(truth(host, audio, settings)), audio, RATE, start, 200, trust=0.0)
+    found = refine(host, to(truth(host, audio, settings)), audio, RATE, start, 200, prior_weight=0.0)
     np.testing.assert_allclose(found.unit_params, settings, atol=0.03)
     assert found.distance < 0.1 * found.start_distance
     assert found.num_renders <= 200
@@ -49,15 +49,15 @@ def test_what_is_locked_stays(audio):
     host = reference_soft_clip()
     distance = to(truth(host, audio, [0.3, 0.7]))
     free, fixed = np.array([False, True]), np.array([0.9, 0.0])
-    found = refine(host, distance, audio, RATE, np.array([0.4, 0.6]), 40, free=free, fixed=fixed, trust=0.0)
+    found = refine(host, distance, audio, RATE, np.array([0.4, 0.6]), 40, free=free, fixed=fixed, prior_weight=0.0)
     assert found.unit_params[0] == pytest.approx(0.9)
     assert found.unit_params[1] != pytest.approx(0.6, abs=0.02)
 
 
-def test_trust_holds_it_near_the_start(audio):
+def test_the_prior_holds_it_near_the_start(audio):
     host, start = reference_soft_clip(), np.array([0.4, 0.6])
     distance = to(truth(host, audio, [0.1, 0.9]))
-    near, far = (refine(host, distance, audio, RATE, start, 100, trust=trust) for trust in (100.0, 0.0))
+    near, far = (refine(host, distance, audio, RATE, start, 100, prior_weight=weight) for weight in (100.0, 0.0))
     assert np.abs(near.unit_params - start).max() < 0.02 < np.abs(far.unit_params - start).max()
 
 
@@ -85,7 +85,9 @@ def test_settings_that_cannot_be_rendered_are_counted_and_not_chosen(audio):
         return out
 
     host.render_variants = breaks
-    found = refine(host, to(truth(reference_soft_clip(), audio, [0.3, 0.7])), audio, RATE, [0.5, 0.5], 100, trust=0.0)
+    found = refine(
+        host, to(truth(reference_soft_clip(), audio, [0.3, 0.7])), audio, RATE, [0.5, 0.5], 100, prior_weight=0.0
+    )
     assert found.num_failed > 0
     assert found.unit_params[0] >= 0.35
 

@@ -220,7 +220,7 @@ def encoding_of(path: str | os.PathLike[str], subtype: str | None = None) -> tup
 def audio_writer(
     path: str | os.PathLike[str], sample_rate: int, num_channels: int, subtype: str | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Writes a file block by block, whole or not at all: a temporary file beside it, renamed when all went well.
+    """Writes a file block by block, whole or not at all: a temporary file next to it, renamed when all went well.
 
     Args:
         path: see `write_audio`; folders are made.
@@ -261,7 +261,7 @@ def audio_writer(
 
 
 def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: int, subtype: str | None = None) -> None:
-    """Writes a file whole or not at all (a temporary file beside it, then a rename); the suffix names the format.
+    """Writes a file whole or not at all (a temporary file next to it, then a rename); the suffix names the format.
 
     Args:
         path: where to; .wav (32-bit float), .flac and .aiff (24 bit), .ogg, .opus, .mp3.

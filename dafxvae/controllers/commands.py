@@ -80,7 +80,7 @@ def flat_results(results: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def import_controller(source: str, name: str, *, force: bool = False) -> Path:
-    """Stores a controller in the user's data folder, with its f and g beside it where they are not the package's.
+    """Stores a controller in the user's data folder, with its f and g next to it where they are not the package's.
 
     Args:
         source: folder of a run, or a file.
@@ -93,7 +93,7 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
     Raises:
         UserError: a bad or taken name, or no such controller.
     """
-    from dafxvae.controllers.controller import encoders_beside, read_controller
+    from dafxvae.controllers.controller import encoders_path_of, read_controller
     from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
     from dafxvae.controllers.names import SUFFIX, find_controller, stored_controllers, user_folder
     from dafxvae.core.weights import fingerprint
@@ -107,7 +107,7 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
     shipped = load_encoders(stored_encoders_path(SHIPPED), verify=False)
     own = target.with_name(f"{name}{ENCODERS_SUFFIX}")
     if fingerprint(encoders.variables) != fingerprint(shipped.variables):
-        copy_file(encoders_beside(path), own)
+        copy_file(encoders_path_of(path), own)
     else:
         own.unlink(missing_ok=True)
     copy_file(path, target)

@@ -76,7 +76,7 @@ class Controller:
 
     @cached_property
     def descriptors(self) -> tuple[Descriptor, ...]:
-        """The descriptors of the reference that h takes beside the latent."""
+        """The descriptors of the reference that h takes in addition to the latent."""
         return networks.input_descriptors(self.config)
 
     def features(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -166,14 +166,14 @@ def current_config(stored: dict[str, Any]) -> dict[str, Any]:
     return stored | {"h": {"descriptors": (), "lfo": NO_LFO} | h}
 
 
-def encoders_beside(path: Path) -> Path:
+def encoders_path_of(path: Path) -> Path:
     """File of the f and g of a stored controller.
 
     `NAME.encoders.safetensors` or `encoders.safetensors` in its folder, else the file that comes with the package.
     """
-    for beside in (path.with_suffix(".encoders.safetensors"), path.parent / "encoders.safetensors"):
-        if beside.exists():
-            return beside
+    for nearby in (path.with_suffix(".encoders.safetensors"), path.parent / "encoders.safetensors"):
+        if nearby.exists():
+            return nearby
     return stored_encoders_path(SHIPPED)
 
 
@@ -182,7 +182,7 @@ def read_controller(path: Path, encoders_path: Path | None = None) -> Controller
 
     Args:
         path: `*.safetensors`.
-        encoders_path: of f and g; None for those of `encoders_beside`.
+        encoders_path: of f and g; None for those of `encoders_path_of`.
 
     Raises:
         UserError: a file is missing, damaged or of another kind, or the controller was trained on another f and g.
@@ -191,11 +191,11 @@ def read_controller(path: Path, encoders_path: Path | None = None) -> Controller
     if metadata.get("kind") != "controller":
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not a controller: name a stored h")
     if encoders_path is None:
-        encoders_path = encoders_beside(path)
+        encoders_path = encoders_path_of(path)
     check = variables.get("check", {}).get("latent")  # None: stored before there was one
     encoders = load_encoders(encoders_path, verify=check is None)
     if fingerprint(encoders.variables) != metadata["encoders"]:
-        raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file beside it")
+        raise UserError(f"{path} was trained on another f and g than {encoders_path} holds: name the file next to it")
     if "templates" in variables:
         encoders = encoders._replace(templates=Templates(**variables["templates"]))
     return Controller(

@@ -14,7 +14,7 @@ from dafxvae.core.errors import UserError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary file beside `path` to write to, which takes that name when the block ends without an error.
+    """Gives a temporary file next to `path` to write to, which takes that name when the block ends without an error.
 
     Args:
         path: the final name; missing folders are made.

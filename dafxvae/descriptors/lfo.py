@@ -4,7 +4,7 @@ Music and speech move more than a phaser moves them. But an LFO repeats exactly 
 power lies on a line and the line's harmonics, while the power of everything else is spread over all rates. So the
 cosine components of the frames are whitened over neighbouring rates, and the rate is the one whose first `HARMONICS`
 harmonics together stand out most. Averaging the frames synchronously at this rate cancels what is played; the strength
-of each harmonic of each component tells how deep and how wide the movement is. The LFO's phase does not matter: a
+of each harmonic of each component shows how deep and how wide the movement is. The LFO's phase does not matter: a
 recording begins anywhere in it. Pure jnp, nothing learnt, finite at silence and for any length.
 
 References:

@@ -142,7 +142,7 @@ class EffectBank:
 
 @dataclass(frozen=True)
 class RandomChains:
-    """Chains that a bank holds beside its single effects: drawn once, of different members in random order."""
+    """Chains that a bank holds in addition to its single effects: drawn once, of different members in random order."""
 
     count: int = 0
     max_length: int = 4  # of 2 .. max_length members, uniformly

@@ -74,7 +74,7 @@ LOOP = _share("feedback", -0.9, 0.9, 0.0)
 QUALITY = Parameter("quality", "", 0, 10, 8, kind="choice", labels=RESAMPLERS, controlled=False)
 
 BUILTINS: dict[str, Builtin] = {
-    # Pedalboard: 0..32. Below 2 bits only noise is left, above 16 nothing is heard.
+    # Pedalboard: 0..32. Below 2 bits only noise is left, above 16 the effect is inaudible.
     "Bitcrush": Builtin((_share("bit_depth", 2.0, 16.0, 8.0),)),
     # Pedalboard: lookahead in (0, 100] ms, release > 0. Mastering limiters offer 1..20 ms and 10..1000 ms.
     "BrickwallLimiter": Builtin(

@@ -159,7 +159,7 @@ def _parameters(host: ChainHost, audio: np.ndarray, sample_rate: int) -> Iterato
         out = host.render_variants(np.repeat(audio[None], NUM_BASES, axis=0), variants, sample_rate)
         peak = np.abs(np.nan_to_num(out)).max() or 1.0
         change = float(np.nan_to_num(np.abs(out[:, 0] - out[:, 1])).max() / peak)
-        # Whether it moves in steps can be told only where it does something, which a threshold, say, may prevent.
+        # Steps show only where the parameter does something, which a threshold, say, may prevent.
         moves = [rows for rows in out if not np.array_equal(rows[2], rows[4])]
         if change == 0.0:  # it may act only where a switch is on: look further
             more = np.repeat(space.sample(np.random.default_rng(3), NUM_SEARCHES)[:, None], 2, axis=1)

@@ -52,7 +52,7 @@ class Segments:
 class Vst3:
     """A VST3 plugin with its settings, freshly loaded.
 
-    A plugin is told only of changes, and before the first one may hold inner values that differ from what its knobs
+    A plugin receives only changes, and before the first one may hold inner values that differ from what its knobs
     show: everything is set to something else once. Where asked for, silence lets its smoothers come to rest.
     """
 

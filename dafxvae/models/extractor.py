@@ -1,4 +1,4 @@
-"""The one way from recordings to h's input features: f, g, and the descriptors that h takes beside the latent.
+"""The one way from recordings to h's input features: f, g, and the descriptors that h takes in addition to the latent.
 
 Every recording is embedded once, alone, and its encoding joined with those of others: comparing W recordings with V
 takes W + V passes through f, which is nearly all of the work. Alone, because a product of matrices rounds differently
@@ -36,7 +36,7 @@ class FeatureExtractor:
         Args:
             encoders: f and g, and the templates of the effect where a descriptor needs them.
             sample_rate: Hz, of all clips.
-            descriptors: those of the reference that h takes beside the latent.
+            descriptors: those of the reference that h takes in addition to the latent.
 
         Raises:
             ValueError: a descriptor needs templates, and there are none.

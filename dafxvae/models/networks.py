@@ -52,7 +52,7 @@ def compute_dtype(name: str | None) -> Any:
 
 
 def input_descriptors(config: Config) -> tuple[Descriptor, ...]:
-    """The descriptors of the reference that h takes beside g's latent; UserError where there is no such descriptor."""
+    """Descriptors of the reference that h takes in addition to g's latent; UserError for an unknown one."""
     return catalog.find_descriptors(config.h.descriptors)
 
 

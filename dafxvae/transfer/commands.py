@@ -75,10 +75,10 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
             stack.enter_context(closing(outcome.rendered))
             for block in outcome.rendered.chunks(outcome.level.factor):
                 write(block)
-        write_beside(arguments, output, transfer, source, references, options, outcome, console)
+        write_files(arguments, output, transfer, source, references, options, outcome, console)
 
 
-def write_beside(
+def write_files(
     arguments: Namespace,
     output: Path,
     transfer: StyleTransfer,
@@ -89,7 +89,7 @@ def write_beside(
     console: Console,
 ) -> None:
     """Writes settings, script, plugin states, and the optional page and picture."""
-    paths = document.Paths.beside(output)
+    paths = document.Paths.next_to(output)
     chain = transfer.host.chain
     content = document.settings_document(
         chain, outcome, options, arguments.controller, source.path, [one.path for one in references], output

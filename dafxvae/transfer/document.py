@@ -1,4 +1,4 @@
-"""Files beside the output: settings as JSON (read back by `--apply`), the script, plugin states."""
+"""Files next to the output: settings as JSON (read back by `--apply`), the script, plugin states."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ if TYPE_CHECKING:  # they import jax, which applying stored settings does withou
 
 FORMAT = 1
 KIND = "dafxvae transfer"
-HASHED_BYTES = 1 << 20  # of the beginning of a file: tells files apart, and an hour of audio is not read again
+HASHED_BYTES = 1 << 20  # of the beginning of a file: enough to tell files apart without reading an hour of audio
 
 
 class Paths(NamedTuple):
-    """The files beside an output."""
+    """The files next to an output."""
 
     settings: Path
     script: Path
@@ -34,7 +34,7 @@ class Paths(NamedTuple):
     page: Path
 
     @classmethod
-    def beside(cls, output: Path) -> "Paths":
+    def next_to(cls, output: Path) -> "Paths":
         return cls(*(output.with_name(output.name + suffix) for suffix in (".settings.json", ".py", ".png", ".html")))
 
 

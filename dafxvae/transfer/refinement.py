@@ -20,10 +20,10 @@ from dafxvae.effects.host import EffectHost
 
 Distance = Callable[[np.ndarray], np.ndarray]  # [B, T, C] -> [B]
 
-# Measured on validation recordings (docs/transfer.md): wider or less trusting searches lead away from the truth.
+# Measured on validation recordings (docs/transfer.md): wider or looser searches lead away from the truth.
 SPREAD = 0.03  # first deviation of the search about a controller's prediction, in units of the range
 COLD_SPREAD = 0.3
-TRUST = 60.0  # weight of the mean squared step away from the controller's prediction, in units of the distance
+PRIOR_WEIGHT = 60.0  # weight of the mean squared step away from the controller's prediction, in units of the distance
 FAILED = 1e6  # distance of settings that could not be rendered
 RENDERS_AT_ONCE = 4  # filled up with silence: few, so that little is described in vain
 
@@ -80,7 +80,7 @@ def refine(
     free: np.ndarray | None = None,
     fixed: np.ndarray | None = None,
     spread: float | None = None,
-    trust: float | None = None,
+    prior_weight: float | None = None,
 ) -> Refined:
     """CMA-ES over the settings of one effect for one input; deterministic.
 
@@ -95,7 +95,7 @@ def refine(
         free: bool `[K]`, False for settings that stay as they are; None for all.
         fixed: `[K]`, what the settings that are not free are held at; None for `start`.
         spread: first deviation in units of the range; None for `SPREAD` about a start, `COLD_SPREAD` from cold.
-        trust: weight of the mean squared step away from `start`; None for `TRUST`, and 0 from cold.
+        prior_weight: weight of the mean squared step away from `start`; None for `PRIOR_WEIGHT`, and 0 from cold.
 
     References:
         Hansen 2016 (the CMA evolution strategy); Steinmetz et al. 2024 (ST-ITO) search so from cold.
@@ -104,8 +104,8 @@ def refine(
     origin = np.full(count, 0.5, np.float32) if start is None else np.asarray(start, np.float32)
     moving = np.flatnonzero(np.ones(count, bool) if free is None else free)
     held = origin if fixed is None else np.where(np.isin(np.arange(count), moving), origin, fixed)
-    trust = (0.0 if start is None else TRUST) if trust is None else trust
-    search = _Search(host, distance, audio, sample_rate, held.astype(np.float32), moving, trust)
+    prior_weight = (0.0 if start is None else PRIOR_WEIGHT) if prior_weight is None else prior_weight
+    search = _Search(host, distance, audio, sample_rate, held.astype(np.float32), moving, prior_weight)
     first = search.score(held[moving][None])[0]
     if len(moving) and num_renders > 1:
         spread = (COLD_SPREAD if start is None else SPREAD) if spread is None else spread
@@ -126,15 +126,15 @@ class _Search:
         sample_rate: int,
         origin: np.ndarray,
         moving: np.ndarray,
-        trust: float,
+        prior_weight: float,
     ):
         self._host, self._distance, self._audio, self._rate = host, distance, audio, sample_rate
-        self._origin, self.moving, self._trust = origin, moving, trust
+        self._origin, self.moving, self._prior_weight = origin, moving, prior_weight
         self.best, self.least = origin, float("inf")
         self.num_renders = self.num_failed = 0
 
     def penalty(self, unit_params: np.ndarray) -> float:
-        return self._trust * float(np.mean((unit_params - self._origin) ** 2))
+        return self._prior_weight * float(np.mean((unit_params - self._origin) ** 2))
 
     def score(self, rows: np.ndarray) -> np.ndarray:
         """Distance and penalty of settings of the moving parameters, `[N, K'] -> [N]`."""

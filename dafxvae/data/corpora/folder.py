@@ -104,7 +104,7 @@ def open_folder(
     """A folder of audio as a corpus; what the cache lacks is prepared first, what cannot be used is in `.skipped`.
 
     Args:
-        folder: any audio of any rate, mono or stereo, in any depth; known data sets are told by their layout.
+        folder: any audio of any rate, mono or stereo, in any depth; known data sets are recognised by their layout.
         sample_rate: Hz to resample to.
         num_channels: 1 or 2.
         cache: folder of prepared corpora.

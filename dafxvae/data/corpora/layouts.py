@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-MANIFEST = "corpus.json"  # beside the audio of a fetched corpus: its licence, and the group of each file
+MANIFEST = "corpus.json"  # next to the audio of a fetched corpus: its licence, and the group of each file
 
 DIGITS_LAYOUT, DIGIT_NAME = "spoken digits", r"\d_[^_/]+_\d+\.(wav|flac)"
 

@@ -126,7 +126,7 @@ def fetch(item: Package, *, root: Path | None = None, warn: Callable[[str], None
     Args:
         item: the corpus.
         root: the data folder; None for `dafxvae.core.paths.data_dir()`.
-        warn: is told of a version other than the recorded one.
+        warn: called with a message where the version is not the recorded one.
 
     Returns:
         The corpus's folder: its audio, and a manifest with version, hash, licence and groups. It is there whole or not

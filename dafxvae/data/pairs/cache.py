@@ -97,7 +97,7 @@ def compute_pairs(
         convert: from a batch of pairs to a struct that has the columns.
         columns: fields that are kept of all pairs.
         count: N; rounded up to whole batches.
-        path: `*.npz` of the columns; files of clips lie beside it.
+        path: `*.npz` of the columns; files of clips lie next to it.
         recipe: everything that the columns depend on, as JSON; another one is computed anew.
         clips: fields whose clips `[B, T, C]` are kept, exact as rendered (float32).
         num_clips: M, at most N; rounded likewise.

@@ -87,7 +87,7 @@ class PairMaker:
 
     @property
     def description(self) -> dict[str, Any]:
-        """Everything beside corpus and bank that the pairs depend on, as plain JSON."""
+        """Everything except corpus and bank that the pairs depend on, as plain JSON."""
         options = {key: list(v) if isinstance(v, tuple) else v for key, v in dataclasses.asdict(self.options).items()}
         return {"seed": self._seed, "stream": self._stream, "mode": self._mode, "options": options}
 

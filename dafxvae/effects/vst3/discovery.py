@@ -48,8 +48,8 @@ def find_file(name: str) -> str:
         if not os.path.isabs(name) and os.path.exists(os.path.join(folder, name)):
             return os.path.join(folder, name)
     folder = Path(name).parent
-    beside = [str(path) for path in folder.glob("*.vst3")] if folder.is_dir() else []
-    known = [*beside, *(os.path.basename(path) for path in installed_vst3())]
+    siblings = [str(path) for path in folder.glob("*.vst3")] if folder.is_dir() else []
+    known = [*siblings, *(os.path.basename(path) for path in installed_vst3())]
     raise unknown_name("VST3 file", name, known)
 
 

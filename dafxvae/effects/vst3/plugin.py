@@ -122,7 +122,7 @@ class LoadedPlugin:
     def _prime(self) -> None:
         """Sets everything to something else, once.
 
-        A plugin is told only of changes, and before the first one it may hold inner values that differ from what its
+        A plugin receives only changes, and before the first one it may hold inner values that differ from what its
         knobs show (of the Zam plugins, three do).
         """
         for raw in self.raw:

@@ -87,7 +87,7 @@ def calibrate_builtins(
         effects: names of built-ins.
         sampling: audio and number of settings.
         path: the file.
-        progress: is told each name before it is measured.
+        progress: called with each name before it is measured.
     """
     found = _read_shipped(path) if path.exists() else {}
     for effect in effects:
