@@ -222,6 +222,18 @@ def base_config() -> ConfigDict:
 SMOOTH = {"name": "finite_difference", "num_probes": 0, "level": "audio", "two_sided": False}
 ROUGH = {"name": "finite_difference", "num_probes": 0, "level": "loss", "two_sided": True}
 
+# For effects with an LFO: long clips, in which slow rates show, and a loss of the mel spectrum smoothed over a second:
+# MRSTFT alone is least at "dry" while a rate or time is wrong (docs/objectives.md).
+WITH_LFO: dict[str, Any] = {
+    "h__loss_weights": {"mrstft": 1.0, "smoothed_mel": 1.0},
+    "h__settings_weight": 0.5,
+    "h__warm_start__margin": 0.2,
+    "h__warm_start__num_steps": 3000,
+    "h__num_steps": 400,
+    "h__learning_rate": 1.5e-3,
+    "clip_samples": 131072,
+}
+
 
 def controller_config(effect: str, estimator: dict[str, Any], **changes: Any) -> ConfigDict:
     """The base configuration for a controller of one effect or chain.
