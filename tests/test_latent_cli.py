@@ -15,7 +15,7 @@ from dafxvae.core.command_line import run_cli
 from dafxvae.core.weights import save_weights
 from dafxvae.descriptors import combs
 from dafxvae.latent import __main__ as cli
-from dafxvae.latent import analysis, probes, report, traversals
+from dafxvae.latent import measures, probes, report, traversals
 from dafxvae.models import networks
 from dafxvae.runs import build
 from dafxvae.runs.workdir import claim_workdir
@@ -31,7 +31,7 @@ def folders(tmp_path_factory):
         patch.setenv("DAFXVAE_CACHE", str(root / "cache"))
         patch.setenv("DAFXVAE_DATA", str(root / "data"))
         patch.setattr(probes, "NUM_TREES", 4)
-        for module, name in ((analysis, "NUM_CLIPS"), (analysis, "RENDERED_CLIPS"), (report, "NUM_TRAVERSED")):
+        for module, name in ((measures, "NUM_CLIPS"), (measures, "RENDERED_CLIPS"), (report, "NUM_TRAVERSED")):
             patch.setattr(module, name, 2)
         patch.setattr(traversals, "VALUES", (-1.0, 1.0))
         yield root

@@ -8,9 +8,7 @@ from tiny import tiny_config
 
 from dafxvae.controllers.controller import Controller
 from dafxvae.descriptors import amplitudes, echoes
-from dafxvae.latent.analysis import Studied
-from dafxvae.latent.measures import measure_f, measure_g
-from dafxvae.latent.networks import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
+from dafxvae.latent.measures import Studied, measure_f, measure_g
 from dafxvae.latent.pruning import (
     fold_inputs,
     joint_columns,
@@ -19,6 +17,7 @@ from dafxvae.latent.pruning import (
     prune_encoders,
     prune_g_inputs,
 )
+from dafxvae.latent.source import encoding_blocks, f_decoder, f_feature, f_frames, g_functions
 from dafxvae.models import networks
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.spectrogram_vae import SpectrogramVAE

@@ -9,10 +9,10 @@ import pytest
 
 from dafxvae.audio import dsp, mel
 from dafxvae.latent import sound
-from dafxvae.latent.page import LatentPage
-from dafxvae.latent.projection import pca_2d
+from dafxvae.latent.report import pca_2d
+from dafxvae.latent.report_page import add_strip
 from dafxvae.latent.traversals import Strip
-from dafxvae.reporting.page import wav_bytes
+from dafxvae.reporting.page import Page, wav_bytes
 
 RATE, SIZE, HOP = 24000, 1024, 256
 AXES = sound.MelFrames(SIZE, HOP, 11000.0, RATE)
@@ -52,9 +52,9 @@ def test_wav_bytes_hold_what_was_given(noise):
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(noise):
-    page = LatentPage("A & B", "<script>")
+    page = Page("A & B", "<script>")
     page.table(["x"], [["yes"], ["<b>"], ["**<i>.5** (.4 … .6)"]])
-    page.strip(Strip("s", np.zeros((2, 2, 3), np.uint8), {"a": noise}), b"\x89PNG", RATE)
+    add_strip(page, Strip("s", np.zeros((2, 2, 3), np.uint8), {"a": noise}), b"\x89PNG", RATE)
     text = page.render()
     assert "<script>" not in text
     assert "<td>&lt;b&gt;</td>" in text

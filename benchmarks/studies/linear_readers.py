@@ -24,11 +24,9 @@ from dafxvae.core.command_line import run_cli
 from dafxvae.core.paths import data_dir
 from dafxvae.effects.bank import open_bank
 from dafxvae.latent.contenders import parameter_bar
-from dafxvae.latent.examples import parts_of, single_effects
-from dafxvae.latent.gather import Gathered, gather
-from dafxvae.latent.networks import g_functions
+from dafxvae.latent.examples import Gathered, gather, single_effects
 from dafxvae.latent.probes import Parts, ProbeTask, ProbeTasks, probe_settings, settings_r2
-from dafxvae.latent.sources import ModelSource, open_source
+from dafxvae.latent.source import ModelSource, g_functions, open_source
 from dafxvae.metrics import bootstrap_interval
 
 SHARES = (8, 4, 2, 1)  # of the training pairs, one in so many
@@ -39,9 +37,9 @@ OURS = "g"
 def features_of(source: ModelSource, gathered: Gathered) -> dict[str, Parts]:
     """Features of both recordings of each pair: g's latent, and the baselines."""
     g = g_functions(source.encoders.g, source.encoders.variables["g"])
-    latent = Parts(*(np.asarray(g.infer(rows).mean) for rows in gathered.joint()))
+    latent = Parts(*map(g.encode, gathered.parts("f")))
     names = [name for name in gathered.train.features if name != "f"]
-    return {OURS: latent} | {name: parts_of(*gathered.sets, name, True) for name in names}
+    return {OURS: latent} | {name: gathered.parts(name) for name in names}
 
 
 def first(tasks: ProbeTasks, parts: Parts, share: int) -> tuple[ProbeTasks, Parts]:
@@ -81,7 +79,7 @@ def certainty(task: ProbeTask, predicted: dict[str, np.ndarray], r2: dict[str, n
 
 def measure(source: ModelSource, gathered: Gathered) -> dict[str, Any]:
     """Everything, for each number of training pairs."""
-    tasks = ProbeTasks(*(examples.task for examples in gathered.sets))
+    tasks = gathered.tasks
     features = features_of(source, gathered)
     results, predicted, r2 = {}, {}, {}
     for share in SHARES:
@@ -108,7 +106,7 @@ def main() -> None:
         corpus = str(arguments.corpus)
         gathered = gather(source, bank, corpus, arguments.pairs, arguments.seed, Console(stderr=True))
     results = measure(source, gathered)
-    pairs = dict(zip(("train", "valid", "test"), (len(examples.task.effect) for examples in gathered.sets)))
+    pairs = dict(zip(("train", "valid", "test"), (len(task.effect) for task in gathered.tasks)))
     print_json({"pairs": pairs, "seed": arguments.seed, **results})
 
 

@@ -13,13 +13,12 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.effects.bank import open_bank
 from dafxvae.latent import report_page
-from dafxvae.latent.analysis import Studied, study
-from dafxvae.latent.examples import single_effects
-from dafxvae.latent.gather import Gathered, gather
-from dafxvae.latent.prune_command import prune
+from dafxvae.latent.examples import Gathered, gather, single_effects
+from dafxvae.latent.measures import Studied, study
+from dafxvae.latent.pruning import prune
 from dafxvae.latent.report import find, write
-from dafxvae.latent.sources import ModelSource, open_source
-from dafxvae.latent.sweep import default_sizes, sweep
+from dafxvae.latent.source import ModelSource, open_source
+from dafxvae.latent.sweep import Plan, default_sizes, sweep
 
 FOLDERS = {"report": "latent", "sweep": "latent", "prune": "pruned"}
 
@@ -39,19 +38,13 @@ def output_folder(arguments: Namespace, source: ModelSource) -> Path:
 
 
 def run_command(arguments: Namespace, progress: Console, console: Console) -> None:
-    """Runs `report`, `sweep` or `prune`.
-
-    Args:
-        arguments: the command line.
-        progress: what is being done goes there.
-        console: results go there.
-    """
+    """Run `report`, `sweep` or `prune`; `progress` shows its steps, `console` its results."""
     source = open_source(arguments.workdir)
     optional.load_sklearn("linear_model", "latent")  # before anything is rendered
     folder = output_folder(arguments, source)
     effects = single_effects(source.encoders.metadata["bank"])
     if len(effects) < 2:
-        raise UserError(f"{source.encoders_path} knows the single effects {list(effects)}: probes need at least two")
+        raise UserError(f"{source.encoders_path} has the single effects {list(effects)}: probes need at least two")
     with ExitStack() as stack:
         workers = source.config.num_workers or None
         bank = stack.enter_context(open_bank(effects, num_workers=workers))
@@ -84,11 +77,10 @@ def run_command(arguments: Namespace, progress: Console, console: Console) -> No
 def retrain(
     arguments: Namespace, source: ModelSource, gathered: Gathered, studied: Studied, folder: Path, progress: Console
 ) -> dict[str, Any]:
-    """Runs the sweep and stores `sweep.json`."""
-    recommended = studied.g.recommendation.size
-    sizes = arguments.sizes or default_sizes(recommended, source.encoders.g.latent_dim)
-    how = sizes, arguments.seeds, folder / "sweep", progress, arguments.beta
-    found = sweep(source, gathered, studied.names, recommended, *how)
+    """Run the sweep and store `sweep.json`."""
+    sizes = arguments.sizes or default_sizes(studied.g.recommendation.size, source.encoders.g.latent_dim)
+    plan = Plan(sizes, arguments.seeds, arguments.beta)
+    found = sweep(source, gathered, studied, plan, folder / "sweep", progress)
     write_json(folder / "sweep.json", found)
     return found
 

@@ -1,11 +1,11 @@
-"""The probes of f and g beside the baselines: which of them tells the effect and its settings."""
+"""The probes of f and g compared with those of the baselines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.latent.examples import ProbeExamples, parts_of
+from dafxvae.latent.examples import Gathered
 from dafxvae.latent.probes import (
     KINDS,
     Kind,
@@ -18,13 +18,13 @@ from dafxvae.latent.probes import (
 )
 from dafxvae.metrics.bootstrap import bootstrap_interval
 
-Say = Callable[[str], None]
+Notify = Callable[[str], None]
 MARGIN = 0.05  # f's probe must lead the best baseline by this much
 SHARE_OF_PARAMETERS = 0.8  # of which g must lead
 
 
 class Contender(NamedTuple):
-    """One set of features as the probes see it."""
+    """One set of features for the probes."""
 
     name: str
     input: str  # "wet" (the reference alone) or "joint"
@@ -32,20 +32,12 @@ class Contender(NamedTuple):
     parts: Parts
 
 
-def contenders(
-    train: ProbeExamples, valid: ProbeExamples, test: ProbeExamples, latents: Mapping[str, Parts]
-) -> list[Contender]:
-    """f and the baselines on both inputs, and what exists for pairs only (g's latent).
-
-    Args:
-        train, valid, test: examples; the feature "f" is f's encoding, every other one a baseline.
-        latents: features of pairs, by name.
-    """
-    sets = (train, valid, test)
+def contenders(gathered: Gathered, latents: Mapping[str, Parts]) -> list[Contender]:
+    """f and the baselines on both inputs, and the latents of pairs by name."""
     found = [
-        Contender(name, "joint" if joint else "wet", name != "f", parts_of(*sets, name, joint))
-        for joint in (False, True)
-        for name in train.features
+        Contender(name, inputs, name != "f", gathered.parts(name, inputs))
+        for inputs in ("wet", "joint")
+        for name in gathered.train.features
     ]
     return found + [Contender(name, "joint", False, parts) for name, parts in latents.items()]
 
@@ -64,18 +56,18 @@ def run_probes(
     *,
     seed: int = 0,
     kinds: Sequence[Kind] = KINDS,
-    say: Say = lambda _: None,
+    notify: Notify = lambda _: None,
 ) -> dict[str, Any]:
-    """Fits every probe on every set of features.
+    """Fit every probe on every set of features.
 
     Args:
         entries: of `contenders`.
-        tasks: what is asked for.
+        tasks: what the probes predict.
         effects: names of the effects.
         parameters: names of the axis K.
         seed: of forests and bootstraps.
         kinds: of the probes.
-        say: told what is done.
+        notify: called with each step.
 
     Returns:
         JSON: `rows`, one for each set of features and probe (accuracy with its interval, R² of each parameter); `f`:
@@ -85,7 +77,7 @@ def run_probes(
     rows, correct = [], {}
     for entry in entries:
         for kind in kinds:
-            say(f"probing {entry.name} ({entry.input}) by a {kind} probe")
+            notify(f"probing {entry.name} ({entry.input}) by a {kind} probe")
             hits = probe_effect(entry.parts, tasks, kind, seed)
             r2 = settings_r2(tasks.test, probe_settings(entry.parts, tasks, kind, seed))
             correct[entry.name, entry.input, kind] = hits

@@ -1,26 +1,37 @@
-"""The measures of f and g on examples: what each dimension does, how many are needed, and the error with fewer."""
+"""Measures of f and g on examples: what each dimension does, how many are needed, and the error with fewer."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from dafxvae.audio.mel import full_band_log_mel
-from dafxvae.core.rng import host_rng
+from dafxvae.controllers.controller import Controller
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import activity
-from dafxvae.latent.networks import G, encoding_blocks, f_decoder, f_frames
+from dafxvae.latent.examples import Gathered, join, pair_batches
 from dafxvae.latent.probes import ProbeTask
+from dafxvae.latent.source import (
+    G,
+    ModelSource,
+    encoding_blocks,
+    f_decoder,
+    f_frames,
+    g_functions,
+    h_settings,
+    held_out_corpus,
+)
 from dafxvae.models.networks import Encoders
 from dafxvae.types import PairBatch
 
 NUM_ROWS = 128  # examples of g that are moved
 RENDER_NODES = 5  # of the quadrature, for rendered audio
+NUM_CLIPS = 12  # that f's decoder runs on, several hundred times
+RENDERED_CLIPS = 12  # that g∘h's effect renders, several hundred times each
 
 
 class Dimensions(NamedTuple):
-    """All that is known of the dimensions of one latent."""
+    """The measured dimensions of one latent."""
 
     per_dimension: activity.PerDimension
     variances: dict[str, np.ndarray]  # output -> [Z]
@@ -33,26 +44,25 @@ def _sigmoid(logits: np.ndarray) -> np.ndarray:
 
 
 def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sample_rate: int) -> Dimensions:
-    """f's latent: its decoder's spectrum, and what g reads off the encoding.
+    """Measure f's latent by its decoder's spectrum and by g's latent.
 
     A dimension that f's decoder ignores may still matter: its statistics over time are part of the encoding. So g's
     latent is an output too, with each dimension's statistics swapped for those of another example.
 
     Args:
-        encoders: f and g.
+        encoders, g: f, and the functions of g.
         clips: `[B, T, C]`; the decoder runs several hundred times on them.
         joint: joint encodings `[B', 2E]`.
-        g: functions of g.
         sample_rate: in Hz.
     """
     frames = f_frames(encoders, clips, sample_rate)
     decode = f_decoder(encoders, frames.data.shape[1])
     blocks = encoding_blocks(encoders.f)
     rows = joint[:NUM_ROWS]
-    scale = np.maximum(g.infer(joint).mean.std(0), 1e-3)
+    scale = np.maximum(g.encode(joint).std(0), 1e-3)  # of a dead dimension
     variances = {
         "reconstruction": activity.output_variance(decode, frames.mean),
-        "latent of g": activity.swap_variance(lambda x: g.infer(x).mean / scale, rows, blocks),
+        "latent of g": activity.swap_variance(lambda x: g.encode(x) / scale, rows, blocks),
     }
     recommendation = activity.recommend(variances)
 
@@ -60,22 +70,19 @@ def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sa
         return ((decode(z) - frames.data) ** 2).mean((1, 2))
 
     curve = activity.kept_curve(error, frames.mean, recommendation.order).mean(1)
-    errors = {"reconstruction": curve}
-    return Dimensions(activity.per_dimension(frames.mean, frames.log_variance), variances, recommendation, errors)
+    each = activity.per_dimension(frames.mean, frames.log_variance)
+    return Dimensions(each, variances, recommendation, {"reconstruction": curve})
 
 
 def settings_weights(
     task: ProbeTask, parameters: tuple[str, ...], names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the settings of a bank of single effects stand on the axis of the bank that g was trained on.
+    """Settings and mask `[B, K]` on the axis of g's settings head, zero where g has no such parameter.
 
     Args:
-        task: examples `[B, k]`.
+        task: examples with settings `[B, k]`.
         parameters: the k names.
-        names: of the axis K of g's settings head.
-
-    Returns:
-        true settings and mask `[B, K]`, zero where g knows no such parameter.
+        names: of g's axis K.
     """
     settings, mask = np.zeros((2, len(task.effect), len(names)), np.float32)
     place = {name: k for k, name in enumerate(names)}
@@ -93,13 +100,13 @@ def measure_g(
     mask: np.ndarray,
     extra: Mapping[str, np.ndarray] | None = None,
 ) -> Dimensions:
-    """g's latent: its decoder, its heads for settings and presence of effects, and outputs that were measured before.
+    """Measure g's latent by its decoder, its heads for settings and presence of effects, and further outputs.
 
     Args:
         g: functions of g.
         joint: joint encodings `[B, 2E]`.
         settings, mask: of `settings_weights`, `[B, K]`.
-        extra: variance of further outputs, each `[Z]`.
+        extra: variance of the further outputs, each `[Z]`.
     """
     posterior, data = g.infer(joint), g.standardise(joint)
     mean = np.asarray(posterior.mean)
@@ -116,9 +123,8 @@ def measure_g(
         "settings": lambda z: ((g.settings(z).unit_params - settings) ** 2 * mask).sum(1) / count,
     }
     errors = {name: activity.kept_curve(error, mean, recommendation.order).mean(1) for name, error in curves.items()}
-    return Dimensions(
-        activity.per_dimension(mean, np.asarray(posterior.log_variance)), variances, recommendation, errors
-    )
+    each = activity.per_dimension(mean, np.asarray(posterior.log_variance))
+    return Dimensions(each, variances, recommendation, errors)
 
 
 def rendered_variance(
@@ -128,8 +134,8 @@ def rendered_variance(
 
     Args:
         settings: h, `[B, Z] -> [B, K]`.
-        means: g's posterior means `[B, Z]`.
-        dry: the inputs `[B, T, C]`.
+        means: g's posterior means `[B, Z]` of pairs with the inputs `dry` `[B, T, C]`.
+        dry: see above.
         bank: of the one effect.
         sample_rate: in Hz.
     """
@@ -170,8 +176,54 @@ def dimensions_as_json(dimensions: Dimensions) -> dict[str, Any]:
     }
 
 
-def some_rows(batches: list[PairBatch], count: int, seed: int) -> PairBatch:
-    """`count` random pairs of several batches, joined."""
-    whole = PairBatch(*(np.concatenate(leaves) for leaves in zip(*batches)))
-    rows = np.sort(host_rng(seed, "latent/rows").permutation(len(whole.dry))[:count])
-    return jax.tree.map(lambda leaf: leaf[rows], whole)
+class Driven(NamedTuple):
+    """Pairs of the controller's own effect, and g's latent of them."""
+
+    pairs: PairBatch
+    mean: np.ndarray  # [B, Z]
+    h: Callable[[np.ndarray], np.ndarray]  # latents [B, Z] to settings [B, K]
+
+
+class Studied(NamedTuple):
+    """The measured dimensions."""
+
+    f: Dimensions
+    g: Dimensions
+    functions: G
+    names: tuple[str, ...]  # of the axis K of g's settings head
+    driven: Driven | None  # where there is a controller
+
+
+def drive(source: ModelSource, controller: Controller, bank: EffectBank, folder: str | None, seed: int) -> Driven:
+    """Held-out pairs of the controller's effect; the descriptors among h's input features are held at their mean."""
+    corpus = held_out_corpus(source.config, folder)
+    pairs = join(pair_batches(source.config, corpus, bank, "controller", RENDERED_CLIPS, seed))
+    features = controller.features(pairs.dry, pairs.reference)
+    mean, descriptors = np.split(features, [source.encoders.g.latent_dim], axis=1)
+    return Driven(pairs, mean, h_settings(controller, descriptors.mean(0)))
+
+
+def study(source: ModelSource, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:
+    """Measure every dimension of f and g on held-out examples.
+
+    Args:
+        source: f and g, and h where there is one.
+        gathered: examples with f's features.
+        effect: bank of the controller's effect; None without a controller.
+        folder: held-out audio, or None for the run's test split.
+        seed: of the pairs of the controller's effect.
+    """
+    rate = source.config.sample_rate
+    functions = g_functions(source.encoders.g, source.encoders.variables["g"])
+    joint = gathered.test.features["f"].joint
+    names = tuple(source.encoders.metadata["parameters"])
+    settings, mask = settings_weights(gathered.test.task, gathered.parameters, names)
+    extra: dict[str, Any] = {}
+    driven = None
+    if source.controller is not None and effect is not None:
+        driven = drive(source, source.controller, effect, folder, seed)
+        sound = rendered_variance(driven.h, driven.mean, driven.pairs.dry, effect, rate)
+        extra[f"sound of {effect.names[0]}"] = sound
+    g = measure_g(functions, joint, settings, mask, extra)
+    clips = np.concatenate([gathered.shown.dry[:NUM_CLIPS], gathered.shown.reference[:NUM_CLIPS]])
+    return Studied(measure_f(source.encoders, clips, joint, functions, rate), g, functions, names, driven)

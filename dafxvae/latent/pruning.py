@@ -1,20 +1,29 @@
-"""Models without their idle dimensions: the same function, smaller.
+"""Models without their idle dimensions: the same function, smaller; and the command `prune`.
 
 An idle dimension is held at its mean over examples. Where a layer reads it, its weights times that constant go into
 the layer's bias; where a layer writes it, its weights go. What is left computes what the whole model computes with the
 idle dimensions standing still.
 """
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from dafxvae.config import Config
-from dafxvae.controllers.controller import Controller
+from dafxvae.controllers.controller import Controller, read_controller, save_controller
+from dafxvae.controllers.encoders import load_encoders, save_encoders
+from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json
+from dafxvae.latent.activity import per_dimension
+from dafxvae.latent.examples import Gathered
+from dafxvae.latent.measures import Studied
+from dafxvae.latent.source import ModelSource, g_functions, joint_encodings
 from dafxvae.models.controller_vae import soft_limit
 from dafxvae.models.networks import Encoders, encoders_from
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
+from dafxvae.types import PairBatch
 
 
 class Keep(NamedTuple):
@@ -76,7 +85,7 @@ def prune_g_inputs(variables: dict[str, Any], columns: np.ndarray, joint_mean: n
     Args:
         variables: of g.
         columns: bool `[2E]`, the ones left.
-        joint_mean: `[2E]`, where the columns that go stand still: the raw encoding's mean over examples.
+        joint_mean: `[2E]`, mean of the raw encoding over examples: the constants of the columns that go.
     """
     params, constants = variables["params"], variables["constants"]
     mean, deviation = (np.asarray(constants[name]) for name in ("joint_mean", "joint_deviation"))
@@ -115,14 +124,7 @@ def prune_g_latent(variables: dict[str, Any], keep: Keep) -> dict[str, Any]:
 
 
 def prune_encoders(encoders: Encoders, keep_g: Keep, keep_f: Keep, joint_mean: np.ndarray) -> Encoders:
-    """f and g without their idle dimensions.
-
-    Args:
-        encoders: f and g.
-        keep_g: of g's latent.
-        keep_f: of f's.
-        joint_mean: mean of the joint encoding over examples, `[2E]`.
-    """
+    """f and g without their idle dimensions; `joint_mean` `[2E]` is that of the joint encoding over examples."""
     f_variables, g_variables = encoders.variables["f"], encoders.variables["g"]
     metadata = {key: value for key, value in encoders.metadata.items() if key not in ("format", "fingerprint")}
     pruned = {"g": np.flatnonzero(~keep_g.used).tolist()}
@@ -141,12 +143,70 @@ def prune_controller(controller: Controller, encoders: Encoders, keep_g: Keep) -
     """h over the pruned g: its parameters, and the configuration that belongs to them."""
     mlp = controller.params["MLP_0"]
     num_descriptors = len(mlp["Dense_0"]["kernel"]) - len(keep_g.used)  # behind the latent; all of them stay
-    used, constant = (
-        np.pad(keep_g.used, (0, num_descriptors), constant_values=True),
-        np.pad(keep_g.constant, (0, num_descriptors)),
-    )
-    first = fold_inputs(mlp["Dense_0"], used, constant)
+    used = np.pad(keep_g.used, (0, num_descriptors), constant_values=True)
+    first = fold_inputs(mlp["Dense_0"], used, np.pad(keep_g.constant, (0, num_descriptors)))
     config = controller.config.copy_and_resolve_references()
     for name in ("f", "g"):
         config[name].latent_dim = encoders.metadata[name]["latent_dim"]
     return controller.params | {"MLP_0": mlp | {"Dense_0": first}}, config
+
+
+def outputs(encoders: Encoders, shown: PairBatch, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """From posterior means: the reconstructed joint encoding, the settings, and g's latent of held-out pairs."""
+    g = g_functions(encoders.g, encoders.variables["g"])
+    z = g.encode(joint_encodings(encoders, sample_rate, shown.dry, shown.reference))
+    return np.asarray(g.decode(z)), np.asarray(g.settings(z).unit_params), z
+
+
+def root_mean_square(values: np.ndarray) -> float:
+    """Over everything."""
+    return float(np.sqrt(np.mean(values.astype(np.float64) ** 2)))
+
+
+def prune(source: ModelSource, gathered: Gathered, studied: Studied, folder: Path, with_f: bool) -> dict[str, Any]:
+    """Write the pruned f and g, and the h over them where there is one.
+
+    Args:
+        source: the whole model.
+        gathered: examples; idle dimensions stand still at their means over the training ones.
+        studied: its dimensions, measured.
+        folder: gets `encoders.safetensors`, `controller.safetensors` and `prune.json`.
+        with_f: also f's idle dimensions.
+
+    Returns:
+        JSON: sizes before and after, how far the outputs moved (root mean square over held-out pairs: reconstruction
+        in standardised units, settings in units of their range), and the share of g's dimensions that are active.
+    """
+    if folder.resolve() == source.encoders_path.parent.resolve():
+        raise UserError(f"-o {folder} holds the whole model: give another folder for the pruned one")
+    joint = gathered.train.features["f"].joint
+    keep_g = keep_used(studied.g.recommendation.used, studied.functions.encode(joint).mean(0))
+    keep_f = keep_used(studied.f.recommendation.used if with_f else np.ones(source.encoders.f.latent_dim, bool),
+                       studied.f.per_dimension.mean)  # fmt: skip
+    encoders = prune_encoders(source.encoders, keep_g, keep_f, joint.mean(0, dtype=np.float64))
+    save_encoders(folder / "encoders.safetensors", encoders.variables, encoders.metadata)
+    encoders = load_encoders(folder / "encoders.safetensors")  # as they are stored: rounded
+    rate, shown = source.config.sample_rate, gathered.shown
+    before, after = (outputs(each, shown, rate) for each in (source.encoders, encoders))
+    columns = joint_columns(source.encoders.f, keep_f)
+    change = {
+        "reconstruction": root_mean_square(before[0][:, columns] - after[0]),
+        "settings": root_mean_square(before[1] - after[1]),
+    }
+    if source.controller is not None:
+        params, config = prune_controller(source.controller, encoders, keep_g)
+        path = folder / "controller.safetensors"
+        measured = encoders._replace(templates=source.controller.encoders.templates)
+        save_controller(path, params, source.controller.parameters, measured, config)
+        pruned = read_controller(path, folder / "encoders.safetensors")
+        settings = [each.predict(shown.dry, shown.reference) for each in (source.controller, pruned)]
+        change["controller's settings"] = root_mean_square(settings[0] - settings[1])
+    active = per_dimension(after[2], np.zeros_like(after[2])).active
+    found = {
+        "g": {"before": len(keep_g.used), "after": len(keep_g.rows), "kept": keep_g.rows.tolist()},
+        "f": {"before": len(keep_f.used), "after": len(keep_f.rows), "kept": keep_f.rows.tolist()},
+        "rms_change": change,
+        "active_share_of_g": float(active.mean()),
+    }
+    write_json(folder / "prune.json", found)
+    return found

@@ -1,25 +1,53 @@
 """The command `report`: every measure as JSON, figures, and one page with all of them."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from dafxvae.core import optional
 from dafxvae.core.files import write_json
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import contenders, figures, measures, traversals
-from dafxvae.latent.analysis import Studied, joint_of
 from dafxvae.latent.disentangle import effect_scores
-from dafxvae.latent.gather import Gathered
-from dafxvae.latent.probes import Parts, ProbeTasks
-from dafxvae.latent.projection import pca_2d, umap_2d
-from dafxvae.latent.sources import ModelSource
+from dafxvae.latent.examples import Gathered
+from dafxvae.latent.measures import Studied
+from dafxvae.latent.probes import Parts, ProbeTasks, standardise
+from dafxvae.latent.source import ModelSource, joint_encodings
 from dafxvae.latent.traversals import Strip
 from dafxvae.reporting.pictures import png_bytes, save_png
 
 NUM_TRAVERSED = 6
 NUM_PARAMETERS = 6  # whose projections are shown
+
+
+class Projection(NamedTuple):
+    """Points of a picture and the names of its axes."""
+
+    points: np.ndarray  # [B, 2]
+    axes: tuple[str, str]
+
+
+def pca_2d(x: np.ndarray) -> Projection:
+    """The two greatest principal components of standardised features; `[B, D]`, B >= 2, D >= 2."""
+    pca = optional.load_sklearn("decomposition", "latent").PCA(2)
+    points = pca.fit_transform(*standardise(x))
+    first, second = (
+        f"principal component {i + 1} ({share:.0%} of the variance)"
+        for i, share in enumerate(pca.explained_variance_ratio_)
+    )
+    return Projection(points, (first, second))
+
+
+def umap_2d(x: np.ndarray, seed: int) -> Projection | None:
+    """UMAP (McInnes et al. 2018) of standardised features; None when the package is not installed."""
+    if not optional.is_installed("umap"):
+        return None
+    umap = importlib.import_module("umap")
+    points = umap.UMAP(n_components=2, random_state=seed).fit_transform(*standardise(x))
+    return Projection(np.asarray(points), ("UMAP 1", "UMAP 2"))
 
 
 class Findings(NamedTuple):
@@ -45,7 +73,7 @@ def disentanglement(z: Parts, tasks: ProbeTasks, effects: Sequence[str], seed: i
 def parameter_panels(
     z: np.ndarray, gathered: Gathered, probes: dict[str, Any]
 ) -> list[tuple[str, np.ndarray, np.ndarray, float]]:
-    """For the settings that are read best from g's latent: their effect's test examples by PCA, and their values."""
+    """For the settings with the best probes of g's latent: their effect's test examples by PCA, and their values."""
     row = next(row for row in probes["rows"] if row["features"] == "g" and row["probe"] == "linear")
     r2 = np.nan_to_num(np.asarray(row["r2"], float), nan=-np.inf)
     task, panels = gathered.test.task, []
@@ -92,35 +120,38 @@ def strips_of(
     if source.controller is None or effect is None or studied.driven is None:
         return found
     pairs, mean, h = studied.driven
-    heard = next(name for name in studied.g.variances if name.startswith("sound of"))
-    order = np.argsort(-studied.g.variances[heard], kind="stable")[:NUM_TRAVERSED].tolist()
+    output = next(name for name in studied.g.variances if name.startswith("sound of"))
+    order = np.argsort(-studied.g.variances[output], kind="stable")[:NUM_TRAVERSED].tolist()
     moved = traversals.g_traversals(h, mean[0], pairs.dry[0], order, effect, rate)
     found += [(f"traversal_g_{j}", strip) for j, strip in zip(order, moved)]
-    # one input with two references: the second pair's reference beside the first's
-    joint = joint_of(source, np.repeat(pairs.dry[:1], 2, axis=0), pairs.reference[:2])
-    two = np.asarray(studied.functions.infer(joint).mean)
+    # one input with the references of two pairs
+    joint = joint_encodings(source.encoders, rate, np.repeat(pairs.dry[:1], 2, axis=0), pairs.reference[:2])
+    two = studied.functions.encode(joint)
     way = traversals.g_interpolation(h, two, pairs.dry[0], pairs.reference[:2], effect, rate)
     return [*found, ("interpolation_g", way)]
 
 
 def find(
-    source: ModelSource, gathered: Gathered, studied: Studied, effect: EffectBank | None, seed: int, say: contenders.Say
+    source: ModelSource,
+    gathered: Gathered,
+    studied: Studied,
+    effect: EffectBank | None,
+    seed: int,
+    notify: contenders.Notify,
 ) -> Findings:
     """Everything but the sweep.
 
     Args:
         source: f and g, and h where there is one.
         gathered: examples with f's and the baselines' features.
-        studied: their dimensions, measured.
+        studied: the measured dimensions.
         effect: bank of the controller's effect, or None.
         seed: of probes and projections.
-        say: told what is done.
+        notify: called with each step.
     """
-    sets = gathered.sets
-    z = Parts(*(np.asarray(studied.functions.infer(rows).mean) for rows in gathered.joint()))
-    tasks = ProbeTasks(*(examples.task for examples in sets))
-    entries = contenders.contenders(*sets, {"g": z})
-    probed = contenders.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, say=say)
+    z, tasks = Parts(*map(studied.functions.encode, gathered.parts("f"))), gathered.tasks
+    entries = contenders.contenders(gathered, {"g": z})
+    probed = contenders.run_probes(entries, tasks, gathered.effects, gathered.parameters, seed=seed, notify=notify)
     data = {
         "source": source.name,
         "held_out": gathered.held_out,
@@ -131,7 +162,7 @@ def find(
         "probes": probed,
         "disentanglement": {"g": disentanglement(z, tasks, gathered.effects, seed)},
     }
-    say("drawing")
+    notify("drawing")
     pictures = {}
     for name, title in (("f", "f, latent of frames"), ("g", "g, latent of pairs")):
         pictures[f"dimensions_{name}"] = png_bytes(figures.dimension_bars(data[name], title))

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from dafxvae.latent.figures import sweep_lines
-from dafxvae.latent.page import LatentPage
 from dafxvae.latent.report import Findings
+from dafxvae.latent.traversals import Strip
+from dafxvae.reporting.page import Page
 from dafxvae.reporting.pictures import jpeg_bytes, png_bytes
 
 ACTIVE_BAR = 0.8  # of g's dimensions in use
@@ -70,7 +71,7 @@ def bars(data: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _dimensions(page: LatentPage, findings: Findings) -> None:
+def _dimensions(page: Page, findings: Findings) -> None:
     page.heading("What each dimension does")
     page.text(
         "Output variance: how much an output moves when one dimension alone moves over the prior N(0, 1), the others "
@@ -96,7 +97,7 @@ def _dimensions(page: LatentPage, findings: Findings) -> None:
         page.details(f"{title}: numbers", columns, rows)
 
 
-def _sweep(page: LatentPage, sweep: dict[str, Any]) -> None:
+def _sweep(page: Page, sweep: dict[str, Any]) -> None:
     page.heading("Trained again at other sizes")
     page.picture(png_bytes(sweep_lines(sweep)), "held-out scores by size")
     columns = ["dimensions", "in use after training", *sweep["metrics"].values()]
@@ -113,7 +114,7 @@ def _sweep(page: LatentPage, sweep: dict[str, Any]) -> None:
     )
 
 
-def _probes(page: LatentPage, findings: Findings) -> None:
+def _probes(page: Page, findings: Findings) -> None:
     probes = findings.data["probes"]
     page.heading("Probes: what the latents tell of effect and settings")
     page.text(
@@ -157,11 +158,20 @@ def _probes(page: LatentPage, findings: Findings) -> None:
     )
 
 
+def add_strip(page: Page, strip: Strip, image: bytes, sample_rate: int) -> None:
+    """Add a traversal or an interpolation: spectra, then the sounds in the same order."""
+    page.subheading(strip.title)
+    if strip.note:
+        page.text(strip.note, "note")
+    page.picture(image, strip.title)
+    page.sounds(strip.sounds, sample_rate)
+
+
 def make_page(findings: Findings, sample_rate: int) -> str:
     """The page as HTML."""
     data = findings.data
     subtitle = f"{data['source']}: {', '.join(data['probes']['effects'])}; clips of {data['clip_seconds']:.2f} s"
-    page = LatentPage("The latents of f and g", subtitle)
+    page = Page("The latents of f and g", subtitle)
     for text in conclusions(data):
         page.text(text, "answer")
     page.table(["asked for", "measured", "holds"], bars(data))
@@ -177,5 +187,5 @@ def make_page(findings: Findings, sample_rate: int) -> str:
         page.text(note, "note")
     page.heading("Traversals and ways between recordings")
     for _, strip in findings.strips:
-        page.strip(strip, jpeg_bytes(strip.picture), sample_rate)
+        add_strip(page, strip, jpeg_bytes(strip.picture), sample_rate)
     return page.render()

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.effects.bank import EffectBank
-from dafxvae.latent.networks import f_decoder, f_frames, f_log_mel
 from dafxvae.latent.sound import MelFrames, filter_mel, from_log_mel
+from dafxvae.latent.source import f_decoder, f_frames, f_log_mel
 from dafxvae.models.networks import Encoders
 from dafxvae.reporting.pictures import frame_panels, spectrogram_panels
 

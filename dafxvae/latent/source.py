@@ -1,6 +1,8 @@
-"""f, g and h as functions of numpy arrays: the only place where the latent tools know how the networks are built."""
+"""The model under study: opened from a path, and its f, g and h as functions of numpy arrays."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -8,19 +10,77 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from dafxvae.controllers.controller import Controller
+from dafxvae.config import Config, base_config
+from dafxvae.controllers.controller import Controller, read_controller
+from dafxvae.controllers.encoders import load_encoders
+from dafxvae.core.errors import UserError
+from dafxvae.data.corpora.corpus import Corpus, open_corpus
+from dafxvae.latent.baselines import ClipFeature
 from dafxvae.models import networks
 from dafxvae.models.controller_vae import ControllerVAE, SettingsPrediction
 from dafxvae.models.networks import Encoders
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
 from dafxvae.models.vae import Posterior
+from dafxvae.runs.build import build_corpus
 
 ROWS = 512  # joint encodings at once
-ClipFeature = Callable[[np.ndarray], np.ndarray]
+
+
+class ModelSource(NamedTuple):
+    """A trained f and g, the h over them if there is one, and the configuration of their run."""
+
+    name: str
+    encoders: Encoders
+    controller: Controller | None
+    config: Config
+    encoders_path: Path
+
+
+def _config(stored: dict[str, Any]) -> Config:
+    # The base configuration gives a value to every key that is younger than the run.
+    config = base_config()
+    with config.ignore_type():
+        config.update(stored)
+    return config
+
+
+def open_source(path: Path) -> ModelSource:
+    """Read a run's folder (h and `config.json` where they are), or a `*.safetensors` file of f and g.
+
+    Raises:
+        UserError: no such file, something else, or a damaged file.
+    """
+    folder = path.parent if path.suffix == ".safetensors" else path
+    weights = path if path.suffix == ".safetensors" else path / "encoders.safetensors"
+    if not weights.is_file():
+        raise UserError(
+            f"{path}: no encoders.safetensors there: give the workdir of a finished run, or a file of f and g"
+        )
+    encoders = load_encoders(weights)
+    stored_keys = ("sample_rate", "bank", "chains", "f", "g", "data", "seed")
+    config = _config({key: encoders.metadata[key] for key in stored_keys})
+    controller = None
+    if path.is_dir():
+        if (folder / "config.json").is_file():
+            stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config = _config(stored | {key: encoders.metadata[key] for key in stored_keys if key != "data"})
+        if (folder / "controller.safetensors").is_file():
+            controller = read_controller(folder / "controller.safetensors", weights)
+    return ModelSource(path.resolve().name, encoders, controller, config, weights)
+
+
+def held_out_corpus(config: Config, folder: str | None) -> Corpus:
+    """A folder used whole, or the test split of the run's own recordings."""
+    if folder is None:
+        return build_corpus(config).split("test")
+    return open_corpus(
+        folder=folder, sample_rate=config.sample_rate, num_channels=config.num_channels,
+        minutes=config.data.minutes, seed=config.seed,
+    )  # fmt: skip
 
 
 class Frames(NamedTuple):
-    """f's view of clips."""
+    """Standardised data of f and its posterior."""
 
     data: np.ndarray  # [B, N, F] standardised log-mel
     mean: np.ndarray  # [B, N', Z]
@@ -40,11 +100,11 @@ def f_feature(encoders: Encoders, sample_rate: int) -> ClipFeature:
 def f_frames(encoders: Encoders, audio: np.ndarray, sample_rate: int) -> Frames:
     """Data and posterior of every frame."""
 
-    def look(f: SpectrogramVAE, clips: Array) -> tuple[Array, Posterior]:
+    def infer(f: SpectrogramVAE, clips: Array) -> tuple[Array, Posterior]:
         data = f.standardise(f.log_mel(clips, sample_rate))
         return data, f.infer(data)
 
-    run = jax.jit(lambda clips: encoders.f.apply(encoders.variables["f"], clips, method=look))
+    run = jax.jit(lambda clips: encoders.f.apply(encoders.variables["f"], clips, method=infer))
     data, posterior = cast(Any, run(jnp.asarray(audio)))
     return Frames(np.asarray(data), np.asarray(posterior.mean), np.asarray(posterior.log_variance))
 
@@ -66,14 +126,13 @@ def f_log_mel(encoders: Encoders, data: np.ndarray) -> np.ndarray:
 
 
 def encoding_blocks(f: SpectrogramVAE) -> list[np.ndarray]:
-    """Columns of a joint encoding that each dimension of f's latent fills: its mean, deviation and step, of both
-    recordings."""
+    """Columns of a joint encoding of each dimension of f: its mean, deviation and step, of both recordings."""
     pooled = np.arange(3) * f.latent_dim
     return [np.concatenate([pooled + j, pooled + j + f.encoding_size]) for j in range(f.latent_dim)]
 
 
 def in_rows(function: Callable[[Array], Any], rows: np.ndarray) -> Any:
-    """Applies a jitted function to pieces of a fixed number of rows (one compilation) and joins the outputs."""
+    """Apply a jitted function to pieces of a fixed number of rows (one compilation) and joins the outputs."""
     pieces = []
     for start in range(0, len(rows), ROWS):
         piece = np.asarray(rows[start : start + ROWS], np.float32)
@@ -89,6 +148,10 @@ class G(NamedTuple):
     infer: Callable[[np.ndarray], Posterior]  # joint [B, 2E] -> [B, Z]
     decode: Callable[[np.ndarray], np.ndarray]  # z [B, Z] -> standardised joint [B, 2E]
     settings: Callable[[np.ndarray], SettingsPrediction]  # z [B, Z] -> of the whole bank
+
+    def encode(self, joint: np.ndarray) -> np.ndarray:
+        """Posterior means of joint encodings; `[B, 2E] -> [B, Z]`."""
+        return np.asarray(self.infer(joint).mean)
 
 
 def g_functions(g: ControllerVAE, variables: Any) -> G:
@@ -116,3 +179,9 @@ def h_settings(controller: Controller, descriptors: np.ndarray) -> Callable[[np.
 
     compiled = jax.jit(settings)
     return lambda z: in_rows(compiled, z)
+
+
+def joint_encodings(encoders: Encoders, sample_rate: int, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Joint encodings of pairs of clips `[B, T, C]`; `[B, 2E]`."""
+    encode = f_feature(encoders, sample_rate)
+    return np.concatenate([encode(dry), encode(reference)], axis=1)
