@@ -61,7 +61,7 @@ def run_command(arguments: Namespace, progress: Console, console: Console) -> No
         elif arguments.command == "sweep":
             show_sweep(retrain(arguments, source, gathered, studied, folder, progress), folder, console)
         else:
-            findings = find(source, gathered, studied, effect, arguments.seed, progress.print)
+            findings = find(source, gathered, studied, arguments.seed, progress.print)
             if arguments.retrain:
                 retrain(arguments, source, gathered, studied, folder, progress)
             if (folder / "sweep.json").is_file():

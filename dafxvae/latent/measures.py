@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import expit
 
 from dafxvae.audio.mel import full_band_log_mel
 from dafxvae.controllers.controller import Controller
@@ -39,10 +40,6 @@ class Dimensions(NamedTuple):
     errors: dict[str, np.ndarray]  # error -> [Z + 1], mean over examples, with d dimensions kept
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return 0.5 * (1.0 + np.tanh(0.5 * logits))
-
-
 def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sample_rate: int) -> Dimensions:
     """Measure f's latent by its decoder's spectrum and by g's latent.
 
@@ -58,11 +55,10 @@ def measure_f(encoders: Encoders, clips: np.ndarray, joint: np.ndarray, g: G, sa
     frames = f_frames(encoders, clips, sample_rate)
     decode = f_decoder(encoders, frames.data.shape[1])
     blocks = encoding_blocks(encoders.f)
-    rows = joint[:NUM_ROWS]
     scale = np.maximum(g.encode(joint).std(0), 1e-3)  # of a dead dimension
     variances = {
         "reconstruction": activity.output_variance(decode, frames.mean),
-        "latent of g": activity.swap_variance(lambda x: g.encode(x) / scale, rows, blocks),
+        "latent of g": activity.swap_variance(lambda x: g.encode(x) / scale, joint[:NUM_ROWS], blocks),
     }
     recommendation = activity.recommend(variances)
 
@@ -94,11 +90,7 @@ def settings_weights(
 
 
 def measure_g(
-    g: G,
-    joint: np.ndarray,
-    settings: np.ndarray,
-    mask: np.ndarray,
-    extra: Mapping[str, np.ndarray] | None = None,
+    g: G, joint: np.ndarray, settings: np.ndarray, mask: np.ndarray, extra: Mapping[str, np.ndarray] | None = None
 ) -> Dimensions:
     """Measure g's latent by its decoder, its heads for settings and presence of effects, and further outputs.
 
@@ -114,7 +106,7 @@ def measure_g(
     variances = {
         "reconstruction": activity.output_variance(g.decode, rows),
         "settings": activity.output_variance(lambda z: g.settings(z).unit_params * own, rows),
-        "presence": activity.output_variance(lambda z: _sigmoid(np.asarray(g.settings(z).presence_logits)), rows),
+        "presence": activity.output_variance(lambda z: expit(g.settings(z).presence_logits), rows),
     } | dict(extra or {})
     recommendation = activity.recommend(variances)
     count = np.maximum(mask.sum(1), 1.0)
@@ -127,27 +119,32 @@ def measure_g(
     return Dimensions(each, variances, recommendation, errors)
 
 
-def rendered_variance(
-    settings: Callable[[np.ndarray], np.ndarray], means: np.ndarray, dry: np.ndarray, bank: EffectBank, sample_rate: int
-) -> np.ndarray:
-    """Output variance of g∘h through the real effect: that of the rendered log-mel spectrum, in dB²; `[Z]`.
+class Rendered(NamedTuple):
+    """g∘h through the real effect, on pairs of the controller's effect."""
 
-    Args:
-        settings: h, `[B, Z] -> [B, K]`.
-        means: g's posterior means `[B, Z]` of pairs with the inputs `dry` `[B, T, C]`.
-        dry: see above.
-        bank: of the one effect.
-        sample_rate: in Hz.
-    """
+    pairs: PairBatch
+    mean: np.ndarray  # [B, Z], g's posterior means
+    h: Callable[[np.ndarray], np.ndarray]  # latents [B, Z] to settings [B, K]
+    bank: EffectBank  # of the one effect
+    sample_rate: int
+
+    def render(self, dry: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """One input `[T, C]` through the effect at the settings of latents `[V, Z]`; `[V, T, C]`, settings `[V, K]`."""
+        unit_params = self.h(z)
+        variants = self.bank.render_variants(dry[None], np.zeros(1, np.int32), unit_params[None], self.sample_rate)
+        return variants[0], unit_params
+
+
+def rendered_variance(rendered: Rendered) -> np.ndarray:
+    """Output variance of g∘h through the real effect: that of the rendered log-mel spectrum, in dB²; `[Z]`."""
     nodes, weights = activity.prior_nodes(RENDER_NODES)
-    size, found = means.shape[1], []
-    for mean, clip in zip(means, dry):
+    size, found = rendered.mean.shape[1], []
+    for mean, clip in zip(rendered.mean, rendered.pairs.dry):
         z = np.tile(mean, (size, len(nodes), 1))
         z[np.arange(size)[:, None], np.arange(len(nodes))[None], np.arange(size)[:, None]] = nodes
-        unit_params = settings(z.reshape(-1, size)).reshape(1, size * len(nodes), -1)
-        audio = bank.render_variants(clip[None], np.zeros(1, np.int32), unit_params, sample_rate)[0]
-        frames = np.concatenate([np.asarray(full_band_log_mel(part, sample_rate)) for part in np.split(audio, size)])
-        level = 10.0 / np.log(10.0) * frames.reshape(size, len(nodes), -1)
+        audio, _ = rendered.render(clip, z.reshape(-1, size))
+        parts = (full_band_log_mel(part, rendered.sample_rate) for part in np.split(audio, size))
+        level = 10.0 / np.log(10.0) * np.concatenate(list(map(np.asarray, parts))).reshape(size, len(nodes), -1)
         centred = level - np.einsum("n,znc->zc", weights, level)[:, None]
         variance = np.einsum("n,znc->z", weights, centred**2) / level.shape[-1]
         if np.isfinite(variance).all():  # a failed render is NaN: that clip does not count
@@ -176,14 +173,6 @@ def dimensions_as_json(dimensions: Dimensions) -> dict[str, Any]:
     }
 
 
-class Driven(NamedTuple):
-    """Pairs of the controller's own effect, and g's latent of them."""
-
-    pairs: PairBatch
-    mean: np.ndarray  # [B, Z]
-    h: Callable[[np.ndarray], np.ndarray]  # latents [B, Z] to settings [B, K]
-
-
 class Studied(NamedTuple):
     """The measured dimensions."""
 
@@ -191,16 +180,18 @@ class Studied(NamedTuple):
     g: Dimensions
     functions: G
     names: tuple[str, ...]  # of the axis K of g's settings head
-    driven: Driven | None  # where there is a controller
+    rendered: Rendered | None  # where there is a controller
 
 
-def drive(source: ModelSource, controller: Controller, bank: EffectBank, folder: str | None, seed: int) -> Driven:
+def render_held_out(
+    source: ModelSource, controller: Controller, bank: EffectBank, folder: str | None, seed: int
+) -> Rendered:
     """Held-out pairs of the controller's effect; the descriptors among h's input features are held at their mean."""
     corpus = held_out_corpus(source.config, folder)
     pairs = join(pair_batches(source.config, corpus, bank, "controller", RENDERED_CLIPS, seed))
     features = controller.features(pairs.dry, pairs.reference)
     mean, descriptors = np.split(features, [source.encoders.g.latent_dim], axis=1)
-    return Driven(pairs, mean, h_settings(controller, descriptors.mean(0)))
+    return Rendered(pairs, mean, h_settings(controller, descriptors.mean(0)), bank, source.config.sample_rate)
 
 
 def study(source: ModelSource, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:
@@ -213,17 +204,15 @@ def study(source: ModelSource, gathered: Gathered, effect: EffectBank | None, fo
         folder: held-out audio, or None for the run's test split.
         seed: of the pairs of the controller's effect.
     """
-    rate = source.config.sample_rate
     functions = g_functions(source.encoders.g, source.encoders.variables["g"])
     joint = gathered.test.features["f"].joint
     names = tuple(source.encoders.metadata["parameters"])
     settings, mask = settings_weights(gathered.test.task, gathered.parameters, names)
-    extra: dict[str, Any] = {}
-    driven = None
+    extra, rendered = {}, None
     if source.controller is not None and effect is not None:
-        driven = drive(source, source.controller, effect, folder, seed)
-        sound = rendered_variance(driven.h, driven.mean, driven.pairs.dry, effect, rate)
-        extra[f"sound of {effect.names[0]}"] = sound
+        rendered = render_held_out(source, source.controller, effect, folder, seed)
+        extra[f"sound of {effect.names[0]}"] = rendered_variance(rendered)
     g = measure_g(functions, joint, settings, mask, extra)
     clips = np.concatenate([gathered.shown.dry[:NUM_CLIPS], gathered.shown.reference[:NUM_CLIPS]])
-    return Studied(measure_f(source.encoders, clips, joint, functions, rate), g, functions, names, driven)
+    f = measure_f(source.encoders, clips, joint, functions, source.config.sample_rate)
+    return Studied(f, g, functions, names, rendered)

@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.core import optional
+<<<<<<< HEAD
 from dafxvae.core.files import write_json
 from dafxvae.effects.bank import EffectBank
+=======
+from dafxvae.data.pairs.fixed import write_json
+>>>>>>> 6e8835a (What g∘h renders through the real effect is one struct that traversals, interpolations and the measure share)
 from dafxvae.latent import contenders, figures, measures, traversals
 from dafxvae.latent.disentangle import effect_scores
 from dafxvae.latent.examples import Gathered
@@ -106,46 +110,34 @@ def projections(z: Parts, gathered: Gathered, probes: dict[str, Any], seed: int)
     return pictures, notes
 
 
-def strips_of(
-    source: ModelSource, gathered: Gathered, studied: Studied, effect: EffectBank | None
-) -> list[tuple[str, Strip]]:
-    """Traversals of the dimensions that do most, and the ways between two recordings."""
+def strips_of(source: ModelSource, gathered: Gathered, studied: Studied) -> list[tuple[str, Strip]]:
+    """Traversals of the dimensions that do most, and the interpolations between two recordings."""
     rate, shown = source.config.sample_rate, gathered.shown
     order = studied.f.recommendation.order[:NUM_TRAVERSED].tolist()
-    found = [
-        (f"traversal_f_{j}", strip)
-        for j, strip in zip(order, traversals.f_traversals(source.encoders, shown.reference[0], order, rate))
-    ]
+    moved = traversals.f_traversals(source.encoders, shown.reference[0], order, rate)
+    found = [(f"traversal_f_{j}", strip) for j, strip in zip(order, moved)]
     found.append(("interpolation_f", traversals.f_interpolation(source.encoders, shown.dry[0], shown.dry[1], rate)))
-    if source.controller is None or effect is None or studied.driven is None:
+    rendered = studied.rendered
+    if rendered is None:
         return found
-    pairs, mean, h = studied.driven
+    dry, references = rendered.pairs.dry[0], rendered.pairs.reference[:2]
     output = next(name for name in studied.g.variances if name.startswith("sound of"))
     order = np.argsort(-studied.g.variances[output], kind="stable")[:NUM_TRAVERSED].tolist()
-    moved = traversals.g_traversals(h, mean[0], pairs.dry[0], order, effect, rate)
+    moved = traversals.g_traversals(rendered, order)
     found += [(f"traversal_g_{j}", strip) for j, strip in zip(order, moved)]
     # one input with the references of two pairs
-    joint = joint_encodings(source.encoders, rate, np.repeat(pairs.dry[:1], 2, axis=0), pairs.reference[:2])
-    two = studied.functions.encode(joint)
-    way = traversals.g_interpolation(h, two, pairs.dry[0], pairs.reference[:2], effect, rate)
-    return [*found, ("interpolation_g", way)]
+    joint = joint_encodings(source.encoders, rate, np.stack([dry, dry]), references)
+    means = studied.functions.encode(joint)
+    return [*found, ("interpolation_g", traversals.g_interpolation(rendered, means, dry, references))]
 
 
-def find(
-    source: ModelSource,
-    gathered: Gathered,
-    studied: Studied,
-    effect: EffectBank | None,
-    seed: int,
-    notify: contenders.Notify,
-) -> Findings:
+def find(source: ModelSource, gathered: Gathered, studied: Studied, seed: int, notify: contenders.Notify) -> Findings:
     """Everything but the sweep.
 
     Args:
         source: f and g, and h where there is one.
         gathered: examples with f's and the baselines' features.
         studied: the measured dimensions.
-        effect: bank of the controller's effect, or None.
         seed: of probes and projections.
         notify: called with each step.
     """
@@ -171,7 +163,7 @@ def find(
     for kind in ("linear", "forest"):
         pictures[f"probes_settings_{kind}"] = png_bytes(figures.settings_dots(probed, kind))
     drawn, data["notes"] = projections(z, gathered, probed, seed)
-    return Findings(data, pictures | drawn, strips_of(source, gathered, studied, effect))
+    return Findings(data, pictures | drawn, strips_of(source, gathered, studied))
 
 
 def write(findings: Findings, page: str, folder: Path) -> None:

@@ -1,15 +1,15 @@
 """Sounds of one latent dimension that moves while the others stand still, and of interpolations.
 
-Of f there is no sound but its decoder's spectra. A traversal filters the recording by what the decoder changed and
-keeps its phase; the way between two recordings is inverted by Griffin and Lim. Of g∘h every sound is the real effect's.
+f's decoder makes spectra: a traversal filters the recording by what the decoder changed and keeps its phase, and an
+interpolation is inverted by Griffin-Lim. Every sound of g∘h is rendered by the real effect.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.effects.bank import EffectBank
+from dafxvae.latent.measures import Rendered
 from dafxvae.latent.sound import MelFrames, filter_mel, from_log_mel
 from dafxvae.latent.source import f_decoder, f_frames, f_log_mel
 from dafxvae.models.networks import Encoders
@@ -37,7 +37,7 @@ def _shown(value: Any) -> str:
 
 
 def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int], sample_rate: int) -> list[Strip]:
-    """Moves dimensions of f in all frames of one clip `[T, C]`."""
+    """Move dimensions of f in all frames of one clip `[T, C]`."""
     axes = MelFrames(*encoders.f.frame_samples(sample_rate), encoders.f.high_hz, sample_rate)
     frames = f_frames(encoders, clip[None], sample_rate)
     decode = f_decoder(encoders, frames.data.shape[1])
@@ -55,31 +55,15 @@ def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int]
     return found
 
 
-def g_traversals(
-    settings: Callable[[np.ndarray], np.ndarray],
-    mean: np.ndarray,
-    dry: np.ndarray,
-    dimensions: Sequence[int],
-    bank: EffectBank,
-    sample_rate: int,
-) -> list[Strip]:
-    """Moves dimensions of g and renders what h makes of them.
-
-    Args:
-        settings: h, `[B, Z] -> [B, K]`.
-        mean: g's posterior mean of one pair, `[Z]`.
-        dry: the pair's input `[T, C]`.
-        dimensions: which.
-        bank: of the one effect.
-        sample_rate: in Hz.
-    """
-    space = bank.hosts[0].parameters
+def g_traversals(rendered: Rendered, dimensions: Sequence[int]) -> list[Strip]:
+    """Move dimensions of g of the first pair and render what h makes of them."""
+    mean, dry, sample_rate = rendered.mean[0], rendered.pairs.dry[0], rendered.sample_rate
+    space = rendered.bank.hosts[0].parameters
     found = []
     for j in dimensions:
         z = np.tile(mean, (len(VALUES), 1))
         z[:, j] = VALUES
-        unit_params = settings(z)
-        audio = bank.render_variants(dry[None], np.zeros(1, np.int32), unit_params[None], sample_rate)[0]
+        audio, unit_params = rendered.render(dry, z)
         sounds = {f"z{j} = {value:+g}": clip for value, clip in zip(VALUES, audio)}
         reach = unit_params.max(0) - unit_params.min(0)
         first, last = space.describe(unit_params[0]), space.describe(unit_params[-1])
@@ -107,27 +91,17 @@ def f_interpolation(encoders: Encoders, first: np.ndarray, second: np.ndarray, s
     return Strip("f, from one recording to another", frame_panels(panels), sounds, note)
 
 
-def g_interpolation(
-    settings: Callable[[np.ndarray], np.ndarray],
-    means: np.ndarray,
-    dry: np.ndarray,
-    references: np.ndarray,
-    bank: EffectBank,
-    sample_rate: int,
-) -> Strip:
-    """One input, from the style of one reference to that of another.
+def g_interpolation(rendered: Rendered, means: np.ndarray, dry: np.ndarray, references: np.ndarray) -> Strip:
+    """One input `[T, C]`, from the style of one reference to that of another.
 
     Args:
-        settings: h, `[B, Z] -> [B, K]`.
+        rendered: h and the effect.
         means: g's posterior means of the input with either reference, `[2, Z]`.
-        dry: the input `[T, C]`.
+        dry: the input.
         references: `[2, T, C]`.
-        bank: of the one effect.
-        sample_rate: in Hz.
     """
-    z = np.stack([(1 - step) * means[0] + step * means[1] for step in STEPS])
-    audio = bank.render_variants(dry[None], np.zeros(1, np.int32), settings(z)[None], sample_rate)[0]
-    rendered = {f"{step:.0%}": clip for step, clip in zip(STEPS, audio)}
-    picture = spectrogram_panels({label: np.nan_to_num(clip) for label, clip in rendered.items()}, sample_rate)
-    sounds = {"input": dry, "first reference": references[0]} | rendered | {"second reference": references[1]}
+    audio, _ = rendered.render(dry, np.stack([(1 - step) * means[0] + step * means[1] for step in STEPS]))
+    between = {f"{step:.0%}": clip for step, clip in zip(STEPS, audio)}
+    picture = spectrogram_panels({name: np.nan_to_num(clip) for name, clip in between.items()}, rendered.sample_rate)
+    sounds = {"input": dry, "first reference": references[0]} | between | {"second reference": references[1]}
     return Strip("g∘h, from one reference's style to another's", picture, sounds)
