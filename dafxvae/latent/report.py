@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.core import optional
-<<<<<<< HEAD
 from dafxvae.core.files import write_json
-from dafxvae.effects.bank import EffectBank
-=======
-from dafxvae.data.pairs.fixed import write_json
->>>>>>> 6e8835a (What g∘h renders through the real effect is one struct that traversals, interpolations and the measure share)
 from dafxvae.latent import contenders, figures, measures, traversals
 from dafxvae.latent.disentangle import effect_scores
 from dafxvae.latent.examples import Gathered
