@@ -18,7 +18,7 @@ from dafxvae.latent.measures import Studied, study
 from dafxvae.latent.pruning import prune
 from dafxvae.latent.report import find, write
 from dafxvae.latent.source import ModelSource, open_source
-from dafxvae.latent.sweep import Plan, default_sizes, sweep
+from dafxvae.latent.sweep import SweepSizes, default_sizes, sweep
 
 FOLDERS = {"report": "latent", "sweep": "latent", "prune": "pruned"}
 
@@ -79,7 +79,7 @@ def retrain(
 ) -> dict[str, Any]:
     """Run the sweep and store `sweep.json`."""
     sizes = arguments.sizes or default_sizes(studied.g.recommendation.size, source.encoders.g.latent_dim)
-    plan = Plan(sizes, arguments.seeds, arguments.beta)
+    plan = SweepSizes(sizes, arguments.seeds, arguments.beta)
     found = sweep(source, gathered, studied, plan, folder / "sweep", progress)
     write_json(folder / "sweep.json", found)
     return found

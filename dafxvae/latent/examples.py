@@ -85,7 +85,7 @@ def pair_batches(
         yield PairBatch(*(leaf[: num_pairs - step * BATCH] for leaf in pairs[step]))
 
 
-def join(batches: Iterable[PairBatch]) -> PairBatch:
+def join_pairs(batches: Iterable[PairBatch]) -> PairBatch:
     """One batch of all pairs."""
     return PairBatch(*(np.concatenate(leaves) for leaves in zip(*batches)))
 
@@ -154,6 +154,6 @@ def gather(
             task = progress.add_task(f"{stream} pairs", total=size)
             batches = pair_batches(config, part, bank, stream, size, seed)
             sets.append(collect(batches, features, lambda done, task=task: progress.advance(task, done)))
-    shown = join(pair_batches(config, test, bank, "test", SHOWN_PAIRS, seed))
+    shown = join_pairs(pair_batches(config, test, bank, "test", SHOWN_PAIRS, seed))
     name = folder or f"{corpus.name} (test split, by {corpus.split_by})"
     return Gathered(bank.names, bank.parameter_names, sets[0], sets[1], sets[2], shown, name)

@@ -10,7 +10,7 @@ from dafxvae.audio.mel import full_band_log_mel
 from dafxvae.controllers.controller import Controller
 from dafxvae.effects.bank import EffectBank
 from dafxvae.latent import activity
-from dafxvae.latent.examples import Gathered, join, pair_batches
+from dafxvae.latent.examples import Gathered, join_pairs, pair_batches
 from dafxvae.latent.probes import ProbeTask
 from dafxvae.latent.source import (
     G,
@@ -119,7 +119,7 @@ def measure_g(
     return Dimensions(each, variances, recommendation, errors)
 
 
-class Rendered(NamedTuple):
+class HeldOutRenders(NamedTuple):
     """g∘h through the real effect, on pairs of the controller's effect."""
 
     pairs: PairBatch
@@ -135,7 +135,7 @@ class Rendered(NamedTuple):
         return variants[0], unit_params
 
 
-def rendered_variance(rendered: Rendered) -> np.ndarray:
+def rendered_variance(rendered: HeldOutRenders) -> np.ndarray:
     """Output variance of g∘h through the real effect: that of the rendered log-mel spectrum, in dB²; `[Z]`."""
     nodes, weights = activity.prior_nodes(RENDER_NODES)
     size, found = rendered.mean.shape[1], []
@@ -180,18 +180,18 @@ class Studied(NamedTuple):
     g: Dimensions
     functions: G
     names: tuple[str, ...]  # of the axis K of g's settings head
-    rendered: Rendered | None  # where there is a controller
+    rendered: HeldOutRenders | None  # where there is a controller
 
 
 def render_held_out(
     source: ModelSource, controller: Controller, bank: EffectBank, folder: str | None, seed: int
-) -> Rendered:
+) -> HeldOutRenders:
     """Held-out pairs of the controller's effect; the descriptors among h's input features are held at their mean."""
     corpus = held_out_corpus(source.config, folder)
-    pairs = join(pair_batches(source.config, corpus, bank, "controller", RENDERED_CLIPS, seed))
+    pairs = join_pairs(pair_batches(source.config, corpus, bank, "controller", RENDERED_CLIPS, seed))
     features = controller.features(pairs.dry, pairs.reference)
     mean, descriptors = np.split(features, [source.encoders.g.latent_dim], axis=1)
-    return Rendered(pairs, mean, h_settings(controller, descriptors.mean(0)), bank, source.config.sample_rate)
+    return HeldOutRenders(pairs, mean, h_settings(controller, descriptors.mean(0)), bank, source.config.sample_rate)
 
 
 def study(source: ModelSource, gathered: Gathered, effect: EffectBank | None, folder: str | None, seed: int) -> Studied:

@@ -43,7 +43,7 @@ METRICS = {
 }
 
 
-class Plan(NamedTuple):
+class SweepSizes(NamedTuple):
     """What a sweep trains."""
 
     sizes: Sequence[int]  # of g's latent; the run's own is always among them
@@ -155,7 +155,7 @@ def default_sizes(recommended: int, full: int) -> list[int]:
 
 
 def sweep(
-    source: ModelSource, gathered: Gathered, studied: measures.Studied, plan: Plan, folder: Path, console: Console
+    source: ModelSource, gathered: Gathered, studied: measures.Studied, plan: SweepSizes, folder: Path, console: Console
 ) -> dict[str, Any]:
     """Train and score g at every size.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.latent.measures import Rendered
+from dafxvae.latent.measures import HeldOutRenders
 from dafxvae.latent.sound import MelFrames, filter_mel, from_log_mel
 from dafxvae.latent.source import f_decoder, f_frames, f_log_mel
 from dafxvae.models.networks import Encoders
@@ -55,7 +55,7 @@ def f_traversals(encoders: Encoders, clip: np.ndarray, dimensions: Sequence[int]
     return found
 
 
-def g_traversals(rendered: Rendered, dimensions: Sequence[int]) -> list[Strip]:
+def g_traversals(rendered: HeldOutRenders, dimensions: Sequence[int]) -> list[Strip]:
     """Move dimensions of g of the first pair and render what h makes of them."""
     mean, dry, sample_rate = rendered.mean[0], rendered.pairs.dry[0], rendered.sample_rate
     space = rendered.bank.hosts[0].parameters
@@ -91,7 +91,7 @@ def f_interpolation(encoders: Encoders, first: np.ndarray, second: np.ndarray, s
     return Strip("f, from one recording to another", frame_panels(panels), sounds, note)
 
 
-def g_interpolation(rendered: Rendered, means: np.ndarray, dry: np.ndarray, references: np.ndarray) -> Strip:
+def g_interpolation(rendered: HeldOutRenders, means: np.ndarray, dry: np.ndarray, references: np.ndarray) -> Strip:
     """One input `[T, C]`, from the style of one reference to that of another.
 
     Args:
