@@ -191,7 +191,7 @@ class CachedPairs:
             raise UserError(f"{self._count} pairs do not fill a batch of {batch_size}: compute more of them")
         self._type, self._batch_size, self._share = batch_type, batch_size, share
         self._columns = {name: column for name, column in columns.items() if name != "item"}
-        self._order = EpochOrder(self._count, seed, "encoded/epoch")
+        self._order = EpochOrder(self._count, seed, "encoded/epoch", batch_size)
 
     def __len__(self) -> int:
         return MAX_STEPS
