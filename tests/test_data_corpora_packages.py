@@ -13,7 +13,8 @@ from rich.console import Console
 
 from dafxvae.audio.io import write_audio
 from dafxvae.core.errors import UserError
-from dafxvae.data import __main__ as cli
+from dafxvae.data import commands
+from dafxvae.data.__main__ import main
 from dafxvae.data.corpora import packages
 from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.data.corpora.folder import find_audio
@@ -124,7 +125,7 @@ def debian(tmp_path, monkeypatch):
         root="usr/share/sounds",
     )
     monkeypatch.setattr(packages, "PACKAGES", (item,))
-    monkeypatch.setattr(cli, "PACKAGES", (item,))
+    monkeypatch.setattr(commands, "PACKAGES", (item,))
     return item
 
 
@@ -176,17 +177,17 @@ def test_fetch_says_what_went_wrong(debian, monkeypatch, tmp_path):
 @needs_dpkg
 def test_command_line(debian, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    cli.main(["list"])
+    main(["list"])
     assert "test-sounds" in capsys.readouterr().out
-    cli.main(["fetch", "train"])
+    main(["fetch", "train"])
     folder = packages.corpus_folder(debian)
     assert str(folder) in capsys.readouterr().out
-    cli.main(["stats", str(folder)])
+    main(["stats", str(folder)])
     shown = capsys.readouterr().out
     assert "16000 Hz 0.1 min" in shown
     assert "CC-BY-SA-3.0" in shown
     with pytest.raises(UserError, match="no corpus 'other': use one of test-sounds"):
-        cli.fetch_corpora(["other"], Console(file=io.StringIO()))
+        commands.fetch_corpora(["other"], Console(file=io.StringIO()))
 
 
 def test_command_line_errors_are_short():

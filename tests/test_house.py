@@ -36,6 +36,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.runs.render_pairs": 9,
     "dafxvae.train": 10,
     "dafxvae.data.__main__": 10,
+    "dafxvae.data.commands": 10,
     "dafxvae.effects.__main__": 10,
     "dafxvae.gradients.__main__": 10,
 }

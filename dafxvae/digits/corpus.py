@@ -4,7 +4,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +14,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
+from dafxvae.core.threads import map_in_threads
 from dafxvae.data.corpora.folder import AudioFile, decode, find_audio, read_header
 from dafxvae.data.corpora.layouts import DIGITS_LAYOUT, detect_layout
 from dafxvae.data.corpora.tracks import SPLITS, Skipped, assign_splits
@@ -90,7 +90,7 @@ def make_digits(
 
     try:
         with progress_bar(f"speaking digits ({synthesiser.name})", len(jobs), progress) as advance:
-            for _ in _in_threads(speak, jobs):
+            for _ in map_in_threads(speak, jobs):
                 advance()
         manifest = {"synthesiser": synthesiser.name, "version": synthesiser.version(), "seed": seed}
         write_json(scratch / MANIFEST, manifest | {"speakers": [speaker._asdict() for speaker in people]})
@@ -169,7 +169,7 @@ def load_digits(folder: Path, source: str, sample_rate: int, clip_samples: int) 
     paths = [file.path for file in layout.files]
     skipped = [Skipped(path.relative_to(root).as_posix(), reason) for path, reason in layout.left_out]
     clips, digits, speakers = [], [], []
-    for file, (pcm, reason) in zip(layout.files, _in_threads(read, paths)):
+    for file, (pcm, reason) in zip(layout.files, map_in_threads(read, paths)):
         if reason:
             skipped.append(Skipped(file.path.relative_to(root).as_posix(), reason))
             continue
@@ -200,18 +200,6 @@ def _centre(word: np.ndarray, clip_samples: int) -> np.ndarray:
     before = (clip_samples - len(word)) // 2
     level = word * (PEAK * 32767.0 / np.abs(word).max())
     return np.pad(np.round(level).astype(np.int16), (before, clip_samples - len(word) - before))
-
-
-def _in_threads(function: Any, jobs: list[Any]) -> Iterator[Any]:
-    """Results in order; the first error ends it, and what has not begun is dropped."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
-        futures = [pool.submit(function, job) for job in jobs]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 def batch_of(digits: Digits, rows: np.ndarray, items: np.ndarray, shifts: np.ndarray | None = None) -> DigitBatch:

@@ -5,13 +5,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import dafxvae
 from dafxvae.core.errors import UserError
 from dafxvae.core.progress import progress_bar
+from dafxvae.core.threads import map_in_threads
 from dafxvae.data.composer.phrases import sketch_piece
 from dafxvae.data.composer.rendering import store_piece, version_key
 from dafxvae.data.corpora.index import CorpusIndex
@@ -71,14 +71,8 @@ def _render_all(jobs: list[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     if workers < 2 or len(jobs) < PIECES_WORTH_A_PROCESS:
         yield from (store_piece(*job) for job in jobs)
         return
-    with _Workers(workers) as render, ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(render, job) for job in jobs]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+    with _Workers(workers) as render:
+        yield from map_in_threads(render, jobs, workers)
 
 
 class _Workers:

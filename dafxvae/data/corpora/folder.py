@@ -3,8 +3,7 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from dafxvae.audio.io import AUDIO_SUFFIXES, audio_info, read_audio, resample, to_channels, write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.core.progress import progress_bar
+from dafxvae.core.threads import map_in_threads
 from dafxvae.data.composer.rendering import pcm_rms_db, pcm_sha256
 from dafxvae.data.corpora.index import CorpusIndex
 from dafxvae.data.corpora.layouts import Layout, detect_layout
@@ -123,7 +123,7 @@ def open_folder(
         missing = [unit for unit in units if unit.key not in entries]
         prepare = _Preparer(store, sample_rate, num_channels)
         with progress_bar(f"preparing {root.name}", len(missing), progress) as advance:
-            for entry in _in_threads(prepare, missing):
+            for entry in map_in_threads(prepare, missing):
                 store.append(entry)
                 entries[entry["key"]] = entry
                 advance()
@@ -276,14 +276,3 @@ def _decode_g722(path: Path) -> np.ndarray:
         ) from error
     samples = G722(G722_RATE, 64000).decode(path.read_bytes())
     return (np.asarray(samples, dtype=np.float32) / 32768.0)[:, None]
-
-
-def _in_threads(prepare: _Preparer, units: Sequence[Unit]) -> Iterator[dict[str, Any]]:
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 16)) as pool:
-        futures = [pool.submit(prepare, unit) for unit in units]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            for future in futures:
-                future.cancel()
