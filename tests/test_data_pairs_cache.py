@@ -5,7 +5,7 @@ import pytest
 from data_toys import Source
 
 from dafxvae.core.errors import UserError
-from dafxvae.data.pairs.cache import CachedPairs, encode_batch, encode_pairs, extract_pairs, feature_batch
+from dafxvae.data.pairs.cache import CachedPairs, FeaturePairs, encode_batch, encode_pairs, extract_pairs, feature_batch
 from dafxvae.types import EncodedBatch, LatentBatch
 
 
@@ -101,6 +101,14 @@ def test_every_epoch_serves_every_pair_with_clips_once(tmp_path):
     np.testing.assert_array_equal(batch.item, np.arange(12, 16))
     with pytest.raises(UserError, match="do not fill"):
         CachedPairs(LatentBatch, columns, 16, seed=0)
+
+
+def test_no_batch_spans_two_epochs():
+    columns = dict.fromkeys(FeaturePairs._fields, np.arange(10)[:, None])
+    pairs = CachedPairs(LatentBatch, columns, 4, 1)
+    for step in range(0, 40, 2):  # two whole batches an epoch; two of the ten pairs are left out
+        assert len(np.unique(np.concatenate([pairs[step].z, pairs[step + 1].z]))) == 8
+    assert len(np.unique(np.concatenate([pairs[step].z for step in range(40)]))) == 10
 
 
 def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):
