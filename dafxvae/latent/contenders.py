@@ -15,7 +15,7 @@ from dafxvae.latent.probes import (
     probe_settings,
     settings_r2,
     wilson_interval,
-)
+)  # fmt: skip
 from dafxvae.metrics.bootstrap import bootstrap_interval
 
 Notify = Callable[[str], None]
@@ -40,12 +40,6 @@ def contenders(gathered: Gathered, latents: Mapping[str, Parts]) -> list[Contend
         for name in gathered.train.features
     ]
     return found + [Contender(name, "joint", False, parts) for name, parts in latents.items()]
-
-
-def _best(rows: Sequence[dict[str, Any]], probe: str, inputs: str) -> dict[str, Any]:
-    """The best baseline of one probe on one kind of input."""
-    mine = [row for row in rows if row["baseline"] and row["probe"] == probe and row["input"] == inputs]
-    return max(mine, key=lambda row: row["accuracy"]["mean"])
 
 
 def run_probes(
@@ -81,17 +75,13 @@ def run_probes(
             hits = probe_effect(entry.parts, tasks, kind, seed)
             r2 = settings_r2(tasks.test, probe_settings(entry.parts, tasks, kind, seed))
             correct[entry.name, entry.input, kind] = hits
-            rows.append(
-                {
-                    "features": entry.name,
-                    "input": entry.input,
-                    "baseline": entry.baseline,
-                    "probe": kind,
-                    "size": entry.parts.train.shape[1],
-                    "accuracy": wilson_interval(int(hits.sum()), len(hits))._asdict(),
-                    "r2": [None if not np.isfinite(value) else float(value) for value in r2],
-                }
-            )
+            row = {"features": entry.name, "input": entry.input, "baseline": entry.baseline, "probe": kind}
+            row |= {
+                "size": entry.parts.train.shape[1],
+                "accuracy": wilson_interval(int(hits.sum()), len(hits))._asdict(),
+                "r2": [float(value) if np.isfinite(value) else None for value in r2],
+            }
+            rows.append(row)
     leads = [_lead(rows, correct, kind, inputs, seed) for kind in kinds for inputs in ("wet", "joint")]
     return {
         "effects": list(effects),
@@ -102,17 +92,14 @@ def run_probes(
         "chance": 1.0 / len(effects),
         "rows": rows,
         "f": {"margin": MARGIN, "leads": leads},
-        "g": [
-            parameter_bar(rows, kind, parameters)
-            for kind in kinds
-            if any(row["features"] == "g" and row["probe"] == kind for row in rows)
-        ],
+        "g": [parameter_bar(rows, kind, parameters) for kind in kinds if any(entry.name == "g" for entry in entries)],
     }
 
 
 def _lead(rows: Sequence[dict[str, Any]], correct: Mapping[Any, np.ndarray], kind: str, inputs: str, seed: int) -> Any:
     """f's accuracy minus that of the best baseline on the same examples."""
-    best = _best(rows, kind, inputs)
+    baselines = [row for row in rows if row["baseline"] and (row["probe"], row["input"]) == (kind, inputs)]
+    best = max(baselines, key=lambda row: row["accuracy"]["mean"])
     ours, theirs = correct["f", inputs, kind], correct[best["features"], inputs, kind]
     lead = bootstrap_interval(ours.astype(np.float64) - theirs, seed=seed)
     names = {"probe": kind, "input": inputs, "best_baseline": best["features"]}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 OURS, THEIRS, IDLE, ACCENT = "#1f5fa8", "#9aa5b1", "#d9dde2", "#c2410c"
@@ -11,21 +12,24 @@ COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 MARKERS = "osv^D<>PX*hd"
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes `[rows * columns]`, open at the top and to the right."""
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
     """KL, activity and shares of the output variance of every dimension, the most important first; idle ones in grey.
 
-    Args:
-        found: JSON of `measures.as_json`.
-        title: of the picture.
+    `found` is the JSON of `measures.dimensions_as_json`.
     """
     outputs = found["output_share"]
     order, used = np.asarray(found["order"]), np.asarray(found["used"])
-    figure = _figure(max(6.5, 0.24 * len(order) + 2.5), 2.6 + 1.3 * len(outputs))
-    axes = figure.subplots(2 + len(outputs), 1, sharex=True)
+    size = max(6.5, 0.24 * len(order) + 2.5), 2.6 + 1.3 * len(outputs)
+    figure, axes = _figure(*size, 2 + len(outputs), sharex=True)
     rows = [("KL (nats)", found["kl_nats"]), ("activity", found["activity"])]
     rows += [(f"share of output variance:\n{name}", values) for name, values in outputs.items()]
     for axis, (label, values) in zip(axes, rows):
@@ -33,7 +37,6 @@ def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
         axis.bar(np.arange(len(order)), np.asarray(values)[order], color=colours.tolist())
         axis.set_ylabel(label, fontsize=7, rotation=0, ha="right", va="center")
         axis.tick_params(labelsize=7)
-        axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xticks(np.arange(len(order)), [str(j) for j in order])
     axes[-1].set_xlabel("latent dimension, by its greatest share of an output's variance")
     axes[0].set_title(f"{title}: {int(used.sum())} of {len(order)} dimensions in use (blue)", fontsize=10)
@@ -42,8 +45,7 @@ def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
 
 def size_curves(found: Mapping[str, Any], title: str) -> Figure:
     """The curve behind the recommended size: the output variance that d dimensions hold, and the error with d kept."""
-    figure = _figure(9.5, 3.4)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = _figure(9.5, 3.4, 1, 2)
     for colour, (name, curve) in zip(COLOURS, found["cumulative"].items()):
         left.plot(np.arange(1, len(curve) + 1), curve, "o-", ms=2.5, lw=1, color=colour, label=name)
     left.axhline(found["share"], color="black", lw=0.7, ls=":", label=f"{found['share']:.0%}")
@@ -55,7 +57,6 @@ def size_curves(found: Mapping[str, Any], title: str) -> Figure:
     for axis in (left, right):
         axis.axvline(found["recommended"], color=ACCENT, lw=1, label=f"recommended: {found['recommended']}")
         axis.set_ylim(0, None)
-        axis.spines[["top", "right"]].set_visible(False)
         axis.legend(fontsize=7, framealpha=0.8, edgecolor="none")
     figure.suptitle(f"{title}: how many dimensions the outputs need", fontsize=10)
     return figure
@@ -65,8 +66,7 @@ def probe_bars(probes: Mapping[str, Any]) -> Figure:
     """Accuracy of naming the effect with 95 % intervals: one panel for each kind of input and probe."""
     rows = probes["rows"]
     panels = list(dict.fromkeys((row["input"], row["probe"]) for row in rows))
-    figure = _figure(4.0 * len(panels), 2.6)
-    axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+    figure, axes = _figure(4.0 * len(panels), 2.6, 1, len(panels), sharex=True)
     words = {"wet": "reference alone", "joint": "input and reference"}
     for axis, (inputs, probe) in zip(axes, panels):
         mine = sorted(
@@ -82,16 +82,14 @@ def probe_bars(probes: Mapping[str, Any]) -> Figure:
         axis.axvline(probes["chance"], color="black", lw=0.7, ls=":")
         axis.set_title(f"{words[inputs]}, {probe} probe", fontsize=9)
         axis.set_xlabel(f"accuracy, {len(probes['effects'])} effects (dotted: chance)", fontsize=8)
-        axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def settings_dots(probes: Mapping[str, Any], probe: str) -> Figure:
-    """R² of every setting from g's latent beside every baseline (grey) and the best of them (black line)."""
+    """R² of every setting from g's latent, from every baseline (grey) and from the best of them (black line)."""
     rows = [row for row in probes["rows"] if row["input"] == "joint" and row["probe"] == probe]
     names = probes["parameters"]
-    figure = _figure(7.5, 1.2 + 0.19 * len(names))
-    axis = figure.subplots()
+    figure, (axis,) = _figure(7.5, 1.2 + 0.19 * len(names))
     place = np.arange(len(names))[::-1]
     shown = {"g": (OURS, "o", 26), "f": ("#3f8f4f", "d", 14)}
     for row in rows:
@@ -108,24 +106,14 @@ def settings_dots(probes: Mapping[str, Any], probe: str) -> Figure:
     axis.set_ylim(-1, len(names))
     axis.set_title(f"settings read by a {probe} probe from input and reference", fontsize=10)
     axis.legend(fontsize=7, frameon=False, loc="lower right")
-    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def effect_scatter(points: np.ndarray, effect: np.ndarray, effects: Sequence[str], axes: Sequence[str], title: str):
-    """A projection coloured by effect. Colour and marker together distinguish up to 120 effects.
-
-    Args:
-        points: `[B, 2]`.
-        effect: int `[B]`.
-        effects: names.
-        axes: names of the two axes.
-        title: of the picture.
-    """
-    figure = _figure(7.2, 4.6)
-    axis = figure.subplots()
-    from matplotlib import colormaps
-
+def effect_scatter(
+    points: np.ndarray, effect: np.ndarray, effects: Sequence[str], axes: Sequence[str], title: str
+) -> Figure:
+    """A projection `[B, 2]` coloured by effect, int `[B]`; colour and marker distinguish up to 120 effects."""
+    figure, (axis,) = _figure(7.2, 4.6)
     colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
     for index, name in enumerate(effects):
         rows = effect == index
@@ -134,7 +122,6 @@ def effect_scatter(points: np.ndarray, effect: np.ndarray, effects: Sequence[str
     axis.set(xlabel=axes[0], ylabel=axes[1])
     axis.set_title(title, fontsize=10)
     figure.legend(loc="outside right upper", fontsize=7, frameon=False, markerscale=1.8)
-    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 
@@ -146,17 +133,17 @@ def parameter_scatter(panels: Sequence[tuple[str, np.ndarray, np.ndarray, float]
         title: of the picture.
     """
     columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = _figure(3.4 * columns, 2.8 * lines + 0.4)
+    rows = -(-len(panels) // columns)
+    figure, axes = _figure(3.4 * columns, 2.8 * rows + 0.4, rows, columns)
     image = None
-    for axis, (name, points, values, r2) in zip(figure.subplots(lines, columns, squeeze=False).flat, panels):
+    for axis, (name, points, values, r2) in zip(axes, panels):
         image = axis.scatter(points[:, 0], points[:, 1], c=values, s=10, cmap="viridis", vmin=0.0, vmax=1.0)
         axis.set_title(f"{name} (R² {r2:.2f})", fontsize=8)
         axis.tick_params(labelsize=6)
-    for axis in figure.axes[len(panels) :]:
+    for axis in axes[len(panels) :]:
         axis.set_visible(False)
     if image is not None:
-        figure.colorbar(image, ax=figure.axes, label="setting (0 … 1 of its range)")
+        figure.colorbar(image, ax=axes.tolist(), label="setting (0 … 1 of its range)")
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -164,8 +151,8 @@ def parameter_scatter(panels: Sequence[tuple[str, np.ndarray, np.ndarray, float]
 def sweep_lines(sweep: Mapping[str, Any]) -> Figure:
     """Held-out scores of g at several sizes: the mean over pairs and seeds with 95 % intervals."""
     metrics = sweep["metrics"]
-    figure = _figure(3.3 * len(metrics), 3.0)
-    for axis, (name, words) in zip(figure.subplots(1, len(metrics), squeeze=False)[0], metrics.items()):
+    figure, axes = _figure(3.3 * len(metrics), 3.0, 1, len(metrics))
+    for axis, (name, words) in zip(axes, metrics.items()):
         sizes = [row["latent_dim"] for row in sweep["rows"]]
         means = np.asarray([row["scores"][name]["mean"] for row in sweep["rows"]])
         low, high = (np.asarray([row["scores"][name][side] for row in sweep["rows"]]) for side in ("low", "high"))
@@ -178,6 +165,5 @@ def sweep_lines(sweep: Mapping[str, Any]) -> Figure:
         axis.set(xlabel="dimensions of g", title=words)
         axis.title.set_fontsize(8)
         axis.minorticks_off()
-        axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle("g trained again at other sizes (grey: each seed; line: recommended size)", fontsize=10)
     return figure

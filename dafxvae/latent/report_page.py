@@ -38,12 +38,11 @@ def conclusions(data: dict[str, Any]) -> list[str]:
             )
     sweep = data.get("sweep")
     if sweep is None:
-        return [*found, "Whether the recommended size holds was not tried: `report --retrain` or `sweep` does."]
+        return [*found, "Whether the recommended size holds was not verified: `report --retrain` or `sweep` does."]
     row = next((row for row in sweep["rows"] if row["latent_dim"] == sweep["recommended"]), None)
     if row is not None:
-        verdicts = ", ".join(
-            f"{sweep['metrics'][name]}: {test['verdict']}" for name, test in row["against_full"].items()
-        )
+        tests = row["against_full"].items()
+        verdicts = ", ".join(f"{sweep['metrics'][name]}: {test['verdict']}" for name, test in tests)
         found.append(
             f"Trained again with {row['latent_dim']} dimensions instead of {sweep['full']} "
             f"({len(row['in_use'])} seeds): {verdicts}."
@@ -63,9 +62,8 @@ def bars(data: dict[str, Any]) -> list[list[str]]:
         text = f"R² from g's latent above every baseline on 80 % of the parameters, {bar['probe']} probe"
         rows.append([text, f"{bar['above']} of {bar['probed']} ({bar['share']:.0%})", _yes(bar["passes"])])
     active = data["g"]["active_share_of_used"]
-    rows.append(
-        ["80 % of g's dimensions active once the idle ones are gone", f"{active:.0%}", _yes(active >= ACTIVE_BAR)]
-    )
+    text = "80 % of g's dimensions active once the idle ones are gone"
+    rows.append([text, f"{active:.0%}", _yes(active >= ACTIVE_BAR)])
     num_effects = len(data["probes"]["effects"])
     rows.append(["at least 12 effects", str(num_effects), _yes(num_effects >= 12)])
     return rows
@@ -82,16 +80,11 @@ def _dimensions(page: Page, findings: Findings) -> None:
         for picture in (f"dimensions_{name}", f"sizes_{name}"):
             page.picture(findings.pictures[picture], title)
         found = findings.data[name]
-        columns = [
-            "dimension",
-            "in use",
-            "KL (nats)",
-            "activity",
-            *(f"{key}: variance" for key in found["output_variance"]),
-        ]
+        outputs = found["output_variance"]
+        columns = ["dimension", "in use", "KL (nats)", "activity", *(f"{key}: variance" for key in outputs)]
         rows = [
             [str(j), _yes(found["used"][j]), f"{found['kl_nats'][j]:.3f}", f"{found['activity'][j]:.3f}"]
-            + [f"{values[j]:.2e}" for values in found["output_variance"].values()]
+            + [f"{values[j]:.2e}" for values in outputs.values()]
             for j in found["order"]
         ]
         page.details(f"{title}: numbers", columns, rows)
@@ -116,7 +109,7 @@ def _sweep(page: Page, sweep: dict[str, Any]) -> None:
 
 def _probes(page: Page, findings: Findings) -> None:
     probes = findings.data["probes"]
-    page.heading("Probes: what the latents tell of effect and settings")
+    page.heading("Probes: effect and settings from the latents")
     page.text(
         f"{probes['num_train']} pairs to fit on, {probes['num_valid']} of other recordings to choose the penalty with, "
         f"{probes['num_test']} held-out pairs ({findings.data['held_out']}). Blue: ours; grey: features that nothing "
@@ -136,20 +129,11 @@ def _probes(page: Page, findings: Findings) -> None:
     scores = findings.data["disentanglement"]["g"]
     page.heading("Disentanglement of g's latent")
     columns = ["effect", "settings", "beta-VAE metric", "chance", "MIG", "examples"]
-    rows = [
-        [
-            name,
-            str(s["num_factors"]),
-            f"{s['beta_vae']:.2f}",
-            f"{s['chance']:.2f}",
-            f"{s['mig']:.3f}",
-            str(s["num_examples"]),
-        ]
-        for name, s in scores["effects"].items()
-    ]
-    if scores["mean"]:
-        mean = scores["mean"]
-        rows.append(["mean", "", f"{mean['beta_vae']:.2f}", f"{mean['chance']:.2f}", f"{mean['mig']:.3f}", ""])
+    found = scores["effects"] | ({"mean": scores["mean"]} if scores["mean"] else {})
+    rows = []
+    for name, s in found.items():
+        values = f"{s['beta_vae']:.2f}", f"{s['chance']:.2f}", f"{s['mig']:.3f}"
+        rows.append([name, str(s.get("num_factors", "")), *values, str(s.get("num_examples", ""))])
     page.table(columns, rows)
     page.text(
         "Known factors are the settings of one effect, in five bins. beta-VAE metric: Higgins et al. 2017; MIG: Chen "
@@ -185,7 +169,7 @@ def make_page(findings: Findings, sample_rate: int) -> str:
             page.picture(png, name)
     for note in data["notes"]:
         page.text(note, "note")
-    page.heading("Traversals and ways between recordings")
+    page.heading("Traversals and interpolations")
     for _, strip in findings.strips:
         add_strip(page, strip, jpeg_bytes(strip.picture), sample_rate)
     return page.render()
