@@ -114,11 +114,11 @@ class _Workers:
         assert process.stdout is not None
         process.stdin.write(json.dumps(job) + "\n")
         process.stdin.flush()
-        answer = process.stdout.readline()
-        if not answer:
+        line = process.stdout.readline()
+        if not line:
             raise RuntimeError(f"a rendering process ended with code {process.wait()} at piece {job[1]}")
         self._free.append(process)
-        reply = json.loads(answer)
+        reply = json.loads(line)
         if "error" in reply:
             raise UserError(reply["error"])
         return reply

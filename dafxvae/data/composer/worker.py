@@ -13,11 +13,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for line in sys.stdin:
         try:
-            answer = store_piece(*json.loads(line))
+            result = store_piece(*json.loads(line))
         except UserError as error:
-            answer = {"error": str(error)}
+            result = {"error": str(error)}
         try:
-            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.write(json.dumps(result) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:  # the parent is gone
             return

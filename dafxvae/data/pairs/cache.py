@@ -198,7 +198,7 @@ class CachedPairs:
 
     @property
     def counts(self) -> dict[str, int]:
-        """As of `PairStream`: how many pairs there are."""
+        """Number of pairs, as `PairStream.counts`."""
         return {"pairs": self._count}
 
     def __getitem__(self, step: int) -> Any:

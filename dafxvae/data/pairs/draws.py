@@ -41,7 +41,7 @@ class PairOptions:
 
 
 def make_cutter(corpus: Corpus, clip_samples: int, options: PairOptions, cache: PcmCache | None) -> ClipCutter:
-    """What cuts the clips of pairs with these options."""
+    """A cutter of clips with the options of pairs."""
     return ClipCutter(
         corpus,
         clip_samples,

@@ -58,7 +58,7 @@ def render_pairs(
     prefetch: int = 2,
     job: tuple[int, int] = (0, 1),
 ) -> int:
-    """Renders pairs into shards of `pairs.batch_size`; shards that are there already are kept, so it can be resumed.
+    """Render pairs into shards of `pairs.batch_size`; existing shards are kept, so that a run can be resumed.
 
     Any number of jobs may render one folder at once, or folders of their own that are copied together later: the call
     that finds all shards there announces them to readers.
@@ -136,7 +136,7 @@ class PrerenderedPairs:
 
     @property
     def counts(self) -> dict[str, int]:
-        """As of `PairStream`: how many pairs there are."""
+        """Number of pairs, as `PairStream.counts`."""
         return {"pairs": self._num_pairs}
 
     def __getitem__(self, step: int) -> PairBatch:
@@ -153,7 +153,7 @@ class PrerenderedPairs:
         return PairBatch(**audio, **(small | {"item": items}))
 
     def _verify(self, shard: int) -> None:
-        """Reads a shard once as a whole, before anything is learnt from it.
+        """Check the checksum of a shard before its first batch is served.
 
         Raises:
             UserError: its audio is not what was rendered.
@@ -178,7 +178,7 @@ def open_prerendered(
     effects: tuple[str, ...] | None = None,
     share: ProcessShare = WHOLE,
 ) -> PrerenderedPairs:
-    """Opens pairs that `python -m dafxvae.data render` wrote; takes the place of `make_pairs`.
+    """Open pairs that `python -m dafxvae.data render` wrote, as a batch source for training.
 
     Args:
         folder: of the pairs.

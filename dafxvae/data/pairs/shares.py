@@ -17,7 +17,7 @@ class ProcessShare:
     count: int = 1
 
     def rows(self, size: int) -> slice:
-        """The rows of a batch of `size` examples that belong to this part.
+        """Rows of a batch of `size` examples that belong to this part.
 
         Raises:
             UserError: the batch cannot be divided evenly.
@@ -37,7 +37,7 @@ WHOLE = ProcessShare()
 
 
 class Exchange(NamedTuple):
-    """How the processes of a run put together what each has made of its share."""
+    """Combine the shares that the processes of a run have computed."""
 
     gather: Callable[[Any], Any]  # arrays of every share `[B / P, ...]`, joined in order
     all_have: Callable[[bool], bool]  # is a flag set in every process?

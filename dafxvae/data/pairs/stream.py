@@ -135,15 +135,15 @@ class PairIterator:
         return next(self._iterator)
 
     def get_state(self) -> dict[str, int]:
-        """What a checkpoint keeps (plain JSON): the step of the next batch."""
+        """The step of the next batch, as plain JSON for a checkpoint."""
         return dict(self._iterator.get_state())
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Goes to where `get_state` was taken: the next batch is the very one that came next there."""
+        """Continue from a state of `get_state`, with the batch that came next there."""
         self._iterator.set_state(state)
 
     def close(self) -> None:
-        """Stops reading ahead and waits for the batches being made; the bank may be closed after that."""
+        """Stop reading ahead and wait for the batches in work; the bank may be closed after that."""
         self._iterator.close()
         self._source.wait()
 
