@@ -8,9 +8,8 @@ Three measures of dimension j of a posterior N(mu(x), sigma(x)^2):
   alone moves over the prior's range. It is the total-effect index of variance-based sensitivity analysis, not divided
   by the total variance (Saltelli et al. 2010, table 2).
 
-KL and activity look at the encoder alone. V_j asks the decoder, and so it is what can tell how many dimensions an
-output needs: a beta-VAE shows the noise N(0, 1) of a collapsed dimension to its decoder in every training step, and the
-decoder learns to ignore it.
+KL and activity depend on the encoder alone. V_j depends on the decoder, and so shows how many dimensions an output
+needs: the decoder of a beta-VAE learns to ignore a collapsed dimension, which is N(0, 1) noise in every training step.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -106,11 +106,7 @@ def effect_scores(
 ) -> Scores | None:
     """Both scores of one effect's settings; None for fewer than two settings or too few examples.
 
-    Args:
-        effect: which.
-        z: latents of the train and of the test examples, `[B, Z]`.
-        tasks: of the same examples.
-        seed: of the drawn pairs.
+    `z` and `tasks` are the latents `[B, Z]` and tasks of the train and of the test examples.
     """
     rows = [task.effect == effect for task in tasks]
     if min(int(row.sum()) for row in rows) < 2 * FACTOR_BINS:

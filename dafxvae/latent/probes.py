@@ -53,12 +53,7 @@ def standardise(train: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
 
 
 def linear_classes(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Multinomial logistic regression with L2 penalty, the best C of `INVERSE_PENALTIES` on `valid`; labels `[B'']`.
-
-    Args:
-        parts: features.
-        train, valid: labels int `[B]`, `[B']`.
-    """
+    """Multinomial logistic regression with L2 penalty, the best C on the labels `valid`, int `[B']`; labels `[B'']`."""
     x = Parts(*standardise(*parts))
     model = optional.load_sklearn("linear_model", "latent").LogisticRegression(max_iter=400, tol=1e-3, warm_start=True)
     best, predicted = -1.0, np.zeros(len(x.test), int)
@@ -80,12 +75,7 @@ def forest_classes(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
 
 
 def linear_values(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Ridge regression, the penalty of each target chosen on `valid`; `[B'', P]`.
-
-    Args:
-        parts: features.
-        train, valid: targets `[B, P]`, `[B', P]`.
-    """
+    """Ridge regression, the penalty of each target `[B, P]` chosen on `valid` `[B', P]`; `[B'', P]`."""
     x = Parts(*standardise(*parts))
     centre = train.mean(0)
     left, singular, right = np.linalg.svd(x.train, full_matrices=False)
@@ -102,11 +92,11 @@ def linear_values(parts: Parts, train: np.ndarray, valid: np.ndarray) -> np.ndar
 
 
 def forest_values(parts: Parts, train: np.ndarray, seed: int) -> np.ndarray:
-    """Random forest with one third of the features tried at each split, all targets in one; `[B'', P]`."""
+    """Random forest with one third of the features at each split, all targets in one; `[B'', P]`."""
     forest = optional.load_sklearn("ensemble", "latent").RandomForestRegressor(
         NUM_TREES, max_features=1 / 3, min_samples_leaf=2, random_state=seed, n_jobs=2
     )
-    forest.fit(parts.train, train.ravel() if train.shape[1] == 1 else train)  # a lone target is asked for as a vector
+    forest.fit(parts.train, train.ravel() if train.shape[1] == 1 else train)  # sklearn wants a lone target as a vector
     return forest.predict(parts.test).reshape(len(parts.test), -1)
 
 
@@ -134,7 +124,7 @@ def probe_effect(parts: Parts, tasks: ProbeTasks, kind: Kind, seed: int = 0) -> 
 def probe_settings(parts: Parts, tasks: ProbeTasks, kind: Kind, seed: int = 0) -> np.ndarray:
     """Predicted settings of the test examples, each effect's by its own examples alone; `[B'', K]`, nan elsewhere.
 
-    The true effect of a test example chooses the probe: identity is asked for by `probe_effect`.
+    The true effect of a test example chooses the probe: `probe_effect` predicts the effect.
     """
     predicted = np.full(tasks.test.unit_params.shape, np.nan)
     for effect in np.unique(tasks.train.effect):

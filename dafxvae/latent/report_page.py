@@ -158,7 +158,7 @@ def make_page(findings: Findings, sample_rate: int) -> str:
     page = Page("The latents of f and g", subtitle)
     for text in conclusions(data):
         page.text(text, "answer")
-    page.table(["asked for", "measured", "holds"], bars(data))
+    page.table(["bar", "measured", "holds"], bars(data))
     _dimensions(page, findings)
     if data.get("sweep"):
         _sweep(page, data["sweep"])
