@@ -1,5 +1,6 @@
 """A clip-level beta-VAE of log-spectrograms: one latent for a whole word, and the way back to magnitudes."""
 
+import math
 from typing import NamedTuple, cast
 
 import flax.linen as nn
@@ -62,7 +63,7 @@ class ClipVAE(nn.Module):
         ]
         self.posterior_mean = nn.Dense(self.latent_dim)
         self.posterior_log_variance = nn.Dense(self.latent_dim, kernel_init=nn.initializers.zeros)
-        self.short_frames = -(-self.num_frames // _product(self.time_strides))
+        self.short_frames = -(-self.num_frames // math.prod(self.time_strides))
         self.decoder_input = nn.Dense(self.short_frames * self.width)
         self.decoder_layers = [
             layer for stride in reversed(self.time_strides) for layer in (ResidualBlock(), Upsample(self.width, stride))
@@ -111,10 +112,3 @@ class ClipVAE(nn.Module):
         data = self.log_magnitude(audio)
         posterior = cast(Posterior, self.infer(data))
         return ClipOutput(data, self.decode(sample(posterior, keys)), posterior)
-
-
-def _product(strides: tuple[int, ...]) -> int:
-    total = 1
-    for stride in strides:
-        total *= stride
-    return total
