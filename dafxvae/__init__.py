@@ -1,4 +1,4 @@
-"""Audio-effect style transfer through black-box effects: beta-VAE encoders f and g, SPSA-trained controllers h.
+"""Audio-effect style transfer through black-box effects: beta-VAE encoders f and g, trained controllers h.
 
 `load_controller(name)` gives what transfers recordings; see `dafxvae.transfer.api.StyleTransfer`.
 """

@@ -141,7 +141,7 @@ def _h() -> dict[str, Any]:
         "loss_weights": {"mrstft": 1.0, "l1": 1.0},
         "settings_weight": 4.0,  # of the squared error of the known settings, added to the audio loss
         "num_pairs": 6144,  # encoded once; the settings are learnt from all of them
-        "num_audio_pairs": 1536,  # the first of them, kept with their audio: what the effect is heard on
+        "num_audio_pairs": 1536,  # the first of them, kept with their audio for the steps through the effect
         "warm_start": {  # the known settings alone: dafxvae.training.warm_start
             "num_steps": 800,
             "batch_size": 256,

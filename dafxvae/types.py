@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-# (reading j of h, parameter k) -> the normalised settings at values of that reading, `[N] -> [N]`
+# (direct estimate j of h, parameter k) -> the normalised settings at values of that estimate, `[N] -> [N]`
 KnownCurves = Mapping[tuple[int, int], Callable[[np.ndarray], np.ndarray]]
 
 

@@ -68,6 +68,16 @@ def test_render_writes_what_the_host_renders(run, tmp_path):
     np.testing.assert_array_equal(out, wanted)
 
 
+def test_an_input_is_never_overwritten(run, tmp_path):
+    path = tmp_path / "in.wav"
+    write_audio(path, np.full((4000, 1), 0.1, np.float32), 22050)
+    before = path.read_bytes()
+    code, _, err = run("render", str(path), str(tmp_path / "." / "in.wav"), "Reverb")
+    assert code == 2
+    assert "is also read" in err
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -210,6 +210,19 @@ def test_a_workdir_belongs_to_one_configuration(finished):
         train_and_evaluate(tiny_config(seed=1), finished[0], QUIET)
 
 
+def test_a_workdir_of_another_version_says_so(finished, folders):
+    """Keys that exist on one side alone are no values that a user can give back."""
+    workdir = folders / "older"
+    workdir.mkdir()
+    config = json.loads((finished[0] / "config.json").read_text())
+    config["h"]["traces"] = config["h"].pop("descriptors")
+    (workdir / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"another version.*h\.descriptors, h\.traces.*--workdir"):
+        train_and_evaluate(tiny_config(), workdir, QUIET)
+    with pytest.raises(UserError, match=r"another configuration.*h\.loss_weights\.envelope"):
+        train_and_evaluate(tiny_config(h__loss_weights={"envelope": 1.0}), finished[0], QUIET)
+
+
 def test_stored_encoders_of_another_kind_are_refused(finished, folders):
     with pytest.raises(UserError, match=r"f\.latent_dim is 4 there, 5 here.*--config\.pretrained"):
         train_and_evaluate(tiny_config(f__latent_dim=5), folders / "third", QUIET)

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,3 +61,16 @@ def copy_file(source: Path, target: Path) -> None:
     """Copies a file whole or not at all; UserError where the disk refuses."""
     with whole_file(target) as temporary:
         shutil.copyfile(source, temporary)
+
+
+def check_output(output: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to overwrite a file that is read.
+
+    Raises:
+        UserError: `output` is one of `inputs`.
+    """
+    for path in inputs:
+        if output.resolve() == path.expanduser().resolve() or (
+            output.exists() and path.expanduser().exists() and output.samefile(path.expanduser())
+        ):
+            raise UserError(f"{output} is also read: give -o another name")

@@ -81,7 +81,7 @@ def evaluate_digits(vae: DigitVAE, train: Digits, test: Digits, seed: int) -> di
         `log_magnitude_error_db`: RMS error of the reconstructed log-magnitudes over all cells, above the floor;
         `spectral_convergence_db` of the reconstructed magnitudes and of the sounds made of them against the original,
         and of Griffin-Lim's sound against the magnitudes that it was given; `kl_nats`; `active_dimensions`, most active
-        first; `accuracy` of a linear recogniser on latents, and of one trained on original sound that hears originals
+        first; `accuracy` of a linear recogniser on latents, and of one trained on original sound that gets originals
         and reconstructions.
     """
     learnt, clips = all_clips(train), all_clips(test)
@@ -95,10 +95,10 @@ def evaluate_digits(vae: DigitVAE, train: Digits, test: Digits, seed: int) -> di
     deviation = np.asarray(vae.variables["constants"]["log_deviation"])
     error_db = 20.0 / np.log(10.0) * np.sqrt(np.mean(((reconstruction - data) * deviation) ** 2))
     latents = fit_recogniser(vae.mean(learnt), train.digit)
-    hears = fit_recogniser(clip_features(learnt, vae), train.digit)
+    by_sound = fit_recogniser(clip_features(learnt, vae), train.digit)
     accuracy = {"latents": latents.accuracy(means, test.digit)}
     for name, sound in {"original": clips, **sounds}.items():
-        accuracy[name] = hears.accuracy(clip_features(sound, vae), test.digit)
+        accuracy[name] = by_sound.accuracy(clip_features(sound, vae), test.digit)
     return {
         "digits": test.source,
         "num_clips": {"train": len(train.digit), "test": len(test.digit)},
@@ -128,7 +128,9 @@ def active_dimensions(means: np.ndarray) -> list[int]:
 
 def scores_table(results: dict[str, Any]) -> Table:
     """The results for a terminal."""
-    table = Table(title=f"{results['num_clips']['test']} digits of {len(results['speakers']['test'])} unheard speakers")
+    table = Table(
+        title=f"{results['num_clips']['test']} digits of {len(results['speakers']['test'])} held-out speakers"
+    )
     for column in ("sound", "spectral convergence, dB", "digits recognised"):
         table.add_column(column)
     for name in ("original", "original phase", "griffin-lim"):

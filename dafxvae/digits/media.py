@@ -95,7 +95,7 @@ def write_all(
 
     Args:
         vae: trained.
-        test: clips of unheard speakers.
+        test: clips of held-out speakers.
         config: resolved, of the run.
         workdir: of the run.
         step: that the writer shows.

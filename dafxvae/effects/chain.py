@@ -10,7 +10,7 @@ import numpy as np
 from dafxvae.effects.host import FailureLog
 from dafxvae.effects.parameters import ParameterSpace, join_spaces
 from dafxvae.effects.pool import RenderPool, RenderWorker, Task
-from dafxvae.effects.spec import EffectSpec, format_chain
+from dafxvae.effects.spec import format_chain
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
 from dafxvae.effects.vst3.discovery import plugin_process
 from dafxvae.effects.vst3.plugin import Vst3Unit
@@ -28,10 +28,6 @@ class Chain:
     def name(self) -> str:
         """The canonical short form."""
         return format_chain([unit.spec for unit in self.units])
-
-    @property
-    def specs(self) -> tuple[EffectSpec, ...]:
-        return tuple(unit.spec for unit in self.units)
 
     @cached_property
     def parameters(self) -> ParameterSpace:

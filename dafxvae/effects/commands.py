@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from rich.console import Console
 
 from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.core.command_line import Command
 from dafxvae.core.errors import EffectError, UserError
+from dafxvae.core.files import check_output
 from dafxvae.effects import tables
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.check import check
@@ -53,6 +55,7 @@ def check_effect(arguments: argparse.Namespace) -> None:
 def render_file(arguments: argparse.Namespace) -> None:
     """Render a file through an effect; settings that are not given stay at their defaults."""
     source, target, effect = arguments.input, arguments.output, arguments.effect
+    check_output(Path(target).expanduser(), [Path(source)])
     values: dict[str, str] = {}
     for setting in arguments.set:
         name, _, value = setting.partition("=")

@@ -1,4 +1,4 @@
-"""The commands, after their arguments are read."""
+"""Evaluate controllers: what `python -m dafxvae.evaluate` does once its words are parsed."""
 
 from argparse import Namespace
 from collections.abc import Callable

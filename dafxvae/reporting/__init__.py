@@ -1,1 +1,1 @@
-"""Pages and pictures."""
+"""What people look at: HTML pages with pictures and sounds, and the pictures themselves."""

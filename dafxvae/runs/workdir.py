@@ -14,13 +14,14 @@ from typing import Any
 import jax
 
 from dafxvae.config import Config
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import differences, flatten
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.core.version import __version__
 from dafxvae.training.writer import check_tracking
 
 FREE_KEYS = ("num_devices", "num_workers", "log_every_steps", "log")  # may change between a run and its resumption
+OPEN_PART = "h.loss_weights."  # the one part of a configuration whose keys are the user's choice
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "pedalboard", "numpy", "grain")
 
 
@@ -77,6 +78,12 @@ def claim_workdir(config: Config, workdir: Path) -> None:
     ours = json.loads(config.to_json())
     if path.exists():
         theirs = json.loads(path.read_text()) | {key: ours[key] for key in FREE_KEYS}
+        unknown = sorted(key for key in flatten(theirs).keys() ^ flatten(ours).keys() if not key.startswith(OPEN_PART))
+        if unknown:
+            raise UserError(
+                f"{workdir} holds a run of another version of dafxvae, whose configuration has other keys "
+                f"({', '.join(unknown)}): finish it with that version, or give another --workdir"
+            )
         different = differences(ours, theirs)
         if different:
             raise UserError(

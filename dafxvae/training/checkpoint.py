@@ -34,7 +34,7 @@ class Checkpoints:
     Kept are the newest two and the one of the smallest validation loss (a best-only policy would throw the newest away,
     and with it the place to resume at). Each holds model, optimiser and step, the state of the data pipeline, what it
     belongs to (`about`) and a checksum of its numbers. In a run of several processes the first alone reads and writes,
-    and the others are told; every method must then be called by all of them.
+    and broadcasts to the others; every method must then be called by all of them.
     """
 
     def __init__(self, directory: Path, about: Mapping[str, Any] | None = None):

@@ -108,8 +108,8 @@ def make_encoder_objective(
             "contrast_nats": contrast(*style),
         }
         elbo = (nll + penalty(kl, step)) / cells
-        told = config.settings_weight * (same + other + alone) + config.contrast_weight * metrics["contrast_nats"]
-        return ObjectiveOutput(elbo + told, batch.valid, metrics)
+        predicted = config.settings_weight * (same + other + alone) + config.contrast_weight * metrics["contrast_nats"]
+        return ObjectiveOutput(elbo + predicted, batch.valid, metrics)
 
     return objective
 

@@ -121,11 +121,6 @@ def own_share(batch: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[share().rows(len(leaf))], batch)
 
 
-def unshard(tree: Any) -> Any:
-    """Joins device and batch axes as numpy: `[D, B/D, ...] -> [B, ...]`."""
-    return jax.tree.map(lambda leaf: np.reshape(leaf, (-1, *leaf.shape[2:])), jax.device_get(tree))
-
-
 def gather_over_devices(x: jax.Array) -> jax.Array:
     """Inside a step: the examples of all devices, `[B/D, ...] -> [B, ...]`; the same on each."""
     return jax.lax.all_gather(x, AXIS, tiled=True)

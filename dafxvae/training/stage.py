@@ -146,7 +146,7 @@ def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> 
         stage: what to train.
         directory: holds `checkpoints/` and TensorBoard's files; a finished stage is only read back.
         session: devices, cadence, and who may stop it.
-        clock: told by the renders how long they take.
+        clock: counts how long renders take.
 
     Raises:
         Stopped: on Ctrl-C or SIGTERM, after saving.

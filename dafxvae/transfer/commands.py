@@ -8,10 +8,10 @@ from rich.console import Console
 
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_bytes, write_text
+from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.transfer import document, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
-from dafxvae.transfer.files import check_output, is_integer, sample_progress, warn
+from dafxvae.transfer.files import is_integer, sample_progress, warn
 from dafxvae.transfer.prediction import parse_locks
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import check_output
 from dafxvae.effects.factory import open_host
 from dafxvae.transfer import recordings, rendering
 from dafxvae.transfer.document import read_document
@@ -19,19 +20,6 @@ FLOATS = ("FLOAT", "DOUBLE")
 def is_integer(output: Path, subtype: str | None) -> bool:
     """Whether the file will hold nothing beyond full scale: all but floats (lossy codecs clip when they are played)."""
     return encoding_of(output, subtype)[1] not in FLOATS
-
-
-def check_output(output: Path, inputs: Sequence[Path]) -> None:
-    """Refuses to overwrite what is read.
-
-    Raises:
-        UserError: `output` is one of `inputs`.
-    """
-    for path in inputs:
-        if output.resolve() == path.expanduser().resolve() or (
-            output.exists() and path.expanduser().exists() and output.samefile(path.expanduser())
-        ):
-            raise UserError(f"{output} is also read: give -o another name")
 
 
 def warn(console: Console, notes: Sequence[str]) -> None:

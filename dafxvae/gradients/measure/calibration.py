@@ -1,4 +1,4 @@
-"""Calibration: the step by which each parameter of an effect is perturbed, measured once and stored (`stored`)."""
+"""Calibration: the step by which each parameter is perturbed, measured once (`measured_steps` stores it)."""
 
 import math
 from collections.abc import Sequence
