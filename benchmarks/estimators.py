@@ -1,7 +1,7 @@
 """Measures the first table of docs/gradients.md: every estimator on twelve effects and chains of 1 to 24 parameters.
 
     python -m benchmarks.estimators measure [--json docs/gradients/estimators.json]
-    python -m benchmarks.estimators show    the table as Markdown, and the plot beside the JSON file
+    python -m benchmarks.estimators show    the table as Markdown, and the plot next to the JSON file
 
 Effects that are in the JSON file already are not measured again.
 """
@@ -108,7 +108,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 
 def show(results: dict[str, Any], path: Path) -> None:
-    """Prints the table, and draws the plot beside the JSON file."""
+    """Prints the table, and draws the plot next to the JSON file."""
     print_row(table(results))
     plot(results, path.with_suffix(".png"))
 

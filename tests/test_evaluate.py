@@ -181,6 +181,17 @@ def test_a_folder_of_another_evaluation_is_refused(finished, folders):
         evaluate(folders, finished[0], seed=1)
 
 
+def test_results_by_an_earlier_definition_are_refused(finished, folders):
+    """Format 1 predicted by other pairs of windows, and measured loudness otherwise."""
+    old = folders / "earlier"
+    old.mkdir()
+    identity = json.loads((finished[0] / "evaluation.json").read_text())
+    identity["settings"]["format"] = 1
+    (old / "evaluation.json").write_text(json.dumps(identity))
+    with pytest.raises(UserError, match="format is 1 there, 2 here"):
+        evaluate(folders, old)
+
+
 def test_the_rules_match_loudness_and_spectrum():
     dry = music(5, 2)[None]
     with open_host("HighShelfFilter(-, cutoff_frequency_hz=2000, gain_db=12)", num_workers=1) as shelf:

@@ -215,7 +215,7 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 
 def show(results: dict[str, Any], path: Path) -> None:
-    """Prints the table, and draws the plot beside the JSON file."""
+    """Prints the table, and draws the plot next to the JSON file."""
     print_row(table(results["runs"]))
     plot(results["runs"], path.with_suffix(".png"))
 

@@ -275,7 +275,7 @@ def measure(arguments: argparse.Namespace) -> None:
 
 
 def show(results: dict[str, Any], path: Path) -> None:
-    """Prints the tables, and draws the figures beside the JSON file."""
+    """Prints the tables, and draws the figures next to the JSON file."""
     print_row(tables(results["effects"]))
     plot_shares(results["effects"], path.parent)
     plot_curves(results["effects"], path.parent)

@@ -4,12 +4,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.resource import Closable
 from dafxvae.core.rng import host_rng
 from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.factory import ChainHost, Effect, checked_arguments, make_chain
@@ -18,7 +17,7 @@ from dafxvae.effects.pool import RenderPool
 from dafxvae.effects.vst3.process import Limits
 
 
-class EffectBank:
+class EffectBank(Closable):
     """Effects side by side, alone and in random chains, behind one axis of parameters.
 
     An *effect* of the bank is one of its single effects ("units") or one of its chains of them; `effect` indices count
@@ -130,14 +129,6 @@ class EffectBank:
 
     def close(self) -> None:
         self._pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True)

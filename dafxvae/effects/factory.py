@@ -1,11 +1,11 @@
 """Open a host by the name of an effect or chain."""
 
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from dafxvae.core.resource import Closable
 from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.parameters import ParameterSpace
@@ -18,7 +18,7 @@ from dafxvae.effects.vst3.process import Limits
 Effect = str | Mapping[str, Any] | Sequence[Any]
 
 
-class ChainHost:
+class ChainHost(Closable):
     """Renders a chain on a pool; see `dafxvae.effects.host.EffectHost` for the contract."""
 
     def __init__(self, chain: Chain, pool: RenderPool, failures: FailureLog, *, owns_pool: bool) -> None:
@@ -55,14 +55,6 @@ class ChainHost:
         """Ends the pool, if it is this host's own."""
         if self._owns_pool:
             self.pool.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def checked_arguments(audio: np.ndarray, unit_params: np.ndarray, num_params: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,12 +3,12 @@
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dafxvae.core.errors import EffectError
+from dafxvae.core.resource import Closable
 from dafxvae.effects.chain import Chain, Unit
 from dafxvae.effects.segments import Segments
 from dafxvae.effects.units import BuiltinUnit, RenderError
@@ -46,7 +46,7 @@ def _stage(
     return StreamStage(unit, lambda chunk: process.feed(chunk, sample_rate), process)
 
 
-class ChainStream:
+class ChainStream(Closable):
     """Fresh instances of a chain's effects with their settings, played once from beginning to end.
 
     Built-ins play in this process, each VST3 plugin in a process of its own: a crash or hang there is an error here.
@@ -148,14 +148,6 @@ class ChainStream:
         for stage in self.stages:
             if stage.process is not None:
                 stage.process.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _filled(chunk: np.ndarray | None, num_channels: int) -> np.ndarray:

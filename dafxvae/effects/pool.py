@@ -7,11 +7,11 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
+from dafxvae.core.resource import Closable
 from dafxvae.effects.vst3.process import Limits
 
 Task = Callable[["RenderWorker"], "Sequence[Task] | None"]
@@ -73,7 +73,7 @@ def default_num_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class RenderPool:
+class RenderPool(Closable):
     """Runs tasks on a fixed number of threads; a task may return more tasks, which go first.
 
     Several threads may call `run` at once. Going depth first bounds the number of intermediate renders held.
@@ -126,14 +126,6 @@ class RenderPool:
     def close(self) -> None:
         """Ends the threads after the task in hand, and the plugin processes at once. May be called twice."""
         self._finalizer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _ensure_started(self) -> None:
         state = self._state

@@ -3,8 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from dafxvae.controllers.controller import Controller
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.controllers.names import open_controller
 from dafxvae.core.errors import UserError
+from dafxvae.core.resource import Closable
 from dafxvae.effects.factory import ChainHost, Effect, open_host
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
@@ -23,7 +23,7 @@ from dafxvae.transfer.snippet import snippet
 COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller sets it
 
 
-class StyleTransfer:
+class StyleTransfer(Closable):
     """Gives recordings the style of references, through one effect or chain.
 
     Holds plugin processes where the chain has VST3 plugins: close it, or use it in a `with` statement.
@@ -226,14 +226,6 @@ class StyleTransfer:
     def close(self) -> None:
         """Ends the plugin processes."""
         self.host.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def load_controller(name: str | Path) -> StyleTransfer:

@@ -1,10 +1,10 @@
 """A resumable dataset of training pairs: element i is the batch of step i, for any number of workers."""
 
 import threading
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.resource import Closable
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
 from dafxvae.data.pairs.bank import Bank
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
@@ -113,7 +113,7 @@ class _Counted:
             self._idle.wait_for(lambda: self._busy == 0)
 
 
-class PairIterator:
+class PairIterator(Closable):
     """Batches in order, made ahead in background threads; its state is the next step."""
 
     def __init__(self, pairs: BatchSource, start_step: int, prefetch: int):
@@ -146,14 +146,6 @@ class PairIterator:
         """Stop reading ahead and wait for the batches in work; the bank may be closed after that."""
         self._iterator.close()
         self._source.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def iterate(pairs: BatchSource, start_step: int = 0, prefetch: int = 4) -> PairIterator:
