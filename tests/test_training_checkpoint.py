@@ -117,8 +117,8 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(tmp_path, caplog
     saved(tmp_path)
     damage(what(tmp_path / "3"), how)
     assert newest(tmp_path) == (2, 2.0, 2)
-    assert str(tmp_path / "3") in caplog.text
-    assert "going back to the one before" in caplog.text
+    assert f"kept as {tmp_path / '3.damaged-1'}" in caplog.text
+    assert any((tmp_path / "3.damaged-1").rglob("*.*"))
     saved(tmp_path, steps=(3,))  # its place is free again
     assert newest(tmp_path) == (3, 3.0, 3)
 
@@ -131,6 +131,63 @@ def test_numbers_that_are_not_those_written_are_found(tmp_path):
     shutil.rmtree(data)
     shutil.copytree(foreign, data)
     assert newest(tmp_path / "one") == (2, 2.0, 2)
+
+
+def files(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def more_parameters():
+    state = state_at(0)
+    return create_state(state.params | {"scale": jnp.zeros(2)}, OPTIMIZER)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        (more_parameters, "params.scale is None there, 'float32[2]' here"),
+        (
+            lambda: create_state({"w": jnp.zeros((64, 65)), "b": jnp.zeros(3)}, OPTIMIZER),
+            "params.w is 'float32[64, 64]'",
+        ),
+        (lambda: create_state(state_at(0).params, optax.sgd(0.1)), "opt_state.0.mu.w is 'float32[64, 64]' there, None"),
+    ],
+    ids=["one parameter more", "another shape", "another optimiser"],
+)
+def test_a_checkpoint_of_another_structure_is_refused_and_kept(tmp_path, template, words):
+    before = files(saved(tmp_path))
+    with closing(Checkpoints(tmp_path, ABOUT)) as checkpoints, pytest.raises(UserError, match=re.escape(words)):
+        checkpoints.restore_newest(template())
+    assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("what", ["metrics/metrics", "state/manifest.ocdbt", "the arrays"])
+def test_what_the_system_does_not_let_be_read_is_kept(tmp_path, what):
+    """Opening a file fails, as with a failing disk or too many open files."""
+    step = saved(tmp_path) / "3"
+    path = the_data(step) if what == "the arrays" else step / what
+    path.unlink()
+    path.symlink_to(path)
+    before = files(tmp_path)
+    with pytest.raises(UserError, match=r"cannot read the checkpoint .*Too many levels .*: it is kept"):
+        newest(tmp_path)
+    assert files(tmp_path) == before
+
+
+def test_a_run_does_not_begin_again_where_all_checkpoints_are_damaged(tmp_path):
+    for step in "23":
+        damage(the_data(saved(tmp_path) / step), "truncated")
+    before = files(tmp_path)
+    with pytest.raises(UserError, match=r"3 is damaged .*2 is damaged .*move them away"):
+        newest(tmp_path)
+    assert files(tmp_path) == before
+
+
+def test_of_a_damaged_validation_loss_only_the_loss_is_lost(tmp_path):
+    damage(saved(tmp_path) / "3" / "metrics" / "metrics", "truncated")
+    assert newest(tmp_path) == (3, 3.0, 3)
+    with closing(Checkpoints(tmp_path, ABOUT)) as checkpoints:
+        assert checkpoints.best_step() == 2
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Checkpoints of a stage by orbax: the newest two and the best, written in the background, atomically, and verified."""
 
+import itertools
 import json
 import logging
-import shutil
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ NUM_LATEST = 2  # should the newest turn out damaged, there is one before it
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint that cannot be read, or whose numbers are not those that were written."""
+    """A checkpoint whose files or numbers are not those that were written."""
 
 
 class Checkpoints:
@@ -34,7 +34,8 @@ class Checkpoints:
     Kept are the newest two and the one of the smallest validation loss (a best-only policy would throw the newest away,
     and with it the place to resume at). Each holds model, optimiser and step, the state of the data pipeline, what it
     belongs to (`about`) and a checksum of its numbers. In a run of several processes the first alone reads and writes,
-    and broadcasts to the others; every method must then be called by all of them.
+    and broadcasts to the others; every method must then be called by all of them. A checkpoint that cannot be read is
+    never deleted.
     """
 
     def __init__(self, directory: Path, about: Mapping[str, Any] | None = None):
@@ -69,18 +70,13 @@ class Checkpoints:
         )
         with self._writing():
             self._directory.mkdir(parents=True, exist_ok=True)
-        self._remove_unreadable()
-        return ocp.CheckpointManager(self._directory, options=options, item_names=("state", "about"))
-
-    def _remove_unreadable(self) -> None:
-        """Takes away checkpoints whose metrics are damaged, which orbax would not open a folder with."""
-        for path in self._directory.glob("[0-9]*/metrics/metrics"):
+        for folder in self._directory.glob("*/metrics"):  # orbax would not open a folder with damaged ones
             try:
-                json.loads(path.read_bytes())
-            except ValueError as error:
-                step = path.parent.parent
-                logging.getLogger(__name__).error("the checkpoint %s cannot be read (%s): it is removed", step, error)
-                shutil.rmtree(step)
+                with _reading(folder):
+                    json.loads((folder / "metrics").read_bytes())
+            except DamagedCheckpoint as error:
+                _set_aside(folder, error)
+        return ocp.CheckpointManager(self._directory, options=options, item_names=("state", "about"))
 
     def latest_step(self) -> int | None:
         """Step of the newest checkpoint, None when there is none."""
@@ -111,17 +107,20 @@ class Checkpoints:
         """The state saved at `step`, in the structure, shapes and types of `template`.
 
         Raises:
-            DamagedCheckpoint: it cannot be read as it was written.
-            UserError: it belongs to another configuration or version; names the differences.
+            DamagedCheckpoint: it is not as it was written.
+            UserError: it belongs to another configuration, version or structure (names the differences), or the system
+                does not let it be read.
         """
         abstract = jax.tree.map(np.asarray, template)
         return parallel.broadcast(self._read(step, abstract) if self._manager else abstract)
 
     def restore_newest(self, template: TrainState) -> TrainState | None:
-        """The newest state that can be read; damaged ones are named in the log and removed. None when there is none.
+        """The newest state that is unharmed; None when there are no checkpoints.
+
+        Damaged ones are named in the log and set aside under another name, once an older one has been read.
 
         Raises:
-            UserError: the newest belongs to another configuration or version.
+            UserError: as `restore`, or all checkpoints are damaged. Nothing is touched then.
         """
         abstract = jax.tree.map(np.asarray, template)
         found = self._read_newest(abstract) if self._manager else None
@@ -143,39 +142,41 @@ class Checkpoints:
 
     def _read_newest(self, abstract: TrainState) -> TrainState | None:
         assert self._manager is not None
+        damaged: dict[int, DamagedCheckpoint] = {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._read(step, abstract)
+                state = self._read(step, abstract)
             except DamagedCheckpoint as error:
-                logging.getLogger(__name__).error("%s; going back to the one before", error)
-                self._manager.delete(step)
+                damaged[step] = error
+                continue
+            for harmed, error in damaged.items():
+                _set_aside(self._directory / str(harmed), error)
+            self._manager.reload()
+            return state
+        if damaged:
+            reasons = "; ".join(map(str, damaged.values()))
+            raise UserError(f"{reasons}: restore one of them, or move them away to begin again at step 0")
         return None
 
     def _read(self, step: int, abstract: TrainState) -> TrainState:
         assert self._manager is not None
         path = self._directory / str(step)
-        try:
+        with _reading(path):
             about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
             self._check_about(path, about)
+            stored = ocp.StandardCheckpointHandler().metadata(cast(Any, path / "state"))
+            _check_same(path, "is of another model or optimiser", _structure(abstract), _structure(stored))
             template: Any = abstract
             arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
             state = cast(TrainState, self._manager.restore(step, args=arguments)["state"])
-        except (OSError, ValueError, KeyError, TypeError) as error:  # what orbax, tensorstore and json raise
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise DamagedCheckpoint(f"the checkpoint {path} cannot be read ({reason[0]})") from error
-        if checksum(state) != about["checksum"]:
-            raise DamagedCheckpoint(f"the numbers of the checkpoint {path} are not those that were written")
+            if checksum(state) != about["checksum"]:
+                raise ValueError("its numbers are not those that were written")
         return state
 
     def _check_about(self, path: Path, about: Mapping[str, Any]) -> None:
         """Raises UserError when a checkpoint is not of this configuration and version."""
         ours = self._about | {"format": FORMAT}
-        different = differences(ours, {key: about.get(key) for key in ours})
-        if different:
-            raise UserError(
-                f"the checkpoint {path} does not belong to this run ({'; '.join(different)}): "
-                "resume it with what it was made with, or give another --workdir"
-            )
+        _check_same(path, "does not belong to this run", ours, {key: about.get(key) for key in ours})
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -187,6 +188,48 @@ class Checkpoints:
                 f"cannot write a checkpoint to {self._directory} ({reason}): those before it are kept; "
                 "make room there, and the same command goes on from the newest"
             ) from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tells a damaged checkpoint from a system that does not let it be read."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # of orbax, tensorstore and json
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].partition(" [tensorstore")[0]
+        refused = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+        if refused or "os_error_code" in str(error):  # tensorstore's sign of a failed system call
+            raise UserError(
+                f"cannot read the checkpoint {path} ({reason}): it is kept; mend that and run again"
+            ) from error
+        raise DamagedCheckpoint(f"the checkpoint {path} is damaged ({reason})") from error
+
+
+def _set_aside(path: Path, error: DamagedCheckpoint) -> None:
+    """Gives what is damaged a name under which it is neither read nor overwritten."""
+    names = (path.with_name(f"{path.name}.damaged-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    path.rename(aside)
+    logging.getLogger(__name__).error("%s; it is kept as %s, and done without", error, aside)
+
+
+def _structure(tree: Any) -> dict[str, str]:
+    """Name, shape and type of every array of a tree."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
+        for path, leaf in leaves
+    }
+
+
+def _check_same(path: Path, what: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Raises UserError naming the differences."""
+    different = differences(ours, theirs)
+    if different:
+        raise UserError(
+            f"the checkpoint {path} {what} ({'; '.join(different)}): "
+            "resume it with what it was made with, or give another --workdir"
+        )
 
 
 def checksum(state: TrainState) -> int:
