@@ -52,6 +52,8 @@ def test_channels():
     np.testing.assert_allclose(io.to_channels(audio, 1)[:, 0], audio.mean(axis=1), atol=1e-7)
     np.testing.assert_array_equal(io.to_channels(audio[:, :1], 2), audio[:, [0, 0]])
     assert io.to_channels(np.zeros((4, 6), np.float32), 2).shape == (4, 2)
+    opposite = np.concatenate([0.0 * audio[:, :1], audio[:, 1:], -audio[:, 1:]], axis=1)
+    np.testing.assert_array_equal(io.to_channels(opposite, 1), audio[:, 1:])  # their mean is silence
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])

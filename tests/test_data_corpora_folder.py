@@ -69,6 +69,21 @@ def test_mixed_folder(folder, tmp_path):
     assert len(reasons) == len(expected) + 1
 
 
+def test_channels_that_cancel_are_used_and_what_is_silent_once_mixed_is_left_out(tmp_path):
+    one = tone(16.0, RATE)
+    write_audio(tmp_path / "a" / "inverted.wav", np.concatenate([one, -one], axis=1), RATE)
+    write_audio(tmp_path / "a" / "third.wav", np.concatenate([0.0 * one, 0.0 * one, one], axis=1), RATE)
+    write_audio(
+        tmp_path / "a" / "ultrasound.wav", tone(16.0, 96000, hz=30000.0) * np.hanning(16 * 96000)[:, None], 96000
+    )
+    mono, stereo = (opened(tmp_path / "a", tmp_path / "c", num_channels=channels) for channels in (1, 2))
+    assert [track.name for track in mono.tracks] == ["inverted.wav", "third.wav"]
+    assert [track.name for track in stereo.tracks] == ["inverted.wav"]
+    assert mono.tracks[0].rms_db == pytest.approx(-13.5, abs=0.1)
+    reason = "silent in 2 channels at 16000 Hz"
+    assert [*stereo.skipped] == [("third.wav", reason), ("ultrasound.wav", reason)]
+
+
 def test_stereo_and_other_rates_are_other_caches(folder, tmp_path):
     mono, stereo = opened(folder, tmp_path / "c"), opened(folder, tmp_path / "c", num_channels=2, sample_rate=24000)
     assert stereo.num_channels == 2

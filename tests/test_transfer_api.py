@@ -12,6 +12,7 @@ import dafxvae
 from dafxvae.controllers.controller import read_controller
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import load_weights, save_weights
+from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer import prediction
 from dafxvae.transfer.api import StyleTransfer
 from dafxvae.transfer.recordings import ArrayRecording, scan
@@ -70,6 +71,25 @@ def test_clips_are_predicted_as_a_transfer_of_them_predicts(path, style):
     np.testing.assert_array_equal(alone.unit_params, controller.predict(window[:1], window[1:]))
     nothing = prediction.predict_clips(controller, np.zeros_like(dry), reference)
     assert np.isfinite(nothing.unit_params).all()
+
+
+def test_a_stereo_controller_is_given_stereo_windows(path, monkeypatch):
+    stereo = save_toy(path.parent, name="stereo", num_channels=2)
+    given = []
+    encode = FeatureExtractor.encode
+    monkeypatch.setattr(
+        FeatureExtractor, "encode", lambda self, clips, **kw: given.append(clips) or encode(self, clips, **kw)
+    )
+    with dafxvae.load_controller(stereo) as style:
+        controller = style.controller
+        pair = np.stack([music(CONFIG.clip_samples / 24000, 24000, 2, seed) for seed in (1, 2)])
+        pair[1, :, 1] *= -0.5
+        trained = controller.predict(pair[:1], pair[1:])
+        np.testing.assert_array_equal(prediction.predict_clips(controller, pair[:1], pair[1:]).unit_params, trained)
+        found = style.transfer(pair[0], pair[1], 24000).predicted
+        np.testing.assert_allclose(list(found.values()), controller_values(style, trained[0]), rtol=1e-6)
+        style.transfer(pair[0, :, 0], pair[1], 24000)  # a mono input is given as both channels
+    assert {clips.shape[2] for clips in given[2:]} == {2}  # the first two are the check clip
 
 
 def controller_values(style, unit_params):

@@ -274,5 +274,5 @@ def test_a_real_command_prints_no_traceback(files):
 
 def test_an_effect_without_a_controller_opens_with_the_package_s_f_and_g():
     with open_effect("Gain") as style:
-        assert style.sample_rate == 24000
+        assert style.windows.sample_rate == 24000
         assert style.host.parameters.names == ("gain_db",)

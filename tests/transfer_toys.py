@@ -17,14 +17,14 @@ CONFIG = tiny_config()
 RATE = 44100
 
 
-def save_toy(folder, effect="Reverb", name="toy"):
-    """Writes NAME.safetensors and encoders.safetensors; returns the former's path."""
+def save_toy(folder, effect="Reverb", name="toy", **changes):
+    """Writes NAME.safetensors and encoders.safetensors; returns the former's path. `changes` as of `tiny_config`."""
     encoders_path = folder / "encoders.safetensors"
     if not encoders_path.exists():
         with open_bank(CONFIG.bank) as bank:
             save_encoders(encoders_path, *random_encoders(CONFIG, bank))
     encoders = load_encoders(encoders_path)
-    config = tiny_config(effect=effect)
+    config = tiny_config(effect=effect, **changes)
     with open_host(effect, num_workers=1) as host:
         names = host.parameters.names
     h = networks.build_h(config, len(names))

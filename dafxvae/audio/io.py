@@ -27,6 +27,7 @@ _FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked o
     ".opus": ("OGG", "OPUS"),
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
+CANCELLED = 0.01  # of the channels' power: a mean below it has lost what they hold
 _WRITE_BLOCK = 65536  # libsndfile's lossy encoders overflow their stack on one long write
 
 
@@ -74,11 +75,11 @@ def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
 
 
 def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
-    """Down-mixes by the mean (to mono), or copies mono to every channel; of more than two channels stereo keeps the
-    first two.
+    """Down-mixes to mono by the mean (the loudest channel where they cancel), or copies mono to every channel; of more
+    than two channels stereo keeps the first two.
 
     Args:
-        audio: `[T, C]`.
+        audio: float `[T, C]`.
         num_channels: channels wanted.
 
     Returns:
@@ -87,7 +88,10 @@ def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
     if audio.shape[1] == num_channels:
         return audio
     if num_channels == 1:
-        return audio.mean(axis=1, keepdims=True, dtype=audio.dtype)
+        mixed, powers = audio.mean(axis=1, keepdims=True), np.square(audio).mean(axis=0, dtype=np.float64)
+        if len(audio) and np.square(mixed).mean(dtype=np.float64) < CANCELLED * powers.mean():
+            return np.ascontiguousarray(audio[:, [int(powers.argmax())]])
+        return mixed
     if audio.shape[1] == 1:
         return np.repeat(audio, num_channels, axis=1)
     if audio.shape[1] > num_channels:

@@ -18,6 +18,11 @@ def scaled_power(signal: Array, size: int, hop: int) -> Array:
     return dsp.power_spectrogram(signal, size, hop) * (4.0 / size) ** 2
 
 
+def mean_power(audio: Array, size: int, hop: int) -> Array:
+    """`scaled_power`, mean over channels, which channels that cancel do not change; `[B, T, C] -> [B, N, F]`."""
+    return scaled_power(jnp.swapaxes(audio, 1, 2), size, hop).mean(1)
+
+
 def log_mel(power: Array, sample_rate: int, num_mels: int, low_hz: float, high_hz: float) -> Array:
     """Natural logarithm of mel power; `[..., N, F] -> [..., N, num_mels]`.
 
@@ -33,9 +38,8 @@ def log_mel(power: Array, sample_rate: int, num_mels: int, low_hz: float, high_h
 
 @partial(jax.jit, static_argnums=1)
 def full_band_log_mel(audio: Array, sample_rate: int) -> Array:
-    """Log-mel of the channels' mean up to half of the sample rate; `[B, T, C] -> [B, N, FULL_MELS]`."""
-    power = scaled_power(audio.mean(-1), FULL_SIZE, FULL_HOP)
-    return log_mel(power, sample_rate, FULL_MELS, 20.0, sample_rate / 2)
+    """Log-mel of the channels' mean power up to half of the sample rate; `[B, T, C] -> [B, N, FULL_MELS]`."""
+    return log_mel(mean_power(audio, FULL_SIZE, FULL_HOP), sample_rate, FULL_MELS, 20.0, sample_rate / 2)
 
 
 def mel_mean_and_deviation(audio: np.ndarray, sample_rate: int) -> np.ndarray:

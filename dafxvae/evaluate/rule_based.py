@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import signal
 
+from dafxvae.audio.io import to_channels
 from dafxvae.audio.loudness import loudness_lufs
 from dafxvae.effects.host import EffectHost
 
@@ -33,7 +34,7 @@ def smooth_spectrum(audio: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np
     Returns:
         Frequencies in Hz `[F]` and power density `[F]` at the bins of an FFT of `SPECTRUM_SIZE`.
     """
-    hz, power = signal.welch(audio.mean(-1), sample_rate, nperseg=min(SPECTRUM_SIZE, len(audio)))
+    hz, power = signal.welch(to_channels(audio, 1)[:, 0], sample_rate, nperseg=min(SPECTRUM_SIZE, len(audio)))
     half = 2.0 ** (0.5 / BANDS_PER_OCTAVE)
     total = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
     bins = np.arange(len(hz))

@@ -15,7 +15,7 @@ from scipy.signal import freqz_sos
 
 from dafxvae.audio import dsp
 from dafxvae.audio.loudness import k_weighting
-from dafxvae.audio.mel import FULL_HOP, FULL_SIZE, POWER_FLOOR, full_band_log_mel, mel_mean_and_deviation, scaled_power
+from dafxvae.audio.mel import FULL_HOP, FULL_SIZE, POWER_FLOOR, full_band_log_mel, mean_power, mel_mean_and_deviation
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
@@ -30,7 +30,7 @@ LEVEL_FRAME = 1024
 @jax.jit
 def raw_log_magnitude(audio: Array) -> Array:
     """Natural log power of the channels' mean, flattened; `[B, T, C] -> [B, N * (RAW_SIZE // 2 + 1)]` float16."""
-    power = scaled_power(audio.mean(-1), RAW_SIZE, RAW_HOP)
+    power = mean_power(audio, RAW_SIZE, RAW_HOP)
     return jnp.log(power + POWER_FLOOR).reshape(len(audio), -1).astype(jnp.float16)
 
 
@@ -64,9 +64,7 @@ def k_weighting_power(sample_rate: int) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=1)
 def _loudness(audio: Array, sample_rate: int) -> Array:
-    weighted = scaled_power(audio.mean(-1), FULL_SIZE, FULL_HOP) @ jnp.asarray(
-        k_weighting_power(sample_rate), jnp.float32
-    )
+    weighted = mean_power(audio, FULL_SIZE, FULL_HOP) @ jnp.asarray(k_weighting_power(sample_rate), jnp.float32)
     loudness = 10.0 * jnp.log10(weighted + POWER_FLOOR)
     samples = audio[:, : audio.shape[1] // LEVEL_FRAME * LEVEL_FRAME]
     frames = samples.reshape(len(audio), -1, LEVEL_FRAME * audio.shape[2])

@@ -8,6 +8,7 @@ import numpy as np
 
 from dafxvae.audio import dsp, mel
 from dafxvae.audio.griffin_lim import griffin_lim
+from dafxvae.audio.io import to_channels
 
 GAIN_RANGE = (-60.0, 24.0)  # dB: a decoder's wildest output must not deafen
 NUM_ITERATIONS = 24  # of Griffin-Lim
@@ -46,7 +47,7 @@ def filter_mel(audio: np.ndarray, log_gain: np.ndarray, frames: MelFrames) -> np
         float32 `[T, 1]`.
     """
     gain_db = np.clip(10.0 / np.log(10.0) * frames.to_bins(log_gain), *GAIN_RANGE)
-    spectrum = dsp.stft(jnp.asarray(audio.mean(-1)), frames.size, frames.hop)
+    spectrum = dsp.stft(jnp.asarray(to_channels(audio, 1)[:, 0]), frames.size, frames.hop)
     changed = spectrum * jnp.asarray(10.0 ** (gain_db / 20.0), jnp.float32)
     return np.asarray(dsp.istft(changed, frames.hop, len(audio)))[:, None]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dafxvae.audio.io import resample
+from dafxvae.audio.io import resample, to_channels
 from dafxvae.core import optional
 
 PESQ_RATE = 16000
@@ -31,7 +31,7 @@ def pesq_scores(outputs: np.ndarray, target: np.ndarray, sample_rate: int) -> np
     """
     pesq = optional.load("pesq", "pesq", "evaluation")
     undefined = (pesq.NoUtterancesError, pesq.BufferTooShortError)
-    clips = [resample(clip.mean(-1, keepdims=True), sample_rate, PESQ_RATE)[:, 0] for clip in (*outputs, target)]
+    clips = [resample(to_channels(clip, 1), sample_rate, PESQ_RATE)[:, 0] for clip in (*outputs, target)]
     found = np.full(len(outputs), np.nan)
     for i, clip in enumerate(clips[:-1]):
         if not clip.any() or not clips[-1].any():

@@ -137,7 +137,7 @@ class SpectrogramVAE(nn.Module):
 
     def power(self, audio: Array, sample_rate: int) -> Array:
         """Scaled power spectrogram, mean over channels; `[B, T, C] -> [B, N, window // 2 + 1]`."""
-        return mel.scaled_power(jnp.swapaxes(audio, 1, 2), *self.frame_samples(sample_rate)).mean(1)
+        return mel.mean_power(audio, *self.frame_samples(sample_rate))
 
     def log_mel(self, audio: Array, sample_rate: int) -> Array:
         """Natural logarithm of the mel power spectrogram; `[B, T, C] -> [B, N, F]`."""

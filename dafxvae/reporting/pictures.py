@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
+from dafxvae.audio.io import to_channels
+
 FLOOR_DB = -140.0
 GAP_FRAMES = 4  # between two spectrograms of one row
 RANGE_DB = 80.0  # of the colours, below the loudest point of all panels
@@ -16,7 +18,7 @@ RANGE_DB = 80.0  # of the colours, below the loudest point of all panels
 
 def spectrogram_db(audio: np.ndarray, size: int = 1024, hop: int = 256) -> np.ndarray:
     """Power in dB of the channels' mean; `[T, C] -> [N, size // 2 + 1]`, a full-scale sine at about 0."""
-    signal = np.pad(audio.mean(-1), (0, max(0, size - len(audio))))
+    signal = np.pad(to_channels(audio, 1)[:, 0], (0, max(0, size - len(audio))))
     window = np.hanning(size)
     frames = np.lib.stride_tricks.sliding_window_view(signal, size)[::hop]
     amplitude = np.abs(np.fft.rfft(frames * window)) * 2.0 / window.sum()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.audio.io import resample
+from dafxvae.audio.io import resample, to_channels
 from dafxvae.controllers.controller import Controller
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
 from dafxvae.controllers.names import open_controller
@@ -62,14 +62,11 @@ class StyleTransfer(Closable):
             )
 
     @property
-    def sample_rate(self) -> int:
-        """Hz, at which recordings are encoded; they are rendered at their own rate."""
-        return self.controller.sample_rate if self.controller is not None else self.encoders.metadata["sample_rate"]
-
-    @property
-    def window_samples(self) -> int:
-        """T of the windows that are encoded."""
-        return self.controller.clip_samples if self.controller is not None else COLD_WINDOW
+    def windows(self) -> windows.WindowFormat:
+        """In what form recordings are encoded; they are rendered at their own rate and channels."""
+        if self.controller is not None:
+            return prediction.window_format(self.controller)
+        return windows.WindowFormat(COLD_WINDOW, self.encoders.metadata["sample_rate"], 1)
 
     def run(
         self,
@@ -111,17 +108,17 @@ class StyleTransfer(Closable):
             if found.is_clipped
         ]
         say("predicting")
-        shape = self.window_samples, self.sample_rate
         reference_windows = [
-            windows.read_windows(one, found.levels_db, *shape) for one, found in zip(references, scans, strict=True)
+            windows.read_windows(one, found.levels_db, self.windows)
+            for one, found in zip(references, scans, strict=True)
         ]
         match = prediction.find_settings(
             self.host,
             self.controller,
-            windows.read_windows(source, scan.levels_db, *shape),
+            windows.read_windows(source, scan.levels_db, self.windows),
             reference_windows,
             lambda: self._excerpt(source, scan),
-            self.sample_rate,
+            self.windows.sample_rate,
             options.amount,
             options.locks,
             options.refine,
@@ -145,7 +142,8 @@ class StyleTransfer(Closable):
 
     def _excerpt(self, source: recordings.Recording, scan: recordings.Scan) -> np.ndarray:
         start, count = windows.excerpt(source, scan)
-        return resample(windows.mono(source.read(start, count)), source.sample_rate, self.sample_rate)
+        mixed = to_channels(source.read(start, count), self.windows.num_channels)
+        return resample(mixed, source.sample_rate, self.windows.sample_rate)
 
     def transfer(
         self,

@@ -11,7 +11,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
-from dafxvae.transfer.windows import clip_windows
+from dafxvae.transfer.windows import WindowFormat, clip_windows
 
 AMOUNTS = (0.0, 1.5)
 
@@ -80,6 +80,11 @@ def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.n
     return np.array([name in locks for name in space.names], bool), space.from_values(locks)
 
 
+def window_format(controller: Controller) -> WindowFormat:
+    """Windows as the controller's training clips were."""
+    return WindowFormat(controller.clip_samples, controller.sample_rate, controller.config.num_channels)
+
+
 def predict(
     controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float = 1.0
 ) -> Prediction:
@@ -121,8 +126,8 @@ def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray
     Returns:
         Of all pairs, `[B, K]`; an item has the same bits alone and in any batch.
     """
-    shape = controller.clip_samples, controller.sample_rate
-    rows = [predict(controller, clip_windows(a, *shape), [clip_windows(b, *shape)]) for a, b in zip(dry, reference)]
+    form = window_format(controller)
+    rows = [predict(controller, clip_windows(a, form), [clip_windows(b, form)]) for a, b in zip(dry, reference)]
     return Prediction(*(np.stack(column) for column in zip(*rows)))
 
 
@@ -144,7 +149,7 @@ def find_settings(
         host: renders the effect.
         controller: None for a cold start, which refinement alone carries.
         dry, references: windows, see `predict`.
-        excerpt: gives the part of the input that refinement renders, `[T, 1]` at `sample_rate`.
+        excerpt: gives the part of the input that refinement renders, `[T, C]` at `sample_rate`.
         sample_rate: Hz, of all of these.
         amount: see `predict`.
         locks: name to value in physical units.

@@ -63,9 +63,9 @@ def make_style_distance(references: np.ndarray, sample_rate: int) -> Distance:
 
 @partial(jax.jit, static_argnums=1)
 def _statistics(audio: Array, sample_rate: int) -> Array:
-    """Shape of the mean log-mel spectrum, and deviations; `[B, T, C] -> [B, 2, F]`."""
-    mean, deviation = features.mel_statistics(audio.mean(2, keepdims=True), sample_rate)
-    return jnp.stack([(mean - mean.mean(2, keepdims=True))[:, 0], deviation[:, 0]], axis=1)
+    """Shape of the mean log-mel spectrum, and deviations, mean over channels; `[B, T, C] -> [B, 2, F]`."""
+    mean, deviation = (part.mean(1) for part in features.mel_statistics(audio, sample_rate))
+    return jnp.stack([mean - mean.mean(1, keepdims=True), deviation], axis=1)
 
 
 def refine(

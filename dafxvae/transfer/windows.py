@@ -1,5 +1,7 @@
 """Windows of a recording that are encoded: of the controller's length, spread over its active parts."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from dafxvae.audio.io import resample, to_channels
@@ -10,7 +12,14 @@ MAX_WINDOWS = 24
 SILENCE_DB = -60.0  # quieter windows are left out
 RANGE_DB = 40.0  # so are those that far below the loudest
 EXCERPT_SEC = 6.0
-ONE_SIDED = 0.01  # of the channels' power: a mean below it cancels
+
+
+class WindowFormat(NamedTuple):
+    """What a controller was trained to be given."""
+
+    num_samples: int  # T of a window
+    sample_rate: int  # Hz
+    num_channels: int
 
 
 def window_starts(levels_db: np.ndarray, length_sec: float, window_sec: float) -> list[float]:
@@ -41,53 +50,44 @@ def window_starts(levels_db: np.ndarray, length_sec: float, window_sec: float) -
     return [float(starts[i]) for i in active[chosen]]
 
 
-def mono(audio: np.ndarray) -> np.ndarray:
-    """The channels' mean `[T, 1]`; the first channel where they cancel."""
-    mixed = to_channels(audio, 1)
-    if float(np.square(mixed).mean()) < ONE_SIDED * float(np.square(audio).mean()):
-        return np.ascontiguousarray(audio[:, :1])
-    return mixed
-
-
-def read_window(source: Recording, start_sec: float, num_samples: int, sample_rate: int) -> np.ndarray:
-    """One window, float32 `[num_samples, 1]` at `sample_rate`; a recording that is shorter is repeated to fill it."""
-    frames = int(np.ceil(num_samples * source.sample_rate / sample_rate)) + 1
+def read_window(source: Recording, start_sec: float, form: WindowFormat) -> np.ndarray:
+    """One window, float32 `[T, C]`; a recording that is shorter is repeated to fill it."""
+    frames = int(np.ceil(form.num_samples * source.sample_rate / form.sample_rate)) + 1
     start = max(0, min(round(start_sec * source.sample_rate), source.frames - frames))
-    audio = resample(mono(source.read(start, frames)), source.sample_rate, sample_rate)
-    return np.resize(audio, (num_samples, 1)).astype(np.float32)  # numpy's resize repeats
+    mixed = to_channels(source.read(start, frames), form.num_channels)
+    audio = resample(mixed, source.sample_rate, form.sample_rate)
+    return np.resize(audio, (form.num_samples, form.num_channels)).astype(np.float32)  # numpy's resize repeats
 
 
-def read_windows(source: Recording, levels_db: np.ndarray, num_samples: int, sample_rate: int) -> np.ndarray:
+def read_windows(source: Recording, levels_db: np.ndarray, form: WindowFormat) -> np.ndarray:
     """Read the windows from which a recording is encoded.
 
     Args:
         source: the recording.
         levels_db: `[H]`, of its scan.
-        num_samples: T of a window.
-        sample_rate: Hz, of the windows.
+        form: of the windows.
 
     Returns:
-        float32 `[W, T, 1]`, W at most `MAX_WINDOWS`.
+        float32 `[W, T, C]`, W at most `MAX_WINDOWS`.
     """
-    starts = window_starts(levels_db, source.frames / source.sample_rate, num_samples / sample_rate)
-    return np.stack([read_window(source, start, num_samples, sample_rate) for start in starts])
+    starts = window_starts(levels_db, source.frames / source.sample_rate, form.num_samples / form.sample_rate)
+    return np.stack([read_window(source, start, form) for start in starts])
 
 
-def clip_windows(clip: np.ndarray, num_samples: int, sample_rate: int) -> np.ndarray:
+def clip_windows(clip: np.ndarray, form: WindowFormat) -> np.ndarray:
     """Cut a clip in memory into the windows that `read_windows` would read from a file of it.
 
     Args:
-        clip: float32 `[T, C]` at `sample_rate`, finite; it may be silent.
-        num_samples: T of a window.
-        sample_rate: Hz.
+        clip: float32 `[T, C]` at the windows' rate, finite; it may be silent.
+        form: of the windows.
 
     Returns:
-        float32 `[W, num_samples, 1]`.
+        float32 `[W, T, C]`.
     """
-    hop = round(HOP_SEC * sample_rate)
+    hop = round(HOP_SEC * form.sample_rate)
     hops = clip[: len(clip) // hop * hop].reshape(-1, hop * clip.shape[1])
-    source = ArrayRecording(clip, sample_rate, "clip")
-    return read_windows(source, power_db(np.square(hops).mean(axis=1)), num_samples, sample_rate)
+    source = ArrayRecording(clip, form.sample_rate, "clip")
+    return read_windows(source, power_db(np.square(hops).mean(axis=1)), form)
 
 
 def excerpt(source: Recording, scan: Scan, seconds: float = EXCERPT_SEC) -> tuple[int, int]:

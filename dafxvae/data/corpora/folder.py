@@ -19,7 +19,7 @@ from dafxvae.data.corpora.index import CorpusIndex
 from dafxvae.data.corpora.layouts import Layout, detect_layout
 from dafxvae.data.corpora.tracks import Corpus, Skipped, track_of
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 SEGMENT_SEC = 300.0  # longer recordings become several tracks
 SHORT_SEC = 15.0  # shorter ones of one speaker or song are joined
 JOINED_SEC = 60.0
@@ -226,7 +226,13 @@ class _Preparer:
                 skipped.append((source.name, reason + where))
                 continue
             audio = resample(to_channels(audio, self.num_channels), source.sample_rate, self.sample_rate)
-            pieces.append(audio * np.float32(min(1.0, PEAK / float(np.abs(audio).max()))))
+            peak = float(np.abs(audio).max(initial=0.0))
+            if (
+                peak < SILENT_PEAK
+            ):  # in what is kept of it: its first two channels, or what is below the new rate's half
+                skipped.append((source.name, f"silent in {self.num_channels} channels at {self.sample_rate} Hz"))
+                continue
+            pieces.append(audio * np.float32(min(1.0, PEAK / peak)))
             used.append(source.name)
         entry: dict[str, Any] = {"kind": "unit", "key": unit.key, "skipped": skipped}
         if not pieces:

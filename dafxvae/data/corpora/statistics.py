@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dafxvae.audio.io import to_channels
 from dafxvae.data.corpora.folder import AudioFile, decode, find_audio, read_header
 from dafxvae.data.corpora.layouts import detect_layout
 from dafxvae.data.corpora.tracks import Skipped
@@ -79,7 +80,7 @@ def _measure(stats: FolderStats, sources: list[AudioFile]) -> list[Skipped]:
         if reason:
             skipped.append(Skipped(source.name, reason))
             continue
-        mono = audio.mean(axis=1)
+        mono = to_channels(audio, 1)[:, 0]
         levels.append(10.0 * np.log10(float(np.mean(mono**2)) + 1e-12))
         stereo += audio.shape[1] > 1
         clipped += bool(np.abs(audio).max() >= 0.9999)
