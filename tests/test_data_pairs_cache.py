@@ -111,6 +111,14 @@ def test_no_batch_spans_two_epochs():
     assert len(np.unique(np.concatenate([pairs[step].z for step in range(40)]))) == 10
 
 
+def test_clips_that_the_disk_cannot_hold_are_refused_before_they_are_written(small_disk):
+    """Written to through a memory map they would be a bus error."""
+    source = Source(samples=8000)
+    with pytest.raises(UserError, match=rf"cannot write 12 pairs of clips to {small_disk}: No space left"):
+        extract_pairs(source, features, 12, 12, folder=small_disk, recipe={}, progress=False)
+    assert not list(small_disk.iterdir())
+
+
 def test_a_folder_that_cannot_be_made_is_the_users_to_mend(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(UserError, match="cannot write"):

@@ -1,5 +1,6 @@
-"""Write a file whole or not at all, so that a kill or a full disk never leaves half of one under its name."""
+"""Write a file whole or not at all, so that no kill, full disk or power cut leaves half of one under its name."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,6 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from dafxvae.core.errors import UserError
+
+
+def sync(path: Path, *, recursive: bool = True) -> None:
+    """Has the disk hold a file, or a folder with all that is in it, before it goes on: a power cut then takes nothing.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    for each in (path, *(path.rglob("*") if recursive else ())):
+        if os.name == "posix" and (each.is_file() or each.is_dir()):
+            handle = os.open(each, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # of file systems that cannot sync a folder
+                    raise
+            finally:
+                os.close(handle)
+
+
+def reserve(handle: int, num_bytes: int) -> None:
+    """Gives an open file its size and its place on the disk, where the system can.
+
+    Without the place, writing through a memory map on a full disk is a bus error, which ends the process.
+
+    Raises:
+        OSError: there is no such place.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, num_bytes)
+    else:
+        os.ftruncate(handle, num_bytes)
 
 
 @contextmanager
@@ -33,7 +66,9 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         yield temporary
         temporary.chmod(0o644)  # mkstemp's files are readable by their owner alone
+        sync(temporary)
         temporary.replace(path)
+        sync(path.parent, recursive=False)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
     finally:

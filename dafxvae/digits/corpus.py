@@ -11,7 +11,7 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels, write_audio
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import sync, write_json
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
 from dafxvae.core.threads import map_in_threads
@@ -95,6 +95,7 @@ def make_digits(
         manifest = {"synthesiser": synthesiser.name, "version": synthesiser.version(), "seed": seed}
         write_json(scratch / MANIFEST, manifest | {"speakers": [speaker._asdict() for speaker in people]})
         scratch.chmod(0o755)
+        sync(scratch)
         try:
             os.replace(scratch, folder)
         except OSError as error:

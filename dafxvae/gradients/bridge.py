@@ -58,7 +58,10 @@ class CallbackLog:
 
         Raises:
             EffectError: the callable raised at least once; the first exception is its cause.
+            UserError: that is what it raised first.
         """
+        if isinstance(self._first, UserError):
+            raise self._first
         if self._first is not None:
             raise EffectError(
                 f"the render callable raised {self.count} time(s), first: "

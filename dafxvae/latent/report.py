@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.core import optional
-from dafxvae.core.files import write_json
+from dafxvae.core.files import write_bytes, write_json, write_text
 from dafxvae.latent import contenders, figures, measures, traversals
 from dafxvae.latent.disentangle import effect_scores
 from dafxvae.latent.examples import Gathered
@@ -165,7 +165,7 @@ def write(findings: Findings, page: str, folder: Path) -> None:
     """Writes `report.html`, `report.json` and every picture."""
     write_json(folder / "report.json", findings.data)
     for name, png in findings.pictures.items():
-        (folder / f"{name}.png").write_bytes(png)
+        write_bytes(folder / f"{name}.png", png)
     for name, strip in findings.strips:
         save_png(folder / f"{name}.png", strip.picture)
-    (folder / "report.html").write_text(page, encoding="utf-8")
+    write_text(folder / "report.html", page)

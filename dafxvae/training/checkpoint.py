@@ -16,6 +16,7 @@ from orbax.checkpoint import checkpoint_managers
 
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import sync
 from dafxvae.training import parallel
 from dafxvae.training.state import TrainState
 
@@ -66,6 +67,7 @@ class Checkpoints:
             best_fn=lambda metrics: metrics[METRIC],
             best_mode="min",
             cleanup_tmp_directories=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._sync),
             multiprocessing_options=processes,
         )
         with self._writing():
@@ -77,6 +79,11 @@ class Checkpoints:
             except DamagedCheckpoint as error:
                 _set_aside(folder, error)
         return ocp.CheckpointManager(self._directory, options=options, item_names=("state", "about"))
+
+    def _sync(self) -> None:
+        """Called when a checkpoint is written, before it takes its name."""
+        for path in self._directory.glob("*.orbax-checkpoint-tmp*"):
+            sync(path)
 
     def latest_step(self) -> int | None:
         """Step of the newest checkpoint, None when there is none."""
@@ -138,6 +145,7 @@ class Checkpoints:
             return
         with self._writing():
             self._manager.wait_until_finished()
+            sync(self._directory, recursive=False)
         self._manager.close()
 
     def _read_newest(self, abstract: TrainState) -> TrainState | None:

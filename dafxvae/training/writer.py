@@ -20,6 +20,7 @@ from tensorboardX.record_writer import directory_check
 
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_text
 
 WANDB_MODES = ("offline", "online")
 PROJECT = "dafxvae"
@@ -236,6 +237,5 @@ def _run_id(workdir: Path) -> str:
     """The workdir's run at Weights & Biases: drawn once, kept beside its files, so that every stage adds to one run."""
     path = workdir / "wandb" / "run_id"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(uuid.uuid4().hex[:12])
+        write_text(path, uuid.uuid4().hex[:12])
     return path.read_text().strip()

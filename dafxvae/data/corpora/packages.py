@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dafxvae.audio.io import AUDIO_SUFFIXES
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import sync, write_json
 from dafxvae.core.paths import data_dir
 from dafxvae.data.corpora.layouts import MANIFEST
 
@@ -148,6 +148,7 @@ def fetch(item: Package, *, root: Path | None = None, warn: Callable[[str], None
             unpacked = _unpack(item, deb, Path(scratch), warn)
             if target.exists():
                 shutil.rmtree(target)
+            sync(unpacked)
             os.replace(unpacked, target)
     except OSError as error:
         raise UserError(f"cannot unpack {item.name} below {target.parent}: {error.strerror or error}") from error

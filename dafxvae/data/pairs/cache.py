@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import reserve, sync
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.store import read_arrays, recipe_key, write_arrays
 from dafxvae.data.pairs.order import EpochOrder
@@ -132,8 +133,8 @@ def compute_pairs(
             done += size
             if done >= count:
                 break
-    for array in maps.values():
-        array.flush()
+    for name in maps:
+        sync(_clip_path(path, name))
     arrays = dict(zip(columns, (np.concatenate(parts) for parts in zip(*kept))))
     write_arrays(path, arrays, key)
     return arrays | maps
@@ -156,13 +157,20 @@ def _read(path: Path, key: str, clips: Sequence[str]) -> dict[str, np.ndarray] |
 
 def _open_clips(path: Path, names: Sequence[str], count: int, shape: tuple[int, ...]) -> dict[str, np.memmap]:
     """Memory-mapped files for `count` clips of each name."""
+    maps: dict[str, np.memmap] = {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # it would vouch for clips that are being overwritten
-        return {
-            name: np.lib.format.open_memmap(_clip_path(path, name), "w+", np.float32, (count, *shape)) for name in names
-        }
+        sync(path.parent, recursive=False)
+        for name in names:
+            file = _clip_path(path, name)
+            maps[name] = np.lib.format.open_memmap(file, "w+", np.float32, (count, *shape))
+            with file.open("r+b") as handle:
+                reserve(handle.fileno(), file.stat().st_size)
+        return maps
     except OSError as error:
+        for name in maps:
+            _clip_path(path, name).unlink()
         raise UserError(f"cannot write {count} pairs of clips to {path.parent}: {error.strerror}") from error
 
 

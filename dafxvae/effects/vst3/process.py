@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.core.errors import UserError
+from dafxvae.core.files import reserve
 from dafxvae.effects.units import RenderError
 from dafxvae.effects.vst3.pipe import HEADER_BYTES, receive, send, views
 
@@ -42,9 +44,9 @@ class Limits:
     render_ratio: float = 4.0
 
 
-def memory_folder() -> str | None:
-    """A folder in memory for the shared file, where there is one."""
-    return "/dev/shm" if os.path.isdir("/dev/shm") and os.access("/dev/shm", os.W_OK) else None
+def memory_folders() -> list[str]:
+    """Where the shared file may lie: in memory, and on the disk (a container's memory for files may be 64 MiB)."""
+    return [folder for folder in ("/dev/shm", tempfile.gettempdir()) if os.access(folder, os.W_OK)]
 
 
 class Deadline:
@@ -111,17 +113,18 @@ class PluginProcess:
 
         Raises:
             RenderError: it failed, with the unit's name and the reason.
+            UserError: there is no room for the clip's file.
         """
         self._ensure_started()
         for unit in units:
             if id(unit) not in self._known:
                 self._ask(("define", id(unit), unit), self.limits.load_sec, f"{unit.label}: loading it")
                 self._known[id(unit)] = unit
-        memory = self._sized(HEADER_BYTES + 2 * audio.nbytes)
+        memory = self._shared(HEADER_BYTES + 2 * audio.nbytes)
         source, rendered = views(memory, audio.shape)
         source[:] = audio
         limit = self.limits.render_sec + self.limits.render_ratio * len(units) * len(audio) / sample_rate
-        message = ("render", [id(unit) for unit in units], list(settings), audio.shape, sample_rate, len(memory))
+        message = ("render", [id(unit) for unit in units], list(settings), audio.shape, sample_rate)
         try:
             self._ask(message, limit, "rendering")
         except ProcessLost as error:
@@ -151,11 +154,11 @@ class PluginProcess:
             RenderError: it failed; the stream is then lost.
         """
         self._ensure_started()
-        memory = self._sized(HEADER_BYTES + 2 * chunk.nbytes)
+        memory = self._shared(HEADER_BYTES + 2 * chunk.nbytes)
         source, played = views(memory, (len(chunk), chunk.shape[1]))
         source[:] = chunk
         limit = self.limits.render_sec + self.limits.render_ratio * len(chunk) / sample_rate
-        count = self._ask(("feed", source.shape, sample_rate, len(memory)), limit, "rendering")
+        count = self._ask(("feed", source.shape, sample_rate), limit, "rendering")
         return played[:count].copy()
 
     def stream_state(self) -> bytes:
@@ -199,16 +202,12 @@ class PluginProcess:
             return
         if self._child is not None:
             self._forget()
-        memory_file = tempfile.NamedTemporaryFile(prefix="dafxvae-", dir=memory_folder(), delete=False)  # noqa: SIM115
-        memory_file.truncate(PAGE_BYTES)
-        self._memory = mmap.mmap(memory_file.fileno(), PAGE_BYTES)
-        self._memory_file = memory_file
         self._log = tempfile.TemporaryFile(mode="a+b")  # noqa: SIM115  what plugins print; kept for an obituary
         root = str(Path(__file__).resolve().parents[3])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH", "")])])
         # A plain interpreter rather than multiprocessing's spawn, which would import the caller's main module again.
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "dafxvae.effects.vst3.worker", memory_file.name, str(os.getpid())],
+            [sys.executable, "-m", "dafxvae.effects.vst3.worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -219,17 +218,32 @@ class PluginProcess:
         self._deadline = Deadline()
         threading.Thread(target=_watch, args=(self._child, self._deadline), daemon=True).start()
         self._ask(("hello",), self.limits.load_sec, "starting")
-        if os.name == "posix":
-            os.unlink(memory_file.name)  # both sides have it open: nothing is left behind, however they end
 
-    def _sized(self, num_bytes: int) -> mmap.mmap:
-        """The shared memory, grown to at least `num_bytes`; the child follows by the size in the message."""
-        assert self._memory is not None
-        if len(self._memory) < num_bytes:
-            num_bytes = -(-num_bytes // PAGE_BYTES) * PAGE_BYTES
-            self._memory_file.truncate(num_bytes)
-            self._memory = mmap.mmap(self._memory_file.fileno(), num_bytes)  # views of the old one keep it alive
-        return self._memory
+    def _shared(self, num_bytes: int) -> mmap.mmap:
+        """Memory of at least `num_bytes` that the child has too: a file, in the first folder that has room for it."""
+        if self._memory is not None and len(self._memory) >= num_bytes:
+            return self._memory
+        self._memory, reasons = None, []  # views of the old one keep it alive
+        num_bytes = -(-num_bytes // PAGE_BYTES) * PAGE_BYTES
+        for folder in memory_folders():
+            try:
+                with tempfile.NamedTemporaryFile(prefix="dafxvae-", dir=folder, delete=False) as file:
+                    try:
+                        reserve(file.fileno(), num_bytes)
+                        memory = mmap.mmap(file.fileno(), num_bytes)
+                        self._ask(("share", file.name), self.limits.load_sec, "sharing memory")
+                    finally:  # nothing is left behind; Windows does not remove what is mapped
+                        with contextlib.suppress(OSError):
+                            os.unlink(file.name)
+            except OSError as error:
+                reasons.append(f"{folder}: {error.strerror}")
+                continue
+            self._memory = memory
+            return memory
+        raise UserError(
+            f"no room for {num_bytes >> 20} MiB of audio to hand to a plugin ({'; '.join(reasons)}): "
+            "make room, or name a folder with room by TMPDIR"
+        )
 
     def _obituary(self) -> str:
         """How the child ended, and the last thing it printed."""
@@ -264,9 +278,6 @@ class PluginProcess:
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.close()
             child.stdout.close()
-            self._memory_file.close()
-            with contextlib.suppress(OSError):  # on Windows it may still be mapped
-                os.unlink(self._memory_file.name)
             self._log.close()
         self._known.clear()
         self._memory = None

@@ -1,4 +1,4 @@
-"""The child process that plugins live in: `python -m dafxvae.effects.vst3.worker MEMORY_FILE PARENT_PID`.
+"""The child process that plugins live in: `python -m dafxvae.effects.vst3.worker PARENT_PID`.
 
 Never imports jax. Plugins load and render on the main thread, as many of them insist.
 """
@@ -26,9 +26,7 @@ PR_SET_PDEATHSIG = 1
 class PluginServer:
     """The plugins and units that this process has loaded."""
 
-    def __init__(self, memory_path: str) -> None:
-        self.file = open(memory_path, "r+b")  # noqa: SIM115  for the life of the process
-        self.memory = mmap.mmap(self.file.fileno(), 0)
+    def __init__(self) -> None:
         self.units: dict[int, Any] = {}
         self.plugins: dict[tuple[str, str | None], LoadedPlugin] = {}
         self.stream: Any = None  # dafxvae.effects.segments.Vst3
@@ -40,6 +38,11 @@ class PluginServer:
 
     def hello(self) -> None:
         """Everything is imported."""
+
+    def share(self, path: str) -> None:
+        """Maps the memory that is shared with the parent."""
+        with open(path, "r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), 0)
 
     def plugin(self, path: str, name: str | None) -> LoadedPlugin:
         if (path, name) not in self.plugins:
@@ -76,8 +79,7 @@ class PluginServer:
         except (ImportError, RuntimeError, ValueError, TypeError) as error:
             raise RenderError(f"cannot be played as a stream: {type(error).__name__}: {error}") from error
 
-    def feed(self, shape: tuple[int, int], sample_rate: int, size: int) -> int:
-        self.follow(size)
+    def feed(self, shape: tuple[int, int], sample_rate: int) -> int:
         chunk, out = views(self.memory, shape)
         try:
             played = self.stream.process(chunk, sample_rate)
@@ -89,15 +91,7 @@ class PluginServer:
     def stream_state(self) -> bytes:
         return bytes(self.stream.plugins[0].raw_state)
 
-    def follow(self, size: int) -> None:
-        """Maps the shared memory anew where the parent has made it larger."""
-        if len(self.memory) != size:
-            self.memory = mmap.mmap(self.file.fileno(), size)
-
-    def render(
-        self, keys: list[int], settings: list[np.ndarray], shape: tuple[int, int], sample_rate: int, size: int
-    ) -> None:
-        self.follow(size)
+    def render(self, keys: list[int], settings: list[np.ndarray], shape: tuple[int, int], sample_rate: int) -> None:
         audio, out = views(self.memory, shape)
         i = 0
         while i < len(keys):
@@ -137,9 +131,9 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what plugins print must not mix with replies
-    die_with_parent(int(sys.argv[2]))
+    die_with_parent(int(sys.argv[1]))
     keep_pages()
-    worker = PluginServer(sys.argv[1])
+    worker = PluginServer()
     while True:
         try:
             message = receive(requests)
