@@ -64,8 +64,13 @@ def test_the_package_s_f_and_g_are_not_stored_again(run_folder, data_folder, tmp
 def test_measured_results_are_shown(run_folder, tmp_path, capsys):
     variables, metadata = load_weights(run_folder / "controller.safetensors")
     own = {key: value for key, value in metadata.items() if key not in ("format", "fingerprint")}
-    save_weights(tmp_path / "m.safetensors", variables, own | {"results": {"controller": {"mrstft": 0.4321}}})
-    assert "controller.mrstft" in printed(capsys, "show", tmp_path / "m.safetensors")
+    ratio = {"mean": 0.4321, "low": 0.41, "high": 0.45}
+    results = {"mrstft": {"controller": {"improved": 0.9, "ratio": ratio}}, "scores": {"controller": [1.0]}}
+    save_weights(tmp_path / "m.safetensors", variables, own | {"results": results})
+    shown = printed(capsys, "show", tmp_path / "m.safetensors")
+    assert "mrstft.controller.improved" in shown
+    assert "0.4321 (0.41 … 0.45)" in shown
+    assert "scores" not in shown
 
 
 def test_names_are_checked(run_folder, capsys):

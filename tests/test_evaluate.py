@@ -98,6 +98,10 @@ def test_the_truth_scores_zero_and_every_row_says_what_it_is(finished):
     assert methods["do nothing"]["MRSTFT"]["mean"] > 0.1
     assert methods["do nothing"]["MRSTFT"]["low"] <= methods["do nothing"]["MRSTFT"]["mean"]
     assert {"controller", "random settings", "mean settings"} <= set(methods)
+    for own in methods.values():
+        assert own["MRSTFT matched"]["count"] == 3
+    for name in ("do nothing", "controller", "random settings"):  # a gain is nothing but level
+        assert methods[name]["MRSTFT matched"]["mean"] < 1e-3 < 0.1 < methods[name]["LUFS"]["mean"]
     table = (folder / "results.md").read_text()
     for part in ("songs", "other_section", "Gain", results["settings"]["version"]):
         assert part in table
@@ -182,14 +186,21 @@ def test_a_folder_of_another_evaluation_is_refused(finished, folders):
 
 
 def test_results_by_an_earlier_definition_are_refused(finished, folders):
-    """Format 1 predicted by other pairs of windows, and measured loudness otherwise."""
+    """Format 2 has nothing at matched loudness."""
     old = folders / "earlier"
     old.mkdir()
-    identity = json.loads((finished[0] / "evaluation.json").read_text())
-    identity["settings"]["format"] = 1
+    identity, results = (json.loads((finished[0] / f"{name}.json").read_text()) for name in ("evaluation", "results"))
+    identity["settings"]["format"] = results["format"] = 2
     (old / "evaluation.json").write_text(json.dumps(identity))
-    with pytest.raises(UserError, match="format is 1 there, 2 here"):
+    with pytest.raises(UserError, match="format is 2 there, 3 here"):
         evaluate(folders, old)
+    for cell in results["cells"]:
+        for method in cell["methods"].values():
+            del method["metrics"]["MRSTFT matched"]
+    (old / "results.json").write_text(json.dumps(results))
+    assert "| – |" in tables.results_markdown(tables.merge([old]))
+    with pytest.raises(UserError, match="are of formats 3 and 2"):
+        tables.merge([finished[0], old])
 
 
 def test_the_rules_match_loudness_and_spectrum():
@@ -234,7 +245,7 @@ def test_every_method_on_every_input(folders, monkeypatch):
             assert cell["methods"][name]["num_pairs"] == cell["methods"][name]["metrics"]["MRSTFT"]["count"] == 2
         truth = cell["methods"]["true settings"]
         assert {m: row["mean"] for m, row in truth["metrics"].items() if m not in ("PESQ", "MSD")} == dict.fromkeys(
-            ("MRSTFT", "SCE", "CFE", "RMS", "LUFS"), 0.0
+            ("MRSTFT", "MRSTFT matched", "SCE", "CFE", "RMS", "LUFS"), 0.0
         )
         assert truth["metrics"]["MSD"] == {"count": 0, "undefined": 3}  # clips of half a second are too short for it
         assert truth["settings"]["parameters"]["gain_db"] == {"error": 0.0, "correlation": pytest.approx(1.0)}
@@ -297,18 +308,21 @@ def test_five_styles_each_to_each(folders):
     np.testing.assert_allclose(nothing, nothing.swapaxes(0, 1), rtol=1e-4)
     text = (output / "styles-gain" / "styles.md").read_text()
     assert text.count(".000 → ") >= 5
-    assert text.count("| **telephone** |") == 3
+    assert text.count("| **telephone** |") == 4
+    assert "\n| MRSTFT matched | " in text
     ours = np.asarray(results["corpora"][0]["scores"]["controller"]["MRSTFT"])
     row = next(line for line in text.splitlines() if line.startswith("| MRSTFT |")).split(" | ")
     apart = ~np.eye(5, dtype=bool)
-    for entry, values in zip((row[1], row[2], row[5]), (nothing[apart], ours[apart], ours[~apart])):
+    assert row[3].split()[0] == tables.format_number(ours[apart].mean() / nothing[apart].mean(), 2)
+    for entry, values in zip((row[1], row[2], row[6]), (nothing[apart], ours[apart], ours[~apart])):
         assert entry.split()[0] == tables.format_number(values.mean(), 3)
-    assert row[3] == f"{(ours.mean(2) < nothing.mean(2))[apart].sum()} of 20"
-    assert row[4] == f"{(ours < nothing)[apart].mean():.0%}"
+    assert row[4] == f"{(ours.mean(2) < nothing.mean(2))[apart].sum()} of 20"
+    assert row[5] == f"{(ours < nothing)[apart].mean():.0%}"
 
 
 def test_undefined_scores_of_styles_are_left_out():
     scores = [[[0.0, None], [2.0, None]], [[2.0, 3.0], [0.0, 1.0]]]
     method = dict.fromkeys(styles.SHOWN, scores)
     text = styles.summary_table({"scores": {"do nothing": method, "controller": method}})
-    assert "| MRSTFT | 2.000 (2.000 … 2.000) | 2.000 (2.000 … 2.000) | 0 of 2 | 0% | .000 (.000 … .000) |" in text
+    two, one = "2.000 (2.000 … 2.000)", "1.00 (1.00 … 1.00)"
+    assert f"| MRSTFT | {two} | {two} | {one} | 0 of 2 | 0% | .000 (.000 … .000) |" in text

@@ -179,9 +179,21 @@ def test_a_failed_render_has_no_scores_and_the_table_says_so():
     assert (found["num_pairs"], found["num_failed"], found["metrics"]["RMS"]["count"]) == (2, 1, 1)
     row = next(row for row in tables.method_rows(cell) if "controller" in row[0])
     assert (row[1], row[-1]) == ("2", "1")
-    assert cell["methods"]["do nothing"]["metrics"]["RMS"]["mean"] == pytest.approx(6.02, abs=0.01)
+    nothing = cell["methods"]["do nothing"]["metrics"]
+    assert nothing["RMS"]["mean"] == pytest.approx(6.02, abs=0.01)
+    assert nothing["MRSTFT matched"]["mean"] == pytest.approx(0.0, abs=1e-4)
+    assert (nothing["MRSTFT matched"]["level_kept"], found["metrics"]["MRSTFT matched"]["count"]) == (0, 1)
     invalid = pairs._replace(valid=np.asarray([1.0, 0.0]))
     assert score_pairs(invalid, MethodOutputs({}, outputs, 0), 24000, 0)["true settings"]["RMS"] == [0.0, None]
+
+
+def test_pairs_with_a_sound_that_keeps_its_level_are_counted():
+    scores = {
+        "do nothing": {"MRSTFT matched": [1.0, 1.0, 1.0, None], "LUFS": [None, 1.0, 1.0, 1.0]},
+        "controller": {"MRSTFT matched": [0.5, 0.5, None], "LUFS": [1.0, None, None]},  # the last one failed
+    }
+    assert summary.num_level_kept(scores, "controller") == 2
+    assert summary.num_level_kept(scores, "do nothing") == 1
 
 
 def test_every_controller_is_heard_before_one_is_heard_twice():
@@ -204,12 +216,21 @@ def test_methods_are_compared_by_ratios_of_the_same_pairs():
         "CMA-ES, 64 renders": method(0.4, 4, (0.1, 0.1, 0.1)),
     }
     cell = {"controller": "x", "corpus": "songs", "mode": "same_clip", "input": "dry", "methods": found}
-    columns, (row,) = tables.ratio_table([cell])
+    columns, (row,) = tables.comparison_table([cell], "MRSTFT")
     assert columns[4:] == ["mean settings", "controller", "CMA-ES, 64 renders"]
     assert row == [
         *("x", "songs", "same_clip", "dry"),
         *(".80 (.70 … .90)", ".50 (.40 … .60)", "**.40 (.30 … .50)**; n = 4"),
     ]
+    found["controller"]["metrics"]["MRSTFT matched"] = method(0.7, 9)["metrics"]["MRSTFT"] | {"level_kept": 2}
+    for name, mean in (("controller", 3.0), ("do nothing", 9.0)):
+        found[name]["metrics"]["LUFS"] = {"count": 9, "mean": mean, "low": mean, "high": mean}
+    assert tables.comparison_table([cell], "MRSTFT matched")[1][0][4:] == [
+        *("–", "**.70 (.60 … .80)**; 2 kept their level", "–")
+    ]
+    columns, (row,) = tables.comparison_table([cell], "LUFS")
+    assert columns[4] == "do nothing"
+    assert row[4:] == ["9.00 (9.00 … 9.00)", "–", "**3.00 (3.00 … 3.00)**", "–"]
     assert tables.settings_below_guess(cell) == (2, 3)
     assert tables.settings_below_guess({"methods": {"controller": method(0.5, 9)}}) is None
 

@@ -49,7 +49,12 @@ def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():
         perfect = results.evaluate_controller(pairs, bank, pairs.unit_params, 24000, 0)
         middle = np.full_like(pairs.unit_params, 0.5)
         idle = results.evaluate_controller(pairs, bank, middle, 24000, 0)
-    rows = perfect["mrstft"]
+    rows, matched = perfect["mrstft"], perfect["matched"]
+    assert rows["controller"]["ratio"]["mean"] == matched["controller"]["ratio"]["mean"] == 0.0
+    assert matched["controller"]["level_error_lu"]["mean"] == 0.0
+    assert idle["matched"]["do nothing"]["ratio"] == {"mean": 1.0, "low": 1.0, "high": 1.0}
+    assert idle["matched"]["do nothing"]["level_error_lu"]["mean"] > 0.1
+    assert idle["mrstft"]["controller"]["ratio"]["mean"] != idle["matched"]["controller"]["ratio"]["mean"]
     assert rows["controller"]["mean"] == rows["true settings"]["mean"] == 0.0
     assert rows["do nothing"]["mean"] > 0.1
     assert max(row["controller"] for row in perfect["parameter_error"].values()) == 0.0
@@ -57,7 +62,9 @@ def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():
     assert "beats doing nothing" in results.verdict(perfect)
     console = Console(width=120, record=True)
     console.print(results.results_table(perfect))
-    assert "true settings" in console.export_text()
+    text = console.export_text()
+    for part in ("true settings", "ratio, matched", "level (LU)", "each at -20 LUFS"):
+        assert part in text
 
 
 def test_failed_pairs_are_left_out_and_counted():
@@ -81,8 +88,23 @@ def test_failed_pairs_are_left_out_and_counted():
 )
 def test_the_verdict_follows_the_intervals(ours, nothing, words):
     names = ("mean", "low", "high")
-    rows = {"controller": dict(zip(names, ours)), "do nothing": dict(zip(names, nothing))}
-    assert words in results.verdict({"mrstft": rows})
+    rows = {"controller": dict(zip(names, ours)) | {"ratio": None}, "do nothing": dict(zip(names, nothing))}
+    said = results.verdict({"mrstft": rows, "matched": {"controller": {"ratio": {"mean": 0.75}}}})
+    assert words in said
+    assert "– of its distance, 0.75 at matched loudness" in said
+
+
+def test_at_matched_loudness_a_gain_is_no_distance_and_silence_is_counted():
+    dry = clips(3)
+    dry[2] = 0.0
+    tilted = np.cumsum(dry, axis=1, dtype=np.float32) * 0.1
+    outputs = {"do nothing": dry, "controller": tilted * np.float32(0.5)}
+    found = results.at_matched_loudness(outputs, tilted, 24000)
+    assert found["controller"]["ratio"]["mean"] == pytest.approx(0.0, abs=1e-5)
+    assert found["controller"]["level_error_lu"]["mean"] == pytest.approx(6.02, abs=0.01)
+    assert {row["level_kept"] for row in found.values()} == {1}
+    silent = results.at_matched_loudness({"do nothing": 0 * dry, "controller": 0 * dry}, 0 * dry, 24000)
+    assert silent["controller"] == {"ratio": None, "level_error_lu": None, "level_kept": 3}
 
 
 def test_a_sine_is_seen_where_and_as_loud_as_it_is():

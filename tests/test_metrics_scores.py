@@ -88,6 +88,19 @@ def test_a_known_gain_is_the_known_difference():
     assert found["CFE"][0] == pytest.approx(0.0, abs=1e-4)
     assert found["SCE"][0] == pytest.approx(0.0, abs=0.01)
     assert found["MRSTFT"][0] > 0.6  # ln of 6 dB and what the linear part adds
+    assert found["MRSTFT matched"][0] < 1e-4
+
+
+def test_sounds_are_compared_at_one_loudness_and_silence_keeps_its_level():
+    target, output = noise(), noise()
+    brought = [clip * 10 ** ((-20 - loudness_lufs(clip[None], RATE)) / 20) for clip in (output, target)]
+    expected = metrics.mrstft(*(clip[None].astype(np.float32) for clip in brought))[0]
+    for gain in (1.0, 0.01):
+        scores = scoring.score_outputs(np.stack([gain * output, 0 * output]).astype(np.float32), target, RATE)
+        assert scores["MRSTFT matched"][0] == pytest.approx(expected, rel=1e-4)
+        assert scores["MRSTFT matched"][1] > expected  # silence, against the target at -20 LUFS
+    short = scoring.score_outputs(output[None, :6000], target[:6000], RATE)
+    assert short["MRSTFT matched"][0] == short["MRSTFT"][0]  # too short for a loudness: both as they are
 
 
 def test_levels_of_a_sine_are_what_the_standards_say():

@@ -72,6 +72,7 @@ def test_the_stored_controller_is_self_contained_and_deterministic(finished):
     assert first.shape == (2, 5)
     stored = load_weights(workdir / "controller.safetensors").metadata["results"]
     assert stored["mrstft"] == finished[1]["mrstft"]
+    assert stored["matched"] == finished[1]["matched"]
     assert controller.parameters == ("room_size", "damping", "wet_level", "dry_level", "width")
 
 

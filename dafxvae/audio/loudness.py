@@ -102,3 +102,17 @@ def loudness_lufs(audio: np.ndarray, sample_rate: int) -> np.ndarray:
         meter.feed(clip.astype(np.float64))
         found[i] = integrated_loudness(meter.blocks())
     return found
+
+
+def at_loudness(audio: np.ndarray, measured: np.ndarray, wanted: np.ndarray | float) -> np.ndarray:
+    """Clips brought from their loudness to another one; those of which one of the two is not finite keep their level.
+
+    Args:
+        audio: `[M, T, C]`.
+        measured: LUFS `[M]`, of `loudness_lufs`.
+        wanted: LUFS, `[M]` or one for all.
+    """
+    with np.errstate(invalid="ignore"):
+        gain_db = wanted - measured
+    gain = 10.0 ** (np.where(np.isfinite(gain_db), gain_db, 0.0) / 20.0)
+    return audio * gain.astype(np.float32)[:, None, None]

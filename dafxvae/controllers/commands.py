@@ -71,12 +71,14 @@ def training_lines(metadata: dict[str, Any]) -> list[str]:
 
 
 def flat_results(results: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested results as dotted names and values; lists are left out (they hold single pairs)."""
-    if isinstance(results, dict):
-        return [
-            pair for key, value in results.items() for pair in flat_results(value, f"{prefix}.{key}" if prefix else key)
-        ]
-    return [] if isinstance(results, list) else [(prefix, results)]
+    """Nested results as dotted names and values, a mean with its interval as one; lists (of single pairs) left out."""
+    if not isinstance(results, dict):
+        return [] if isinstance(results, list) else [(prefix, results)]
+    rest, rows = dict(results), []
+    if {"mean", "low", "high"} <= set(rest):
+        mean, low, high = (rest.pop(key) for key in ("mean", "low", "high"))
+        rows = [(prefix, f"{mean:.4g} ({low:.4g} … {high:.4g})")]
+    return rows + [pair for key, value in rest.items() for pair in flat_results(value, f"{prefix}.{key}".lstrip("."))]
 
 
 def import_controller(source: str, name: str, *, force: bool = False) -> Path:

@@ -21,9 +21,10 @@ from dafxvae.evaluate import report, tables
 from dafxvae.evaluate.cells import read_cell, run_cell, store_sounds
 from dafxvae.evaluate.held_out import HeldOut, digest, find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.learned import Learned, fit_forest, fit_neighbour, stored_examples, training_examples
-from dafxvae.evaluate.methods import Tools, open_tools
+from dafxvae.evaluate.methods import CONTROLLER, Tools, open_tools
 from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name, num_workers
 from dafxvae.evaluate.summary import summarise
+from dafxvae.metrics import MATCHED
 from dafxvae.metrics.speech import is_pesq_installed
 
 
@@ -191,11 +192,13 @@ def run_evaluation(arguments: Namespace, messages: Console, console: Console) ->
             cells += run_task(arguments.output, plan, job, workers, progress, task)
             write_results(arguments.output, plan, cells, is_last=job is jobs[-1])  # tables of a run that is stopped
     for cell in cells:
-        ours = tables.metric_of(cell, "controller", "MRSTFT")
-        text = f"{tables.cell_title(cell)}: MRSTFT {tables.format_interval(ours, 3)}, of the unprocessed input "
-        console.print(
-            f"{text}{tables.format_interval(ours.get('ratio'), 2)}", markup=False, highlight=False, soft_wrap=True
+        ours, matched = (tables.metric_of(cell, CONTROLLER, metric) for metric in ("MRSTFT", MATCHED))
+        ratios = (tables.format_interval(row.get("ratio"), 2) for row in (ours, matched))
+        text = (
+            f"{tables.cell_title(cell)}: MRSTFT {tables.format_interval(ours, 3)}, of the unprocessed input "
+            f"{', at matched loudness '.join(ratios)}"
         )
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {arguments.output / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 

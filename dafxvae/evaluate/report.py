@@ -11,6 +11,7 @@ from dafxvae.audio.io import read_audio
 from dafxvae.evaluate import tables
 from dafxvae.evaluate.methods import CONTROLLER
 from dafxvae.evaluate.plan import Cell
+from dafxvae.metrics import MATCHED
 from dafxvae.reporting.page import Page
 from dafxvae.reporting.pictures import jpeg_bytes, png_bytes, spectrogram_panels
 
@@ -19,23 +20,27 @@ COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 
 
 def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
-    """The controllers' ratios to the unprocessed input with their intervals; a colour per corpus, mode and input."""
-    rows = [(cell, tables.metric_of(cell, CONTROLLER, "MRSTFT").get("ratio")) for cell in cells]
-    known = [(cell, ratio) for cell, ratio in rows if ratio]
+    """The controllers' ratios to the unprocessed input with their intervals; a colour per corpus, mode and input.
+
+    A full dot is the ratio as it is, a hollow one that at matched loudness.
+    """
+    ratios = [[tables.metric_of(cell, CONTROLLER, m).get("ratio") for m in ("MRSTFT", MATCHED)] for cell in cells]
+    known = [(cell, *pair) for cell, pair in zip(cells, ratios) if pair[0]]
     if not known:
         return None
-    names = list(dict.fromkeys(cell["controller"] for cell, _ in known))
-    kinds = list(dict.fromkeys(f"{cell['corpus']}, {cell['mode']}, {cell['input']}" for cell, _ in known))
-    height = 1.3 + 0.1 * len(kinds) + max(0.3 * len(names), 0.16 * len(known))
+    names = list(dict.fromkeys(cell["controller"] for cell, *_ in known))
+    kinds = list(dict.fromkeys(f"{cell['corpus']}, {cell['mode']}, {cell['input']}" for cell, *_ in known))
+    height = 1.3 + 0.2 * len(kinds) + max(0.3 * len(names), 0.2 * len(known))
     figure = Figure(figsize=(9.0, height), dpi=110, layout="constrained")
     axis = figure.subplots()
     for k, kind in enumerate(kinds):
-        own = [(c, r) for c, r in known if f"{c['corpus']}, {c['mode']}, {c['input']}" == kind]
-        shift = 0.7 * ((k + 0.5) / len(kinds) - 0.5)
-        y = np.asarray([names.index(cell["controller"]) for cell, _ in own]) + shift
-        mean, low, high = (np.asarray([ratio[key] for _, ratio in own]) for key in ("mean", "low", "high"))
-        spread = np.stack([np.maximum(mean - low, 0.0), np.maximum(high - mean, 0.0)])
-        axis.errorbar(mean, y, xerr=spread, fmt="o", ms=4, lw=1.2, color=COLOURS[k % len(COLOURS)], label=kind)
+        colour, shift = COLOURS[k % len(COLOURS)], 0.7 * ((k + 0.5) / len(kinds) - 0.5)
+        for which, face, label in ((1, colour, kind), (2, "white", f"{kind}, at matched loudness")):
+            own = [row for row in known if "{corpus}, {mode}, {input}".format(**row[0]) == kind and row[which]]
+            y = np.asarray([names.index(row[0]["controller"]) for row in own]) + shift + 0.14 * (which - 1) / len(kinds)
+            mean, low, high = (np.asarray([row[which][key] for row in own]) for key in ("mean", "low", "high"))
+            spread = np.stack([np.maximum(mean - low, 0.0), np.maximum(high - mean, 0.0)])
+            axis.errorbar(mean, y, xerr=spread, fmt="o", ms=4, lw=1.2, color=colour, mfc=face, label=label)
     axis.axvline(1.0, color="black", lw=0.8, ls=":")
     axis.set_yticks(range(len(names)), names)
     axis.set_ylim(len(names) - 0.5, -0.5)  # the first on top
@@ -88,8 +93,9 @@ def report_page(results: dict[str, Any], folder: Path) -> str:
     figure = ratio_figure(cells)
     if figure is not None:
         page.picture(png_bytes(figure), "ratio of the controller's MRSTFT to that of the unprocessed input")
-    page.text(tables.RATIO_NOTE, "note")
-    page.table(*tables.ratio_table(cells))
+    for metric, note in tables.COMPARISONS.items():
+        page.text(note, "note")
+        page.table(*tables.comparison_table(cells, metric))
     with_sounds = cells_with_sounds(cells, MAX_SOUNDS)
     for i, cell in enumerate(cells):
         page.heading(tables.cell_title(cell))

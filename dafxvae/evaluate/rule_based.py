@@ -6,7 +6,7 @@ import numpy as np
 from scipy import signal
 
 from dafxvae.audio.io import to_channels
-from dafxvae.audio.loudness import loudness_lufs
+from dafxvae.audio.loudness import at_loudness, loudness_lufs
 from dafxvae.effects.host import EffectHost
 
 COMPRESSOR = "Compressor(threshold_db, ratio=3, attack_ms=1, release_ms=50)"
@@ -100,6 +100,4 @@ def rule_based(dry: np.ndarray, reference: np.ndarray, sample_rate: int, host: E
         enough = loudness_lufs(_compress(equalised, middle, host, sample_rate), sample_rate) >= wanted
         low, high = np.where(enough | (low >= high), low, middle + 1), np.where(enough, middle, high)
     out = _to_peak(_compress(equalised, high, host, sample_rate), np.abs(reference).max((1, 2)))
-    gain_db = loudness_lufs(dry, sample_rate) - loudness_lufs(out, sample_rate)
-    gain = 10.0 ** (np.where(np.isfinite(gain_db), gain_db, 0.0) / 20.0)
-    return Matched(out, out * gain.astype(np.float32)[:, None, None])
+    return Matched(out, at_loudness(out, *(loudness_lufs(clips, sample_rate) for clips in (out, dry))))

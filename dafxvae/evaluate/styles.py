@@ -23,10 +23,11 @@ from dafxvae.evaluate.cells import numbers
 from dafxvae.evaluate.held_out import find_corpus, long_enough, open_held_out
 from dafxvae.evaluate.methods import CONTROLLER, NOTHING, Tools, open_tools
 from dafxvae.evaluate.plan import Plan, file_name, num_workers
-from dafxvae.metrics import METRICS, bootstrap_interval, score_outputs
+from dafxvae.evaluate.summary import num_level_kept
+from dafxvae.metrics import MATCHED, MATCHED_LUFS, METRICS, bootstrap_interval, bootstrap_ratio, score_outputs
 from dafxvae.transfer.prediction import predict_clips
 
-SHOWN = ("MRSTFT", "SCE", "LUFS")
+SHOWN = ("MRSTFT", MATCHED, "SCE", "LUFS")
 MODE = "other_file"
 Scores = dict[str, dict[str, np.ndarray]]  # method, metric -> [styles from, styles to, N]
 
@@ -115,6 +116,11 @@ def summary_table(results: dict[str, Any]) -> str:
         items = mine[:, np.isfinite(mine).all(0)].mean(0)
         return bootstrap_interval(items)._asdict() if len(items) else None
 
+    def ratio(ours: np.ndarray, nothing: np.ndarray) -> dict[str, Any] | None:
+        both = np.isfinite(ours).all(0) & np.isfinite(nothing).all(0)  # of [cells, N]
+        above, below = ours[:, both].mean(0), nothing[:, both].mean(0)
+        return bootstrap_ratio(above, below)._asdict() if below.sum() > 0.0 else None
+
     rows = []
     for metric in SHOWN:
         nothing, ours = (np.asarray(results["scores"][m][metric], float) for m in (NOTHING, CONTROLLER))
@@ -125,8 +131,9 @@ def summary_table(results: dict[str, Any]) -> str:
         unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""
         row = [f"{metric}{unit}", *(tables.format_interval(over_cells(*entry), digits) for entry in entries)]
         improved = METRICS[metric].improved(ours, nothing)[~same]
-        rows.append([*row[:3], f"{better.sum()} of {better.size}", tables.format_share(float(improved.mean())), row[3]])
-    columns = ("", "nothing, another style", "controller, another style", "cells better", "pairs improved")
+        counts = f"{better.sum()} of {better.size}", tables.format_share(float(improved.mean()))
+        rows.append([*row[:3], tables.format_interval(ratio(ours[~same], nothing[~same]), 2), *counts, row[3]])
+    columns = ("", "nothing, another style", "controller, another style", "ratio", "cells better", "pairs improved")
     return tables.markdown_table([*columns, "controller, the style that it has (nothing: 0)"], rows)
 
 
@@ -136,7 +143,8 @@ def styles_markdown(results: dict[str, Any]) -> str:
         f"# Five styles, each to each: {results['controller']}",
         f"`{results['effect']}`, {results['num_pairs']} pairs for each cell, clips of {results['clip_samples']} "
         f"samples at {results['sample_rate']} Hz, reference from {MODE}, seed {results['seed']}, dafxvae "
-        f"{results['version']}. Each entry: doing nothing → the controller, means over pairs; 0 is the target.",
+        f"{results['version']}. Each entry: doing nothing → the controller, means over pairs; 0 is the target. "
+        f"Matched: input, output and target each at {MATCHED_LUFS:.0f} LUFS.",
         tables.markdown_table(("style", "chain"), [[name, f"`{chain}`"] for name, chain in results["styles"].items()]),
     ]
     for corpus in results["corpora"]:
@@ -151,7 +159,8 @@ def styles_markdown(results: dict[str, Any]) -> str:
         )
         if corpus["num_failed"] or undefined:
             text = f"{corpus['num_failed']} renders failed; {undefined} scores are undefined and left out of the means."
-            parts.append(text)
+            kept = num_level_kept(corpus["scores"], CONTROLLER)
+            parts.append(f"{text} At matched loudness {kept} pairs have a sound that kept its level." if kept else text)
         parts.append(summary_table(results | corpus))
         for metric in SHOWN:
             unit = f" ({METRICS[metric].unit})" if METRICS[metric].unit else ""

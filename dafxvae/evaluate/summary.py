@@ -8,7 +8,7 @@ from dafxvae.core.version import __version__
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING, Tools
 from dafxvae.evaluate.plan import Cell, Plan
 from dafxvae.evaluate.searches import SEARCHES
-from dafxvae.metrics import METRICS, bootstrap_interval, bootstrap_ratio
+from dafxvae.metrics import MATCHED, METRICS, bootstrap_interval, bootstrap_ratio
 from dafxvae.runs.results import TRUE, typical_pair
 
 
@@ -63,6 +63,20 @@ def settings_summary(chosen: np.ndarray, true: np.ndarray, names: tuple[str, ...
     return {"mean": bootstrap_interval(error.mean(1))._asdict(), "parameters": parameters}
 
 
+def num_level_kept(scores: dict[str, dict[str, Any]], name: str) -> int:
+    """How many scores of a method at matched loudness are of a sound, its target or its input that kept its level.
+
+    Args:
+        scores: method and metric to numbers of any one shape, None or nan where undefined.
+        name: of the method.
+    """
+    matched, ours, nothing = (
+        np.isfinite(np.asarray(scores[which][metric], np.float64))
+        for which, metric in ((name, MATCHED), (name, "LUFS"), (NOTHING, "LUFS"))
+    )
+    return int((matched & ~(ours & nothing[: len(ours)])).sum())
+
+
 def _method(name: str, joined: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     # The pairs of a method are the first ones, where it was not used on all (searches).
     count = len(joined["failed"][name])
@@ -73,6 +87,8 @@ def _method(name: str, joined: dict[str, Any], names: tuple[str, ...]) -> dict[s
         ours, nothing = (_numbers(joined["scores"][which][metric][:count]) for which in (name, NOTHING))
         asked = rendered & (np.arange(count) < joined["num_pesq"]) if metric == "PESQ" else rendered
         measured[metric] = metric_summary(metric, np.where(asked, ours, np.nan), nothing, asked)
+    if measured[MATCHED]:
+        measured[MATCHED]["level_kept"] = num_level_kept(joined["scores"], name)
     found = {
         "num_pairs": int(valid.sum()),
         "num_failed": int((valid & ~rendered).sum()),

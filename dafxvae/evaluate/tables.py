@@ -7,23 +7,26 @@ from typing import Any
 
 from dafxvae.core.errors import UserError
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING
-from dafxvae.metrics import METRICS
+from dafxvae.metrics import MATCHED, MATCHED_LUFS, METRICS
 from dafxvae.runs.results import MEAN, TRUE
 
 KEY = ("controller", "corpus", "mode", "input")
 MAIN_COLUMNS = (
-    *("controller", "effect", "corpus", "reference", "input", "pairs", "nothing", "controller", "ratio", "improved"),
-    *("settings", "seed", "version"),
+    *("controller", "effect", "corpus", "reference", "input", "pairs", "nothing", "controller", "ratio"),
+    *("ratio, matched", "level (LU)", "improved", "settings", "seed", "version"),
 )
 MAIN_NOTE = (
     "MRSTFT to the target, lower is better: means with 95 % bootstrap intervals; the ratio is that of the means of "
-    "the controller and of the unprocessed input on the same pairs; improved: the share of pairs closer to the target "
-    "than the untouched input; settings: how many are nearer to the true ones than the mean settings are, which never "
-    "change. Protocol and definitions: docs/evaluation.md."
+    "the controller and of the unprocessed input on the same pairs; matched: with input, output and target each "
+    f"brought to {MATCHED_LUFS:.0f} LUFS before; level: mean absolute difference of output and target in loudness; "
+    "improved: the share of pairs closer to the target than the untouched input; settings: how many are nearer to the "
+    "true ones than the mean settings are, which never change. Protocol and definitions: docs/evaluation.md."
 )
-RATIO_NOTE = (
-    "MRSTFT of every method over that of the unprocessed input on the same pairs, with 95 % bootstrap intervals:"
-)
+COMPARISONS = {  # metric to what its table of all methods shows, with 95 % bootstrap intervals
+    "MRSTFT": "MRSTFT of every method over that of the unprocessed input on the same pairs:",
+    MATCHED: f"The same with input, output and target each brought to {MATCHED_LUFS:.0f} LUFS before:",
+    "LUFS": "Level: mean absolute difference of output and target in loudness (LU):",
+}
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -50,6 +53,11 @@ def format_share(value: float | None) -> str:
     return "–" if value is None else f"{value:.0%}"
 
 
+def level_notes(row: dict[str, Any]) -> list[str]:
+    """How many pairs at matched loudness have a sound that kept its level, where there are some."""
+    return [f"{row['level_kept']} kept their level"] if row.get("level_kept") else []
+
+
 def metric_of(cell: dict[str, Any], method: str, metric: str) -> dict[str, Any]:
     """A method's row of a metric, empty where it was not measured."""
     return cell["methods"].get(method, {}).get("metrics", {}).get(metric, {})
@@ -64,12 +72,13 @@ def settings_below_guess(cell: dict[str, Any]) -> tuple[int, int] | None:
     return sum(own < other for own, other in pairs), len(pairs)
 
 
-def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[list[str]]:
-    """One row a cell: the unprocessed input, the controller with intervals, their ratio, the share improved."""
+def main_rows(cells: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """One row a cell: the unprocessed input, the controller with intervals, their ratios, the share improved."""
     rows = []
     for cell in cells:
-        nothing, ours = (metric_of(cell, name, metric) for name in (NOTHING, CONTROLLER))
-        digits, below = METRICS[metric].digits, settings_below_guess(cell)
+        nothing, ours = (metric_of(cell, name, "MRSTFT") for name in (NOTHING, CONTROLLER))
+        matched, level = (metric_of(cell, CONTROLLER, metric) for metric in (MATCHED, "LUFS"))
+        digits, below = METRICS["MRSTFT"].digits, settings_below_guess(cell)
         rows.append(
             [
                 *(cell[key] for key in ("controller", "effect", "corpus", "mode", "input")),
@@ -77,6 +86,8 @@ def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[l
                 format_interval(nothing, digits),
                 f"**{format_interval(ours, digits)}**",
                 format_interval(ours.get("ratio"), 2),
+                "; ".join([format_interval(matched.get("ratio"), 2), *level_notes(matched)]),
+                format_interval(level, METRICS["LUFS"].digits),
                 format_share(ours.get("improved")),
                 f"{below[0]} of {below[1]}" if below else "–",
                 str(cell["seed"]),
@@ -86,21 +97,27 @@ def main_rows(cells: Sequence[dict[str, Any]], metric: str = "MRSTFT") -> list[l
     return rows
 
 
-def ratio_table(cells: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows: every method's ratio of MRSTFT in every cell; the lowest of a row is bold."""
-    measured = [m for m in METHODS if m not in (NOTHING, TRUE) and any(m in cell["methods"] for cell in cells)]
+def comparison_table(cells: Sequence[dict[str, Any]], metric: str) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: every method in every cell by its level ("LUFS") or its ratio in another metric.
+
+    The lowest of a row is bold.
+    """
+    left_out = (TRUE,) if metric == "LUFS" else (NOTHING, TRUE)
+    measured = [m for m in METHODS if m not in left_out and any(m in cell["methods"] for cell in cells)]
     rows = []
     for cell in cells:
-        found = {name: metric_of(cell, name, "MRSTFT") for name in measured}
-        ratios = {name: row["ratio"] for name, row in found.items() if row.get("ratio")}
-        best = min((ratio["mean"] for ratio in ratios.values()), default=None)
-        most = max((found[name]["count"] for name in ratios), default=0)
+        found = {name: metric_of(cell, name, metric) for name in measured}
+        shown = {name: row if metric == "LUFS" else row.get("ratio") for name, row in found.items()}
+        means = {name: value["mean"] for name, value in shown.items() if value and "mean" in value}
+        best = min(means.values(), default=None)
+        most = max((found[name]["count"] for name in means), default=0)
         row = [cell[key] for key in KEY]
         for name in measured:
-            text = format_interval(ratios.get(name), 2)
-            text = f"**{text}**" if name in ratios and ratios[name]["mean"] == best else text
-            few = name in ratios and found[name]["count"] != most
-            row.append(f"{text}; n = {found[name]['count']}" if few else text)
+            text = format_interval(shown[name], 2)
+            text = f"**{text}**" if name in means and means[name] == best else text
+            few = name in means and found[name]["count"] != most
+            notes = [f"n = {found[name]['count']}"] if few else []
+            row.append("; ".join([text, *notes, *level_notes(found[name])]))
         rows.append(row)
     return ["controller", "corpus", "reference", "input", *measured], rows
 
@@ -109,13 +126,14 @@ def method_columns(cell: dict[str, Any]) -> list[str]:
     """Of the table of all methods."""
     measured = [m for m in METRICS if any(m in row["metrics"] for row in cell["methods"].values())]
     units = [f"{m} ({METRICS[m].unit})" if METRICS[m].unit else m for m in measured]
-    return ["settings from", "pairs", *units, "ratio of MRSTFT", "improved", "settings' error", "failed"]
+    return ["settings from", "pairs", *units, "ratio of MRSTFT", "matched", "improved", "settings' error", "failed"]
 
 
 def _measure(row: dict[str, Any], metric: str, num_pairs: int) -> str:
     text = format_interval(row, METRICS[metric].digits)
     notes = [f"n = {row['count']}"] if row and row["count"] != num_pairs else []
     notes += [f"{row['undefined']} undefined"] if row.get("undefined") else []
+    notes += level_notes(row)
     return f"{text}; {', '.join(notes)}" if notes else text
 
 
@@ -131,6 +149,7 @@ def method_rows(cell: dict[str, Any]) -> list[list[str]]:
             + [_measure(metric_of(cell, name, m), m, method["num_pairs"] - method["num_failed"]) for m in measured]
             + [
                 format_interval(main.get("ratio"), 2) if compared else "–",
+                format_interval(metric_of(cell, name, MATCHED).get("ratio"), 2) if compared else "–",
                 format_share(main.get("improved")) if compared else "–",
             ]
             + [format_interval(settings["mean"], 3) if settings else "–", str(method["num_failed"])]
@@ -180,9 +199,9 @@ def results_markdown(results: dict[str, Any]) -> str:
         "# Evaluation",
         MAIN_NOTE,
         markdown_table(MAIN_COLUMNS, main_rows(cells)),
-        RATIO_NOTE,
-        markdown_table(*ratio_table(cells)),
     ]
+    for metric, note in COMPARISONS.items():
+        parts += [note, markdown_table(*comparison_table(cells, metric))]
     for cell in cells:
         columns, rows = settings_table(cell)
         parts += [f"## {cell_title(cell)}", " ".join(cell_notes(cell))]
@@ -209,14 +228,22 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def merge(folders: Sequence[Path]) -> dict[str, Any]:
-    """The cells of several folders; one that is in two of them must be the same in both.
+    """The cells of several folders of one format; one that is in two of them must be the same in both.
 
     Raises:
         UserError: a folder without results, or two folders that do not agree.
     """
     found: dict[tuple[str, ...], tuple[Path, dict[str, Any]]] = {}
+    formats: dict[Any, Path] = {}
     for folder in folders:
-        for cell in read_results(folder)["cells"]:
+        results = read_results(folder)
+        formats.setdefault(results.get("format"), folder)
+        if len(formats) > 1:
+            raise UserError(
+                f"{' and '.join(map(str, formats.values()))} are of formats {' and '.join(map(str, formats))}, which "
+                "measure otherwise: evaluate again, or show each alone"
+            )
+        for cell in results["cells"]:
             key = tuple(cell[name] for name in KEY)
             if key in found and found[key][1] != cell:
                 raise UserError(

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from dafxvae.audio.loudness import loudness_lufs
-
 
 # Metrics need -inf and nan for silence, to leave it out; `audio.dsp` has a floor instead, for safe gradients.
 def unfloored_rms_db(audio: np.ndarray) -> np.ndarray:
@@ -27,22 +25,16 @@ def _difference(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(difference), difference, np.nan)
 
 
-def level_scores(outputs: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, np.ndarray]:
+def level_scores(clips: np.ndarray, lufs: np.ndarray) -> dict[str, np.ndarray]:
     """Absolute differences in level of several outputs to one target.
 
     Args:
-        outputs: `[M, T, C]`.
-        target: `[T, C]`.
-        sample_rate: Hz.
+        clips: `[M + 1, T, C]`, the target last.
+        lufs: their loudness `[M + 1]`, of `loudness_lufs`.
 
     Returns:
         "RMS" (dB), "CFE" (crest factor, dB) and "LUFS" (loudness, LU), each float64 `[M]`; nan where one of the two
         sounds is silent, or (LUFS) shorter than .4 s or all of it below the gate of -70 LUFS.
     """
-    clips = np.concatenate([outputs, target[None]])
-    measures = {
-        "RMS": unfloored_rms_db(clips),
-        "CFE": unfloored_crest_db(clips),
-        "LUFS": loudness_lufs(clips, sample_rate),
-    }
+    measures = {"RMS": unfloored_rms_db(clips), "CFE": unfloored_crest_db(clips), "LUFS": lufs}
     return {name: _difference(values[:-1], values[-1]) for name, values in measures.items()}

@@ -22,7 +22,7 @@ from dafxvae.training.session import Session
 from dafxvae.training.stage import run_stage
 from dafxvae.transfer.prediction import predict_clips
 
-SHOWN = ("num_pairs", "num_failed", "mrstft")  # of the results: stored with a controller
+SHOWN = ("num_pairs", "num_failed", "mrstft", "matched")  # of the results: stored with a controller
 
 
 def train_controller(

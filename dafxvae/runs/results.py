@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from dafxvae.audio.loudness import at_loudness, loudness_lufs
 from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank
-from dafxvae.metrics import bootstrap_interval, mrstft
+from dafxvae.metrics import MATCHED_LUFS, bootstrap_interval, bootstrap_ratio, mrstft
 from dafxvae.types import PairBatch
 
 NUM_MEAN_DRAWS = 4096
@@ -51,6 +52,42 @@ def typical_pair(results: dict[str, Any]) -> int:
     return results["pairs"][int(touched[np.argsort(ratio)[len(ratio) // 2]])]
 
 
+def ratios_to_nothing(scores: Mapping[str, np.ndarray]) -> dict[str, dict[str, float] | None]:
+    """Method to the ratio of its mean to that of doing nothing, with its interval; None where that is 0."""
+    nothing = scores[NOTHING]
+    has_ratio = nothing.mean() > 0.0
+    return {name: bootstrap_ratio(own, nothing)._asdict() if has_ratio else None for name, own in scores.items()}
+
+
+def at_matched_loudness(outputs: Mapping[str, np.ndarray], target: np.ndarray, sample_rate: int) -> dict[str, Any]:
+    """What is left of the distance where level is taken out, and the level.
+
+    Args:
+        outputs: method to sounds `[N, T, C]`, finite; that of doing nothing is the input.
+        target: `[N, T, C]`.
+        sample_rate: in Hz.
+
+    Returns:
+        JSON, per method: "ratio" of MRSTFT to doing nothing with input, output and target each brought to
+        `MATCHED_LUFS`; "level_error_lu", the mean absolute difference in loudness to the target (None where none has
+        one); "level_kept", in how many pairs one of the three has no finite loudness and keeps its level.
+    """
+    lufs = {name: loudness_lufs(clips, sample_rate) for name, clips in outputs.items()}
+    wanted = loudness_lufs(target, sample_rate)
+    matched = at_loudness(target, wanted, MATCHED_LUFS)
+    scores = {n: mrstft(at_loudness(clips, lufs[n], MATCHED_LUFS), matched) for n, clips in outputs.items()}
+    found = {}
+    for name, ratio in ratios_to_nothing(scores).items():
+        known = np.isfinite(lufs[name]) & np.isfinite(wanted)
+        error = np.abs(lufs[name][known] - wanted[known])
+        found[name] = {
+            "ratio": ratio,
+            "level_error_lu": bootstrap_interval(error)._asdict() if known.any() else None,
+            "level_kept": int((~(known & np.isfinite(lufs[NOTHING]))).sum()),
+        }
+    return found
+
+
 def evaluate_controller(
     pairs: PairBatch, bank: EffectBank, predicted: np.ndarray, sample_rate: int, seed: int
 ) -> dict[str, Any]:
@@ -64,10 +101,10 @@ def evaluate_controller(
         seed: of the random settings.
 
     Returns:
-        JSON: per method the MRSTFT's mean and 95 % interval and the share of items closer to the target than the
-        untouched input is; which pairs count and the MRSTFT of each; per parameter the controller's mean absolute error
-        beside that of the mean settings, in units of the range; the counts of pairs and of failed renders, which are
-        left out.
+        JSON: per method the MRSTFT's mean and 95 % interval, its ratio to doing nothing and the share of items closer
+        to the target than the untouched input is, and what `at_matched_loudness` finds; which pairs count and the
+        MRSTFT of each; per parameter the controller's mean absolute error beside that of the mean settings, in units of
+        the range; the counts of pairs and of failed renders, which are left out.
     """
     settings = settings_by_method(pairs, bank, predicted, seed)
     outputs = {NOTHING: pairs.dry} | {
@@ -76,8 +113,9 @@ def evaluate_controller(
     good = usable(pairs, outputs)
     if not good.any():
         raise ValueError(f"evaluation: all {len(good)} pairs failed to render through {bank.names}")
-    scores = {name: mrstft(output[good], pairs.target[good]) for name, output in outputs.items()}
-    nothing = scores[NOTHING]
+    outputs, target = {name: output[good] for name, output in outputs.items()}, pairs.target[good]
+    scores = {name: mrstft(output, target) for name, output in outputs.items()}
+    nothing, ratios = scores[NOTHING], ratios_to_nothing(scores)
     errors = {name: np.abs(unit - pairs.unit_params)[good].mean(0) for name, unit in settings.items()}
     names = bank.hosts[0].parameters.names
     return {
@@ -85,9 +123,11 @@ def evaluate_controller(
         "num_pairs": int(good.sum()),
         "num_failed": int((~good).sum()),
         "mrstft": {
-            name: bootstrap_interval(score)._asdict() | {"improved": float((score < nothing).mean())}
+            name: bootstrap_interval(score)._asdict()
+            | {"improved": float((score < nothing).mean()), "ratio": ratios[name]}
             for name, score in scores.items()
         },
+        "matched": at_matched_loudness(outputs, target, sample_rate),
         "pairs": np.flatnonzero(good).tolist(),
         "scores": {name: score.tolist() for name, score in scores.items()},
         "parameter_error": {
@@ -101,21 +141,33 @@ def results_table(results: dict[str, Any]) -> Table:
     table = Table(title=f"{results['effect']}: {results['num_pairs']} held-out pairs, MRSTFT to the target")
     for column, side in (("settings from", "left"), ("MRSTFT", "right"), ("95 % interval", "right")):
         table.add_column(column, justify=side)  # type: ignore[arg-type]
-    table.add_column("items improved", justify="right")
+    for column in ("ratio", "ratio, matched", "level (LU)", "items improved"):
+        table.add_column(column, justify="right")
     for name, row in results["mrstft"].items():
+        matched = results["matched"][name]
+        ratios = ("", "") if name == NOTHING else (_mean(row["ratio"]), _mean(matched["ratio"]))
         improved = "" if name == NOTHING else f"{row['improved']:.0%}"
-        table.add_row(name, f"{row['mean']:.3f}", f"{row['low']:.3f} … {row['high']:.3f}", improved)
-    if results["num_failed"]:
-        table.caption = f"{results['num_failed']} pairs failed to render and are left out"
+        interval = f"{row['low']:.3f} … {row['high']:.3f}"
+        table.add_row(name, f"{row['mean']:.3f}", interval, *ratios, _mean(matched["level_error_lu"]), improved)
+    kept = results["matched"][CONTROLLER]["level_kept"]
+    notes = [f"matched: input, output and target each at {MATCHED_LUFS:.0f} LUFS"]
+    notes += [f"{kept} pairs kept a level"] if kept else []
+    notes += [f"{results['num_failed']} pairs failed to render and are left out"] if results["num_failed"] else []
+    table.caption = "; ".join(notes)
     return table
+
+
+def _mean(interval: dict[str, float] | None) -> str:
+    return f"{interval['mean']:.2f}" if interval else "–"
 
 
 def verdict(results: dict[str, Any]) -> str:
     """One sentence: is the controller better than doing nothing, and is that certain?"""
     ours, nothing = results["mrstft"][CONTROLLER], results["mrstft"][NOTHING]
-    ratio = ours["mean"] / nothing["mean"]
+    matched = results["matched"][CONTROLLER]["ratio"]
+    distance = f"{_mean(ours['ratio'])} of its distance, {_mean(matched)} at matched loudness, intervals"
     if ours["high"] < nothing["low"]:
-        return f"The controller beats doing nothing: {ratio:.2f} of its distance, intervals apart."
+        return f"The controller beats doing nothing: {distance} apart."
     if nothing["high"] < ours["low"]:
-        return f"The controller is worse than doing nothing: {ratio:.2f} of its distance, intervals apart."
-    return f"The controller and doing nothing are not told apart: {ratio:.2f} of its distance, intervals overlap."
+        return f"The controller is worse than doing nothing: {distance} apart."
+    return f"The controller and doing nothing are not told apart: {distance} overlap."
