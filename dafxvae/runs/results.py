@@ -137,21 +137,20 @@ def evaluate_controller(
 
 
 def results_table(results: dict[str, Any]) -> Table:
-    """The results as a person reads them."""
+    """The results as a person reads them, 80 columns wide."""
     table = Table(title=f"{results['effect']}: {results['num_pairs']} held-out pairs, MRSTFT to the target")
-    for column, side in (("settings from", "left"), ("MRSTFT", "right"), ("95 % interval", "right")):
-        table.add_column(column, justify=side)  # type: ignore[arg-type]
-    for column in ("ratio", "ratio, matched", "level (LU)", "items improved"):
+    table.add_column("settings from")
+    for column in ("MRSTFT (95 %)", "ratio", "matched", "level", "improved"):
         table.add_column(column, justify="right")
     for name, row in results["mrstft"].items():
         matched = results["matched"][name]
-        ratios = ("", "") if name == NOTHING else (_mean(row["ratio"]), _mean(matched["ratio"]))
-        improved = "" if name == NOTHING else f"{row['improved']:.0%}"
-        interval = f"{row['low']:.3f} … {row['high']:.3f}"
-        table.add_row(name, f"{row['mean']:.3f}", interval, *ratios, _mean(matched["level_error_lu"]), improved)
+        compared = (f"{row['improved']:.0%}", _mean(row["ratio"]), _mean(matched["ratio"]))
+        improved, raw, even = ("", "", "") if name == NOTHING else compared
+        interval = f"{row['mean']:.3f} ({row['low']:.3f} … {row['high']:.3f})"
+        table.add_row(name, interval, raw, even, _mean(matched["level_error_lu"]), improved)
+    notes = [f"matched: ratio with input, output and target each at {MATCHED_LUFS:.0f} LUFS; level: error in LU"]
     kept = results["matched"][CONTROLLER]["level_kept"]
-    notes = [f"matched: input, output and target each at {MATCHED_LUFS:.0f} LUFS"]
-    notes += [f"{kept} pairs kept a level"] if kept else []
+    notes += [f"pairs with a sound that kept its level: {kept}"] if kept else []
     notes += [f"{results['num_failed']} pairs failed to render and are left out"] if results["num_failed"] else []
     table.caption = "; ".join(notes)
     return table
