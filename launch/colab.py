@@ -61,7 +61,7 @@ import dafxvae
 from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.config import SMOOTH, controller_config, resolve_preset
 from dafxvae.data.corpora.corpus import open_corpus
-from dafxvae.data.corpora.folder import find_audio
+from dafxvae.data.corpora.files import find_audio
 from dafxvae.reporting.page import wav_bytes
 from dafxvae.reporting.pictures import jpeg_bytes, spectrogram_panels
 from dafxvae.runs.loop import train_and_evaluate
@@ -87,7 +87,7 @@ if not any(RECORDINGS.iterdir()):
     pieces = open_corpus(folder=None, sample_rate=44100, num_channels=1, minutes=1.0, seed=1, progress=False)
     for track in pieces.tracks[:3]:
         (RECORDINGS / f"{track.name}.flac").write_bytes(track.path.read_bytes())
-recordings = find_audio(RECORDINGS)
+recordings = find_audio(RECORDINGS).paths
 display([str(path) for path in recordings])
 
 # %% [markdown]

@@ -8,6 +8,7 @@ from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.corpus import Corpus, PcmCache, Track, open_corpus
 from dafxvae.data.corpora.index import INDEX
+from dafxvae.data.corpora.statistics import folder_stats
 from dafxvae.data.corpora.tracks import assign_splits
 
 RATE = 16000
@@ -84,6 +85,33 @@ def test_channels_that_cancel_are_used_and_what_is_silent_once_mixed_is_left_out
     assert [*stereo.skipped] == [("third.wav", reason), ("ultrasound.wav", reason)]
 
 
+def test_links_and_copies_count_once(tmp_path):
+    """Whatever leads to a recording: else its copies lie in training and in the test at once."""
+    root = tmp_path / "a"
+    for i in range(3):
+        write_audio(root / f"{i}.wav", tone(16.0, RATE, hz=200.0 + i), RATE)
+    (root / "0 again").symlink_to(".")
+    (root / "0.flac").symlink_to("0.wav")
+    (root / "gone.wav").symlink_to("nowhere.wav")
+    (root / "loop.wav").symlink_to("loop.wav")
+    shutil.copy(root / "1.wav", root / "copy of 1.wav")
+    write_audio(root / "lossless.flac", read_audio(root / "2.wav")[0], RATE)
+    outside = tmp_path / "outside"
+    write_audio(outside / "3.wav", tone(16.0, RATE, hz=500.0), RATE)
+    (root / "linked").symlink_to(outside)
+    for _ in range(2):  # the second time from the index
+        corpus = opened(root, tmp_path / "c")
+        names = [name for split in ("train", "valid", "test") for name in corpus.split(split).tracks]
+        assert sorted(track.name for track in names) == ["0.wav", "1.wav", "2.wav", "linked/3.wav"]
+        reasons = dict(corpus.skipped)
+        assert reasons.pop("0.flac") == "the same content as 0.wav"
+        assert reasons.pop("copy of 1.wav") == "the same content as 1.wav"
+        assert reasons.pop("lossless.flac") == "the same samples as 2.wav"
+        assert all("no such audio file" in reason for reason in reasons.values())
+        assert sorted(reasons) == ["gone.wav", "loop.wav"]
+    assert folder_stats(root).files == 5
+
+
 def test_stereo_and_other_rates_are_other_caches(folder, tmp_path):
     mono, stereo = opened(folder, tmp_path / "c"), opened(folder, tmp_path / "c", num_channels=2, sample_rate=24000)
     assert stereo.num_channels == 2
@@ -123,10 +151,10 @@ def test_changed_file_is_prepared_again(folder, tmp_path):
 
 def test_short_files_of_one_folder_are_joined_and_long_ones_cut(tmp_path):
     root = tmp_path / "speech"
-    for speaker in ("ann", "bob", "eve"):
+    for place, speaker in enumerate(("ann", "bob", "eve")):
         for number in range(25):
-            write_audio(root / speaker / f"{number:02d}.wav", tone(4.0, RATE), RATE)
-    write_audio(root / "zoe" / "long.wav", tone(700.0, 8000), 8000)
+            write_audio(root / speaker / f"{number:02d}.wav", tone(4.0, RATE, hz=300.0 + 25 * place + number), RATE)
+    write_audio(root / "zoe" / "long.wav", tone(700.0, 8000, hz=300.001), 8000)
     corpus = opened(root, tmp_path / "cache", sample_rate=8000)
     spoken = [track for track in corpus.tracks if track.group != "zoe"]
     assert all(track.frames <= 60 * 8000 for track in spoken)

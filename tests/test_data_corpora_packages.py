@@ -17,8 +17,8 @@ from dafxvae.data import commands
 from dafxvae.data.__main__ import main
 from dafxvae.data.corpora import packages
 from dafxvae.data.corpora.corpus import open_corpus
-from dafxvae.data.corpora.folder import find_audio
-from dafxvae.data.corpora.layouts import MANIFEST, detect_layout
+from dafxvae.data.corpora.files import find_audio, folder_layout
+from dafxvae.data.corpora.layouts import MANIFEST
 from dafxvae.data.corpora.statistics import folder_stats
 
 RATE = 16000
@@ -34,7 +34,7 @@ def layout_of(root, names):
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
-    return detect_layout(root, find_audio(root))
+    return folder_layout(root, find_audio(root))
 
 
 def groups(layout):
@@ -61,7 +61,7 @@ def test_libritts_keeps_the_official_splits(tmp_path, inside):
     names = [f"{part}/19/198/19_198_000000_00000{k}.wav" for k, part in enumerate(["train-clean-100", "dev-clean"])]
     layout = layout_of(tmp_path, names)
     if inside:
-        layout = detect_layout(tmp_path / "dev-clean", find_audio(tmp_path / "dev-clean"))
+        layout = folder_layout(tmp_path / "dev-clean", find_audio(tmp_path / "dev-clean"))
     assert layout.name == "LibriTTS"
     assert {file.split for file in layout.files} == ({"valid"} if inside else {"train", "valid"})
     assert {file.group for file in layout.files} == {"19"}
@@ -103,8 +103,8 @@ def test_other_folders_group_by_folder_or_by_file(tmp_path):
 def debian(tmp_path, monkeypatch):
     """A package of our own, and an apt-get that copies it: the real dpkg-deb unpacks it."""
     tree = tmp_path / "tree"
-    for speaker in ("en_US_f_Ann", "es_MX_f_Ann", "fr_CA_m_Bob"):
-        write_audio(tree / "usr/share/sounds" / speaker / "digits" / "1.wav", tone(2.0), RATE)
+    for hz, speaker in enumerate(("en_US_f_Ann", "es_MX_f_Ann", "fr_CA_m_Bob"), 1000):
+        write_audio(tree / "usr/share/sounds" / speaker / "digits" / "1.wav", tone(2.0, hz=float(hz)), RATE)
     (tree / "usr/share/sounds/readme.txt").write_text("no audio")
     (tree / "DEBIAN").mkdir()
     (tree / "DEBIAN/control").write_text(
@@ -201,7 +201,7 @@ def test_command_line_errors_are_short():
 
 def test_stats(tmp_path):
     for number in range(4):
-        write_audio(tmp_path / f"{number}.wav", tone(3.0, channels=2, hz=2000.0), 48000)
+        write_audio(tmp_path / f"{number}.wav", tone(3.0, channels=2, hz=2000.0 + number), 48000)
     write_audio(tmp_path / "low.wav", tone(6.0, hz=500.0, rate=8000), 8000)
     write_audio(tmp_path / "silent.wav", np.zeros((RATE, 1), np.float32), RATE)
     stats = folder_stats(tmp_path)

@@ -15,8 +15,8 @@ from dafxvae.core.files import sync, write_json
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
 from dafxvae.core.threads import map_in_threads
-from dafxvae.data.corpora.folder import AudioFile, decode, find_audio, read_header
-from dafxvae.data.corpora.layouts import DIGITS_LAYOUT, detect_layout
+from dafxvae.data.corpora.files import AudioFile, decode, find_audio, folder_layout, read_header
+from dafxvae.data.corpora.layouts import DIGITS_LAYOUT
 from dafxvae.data.corpora.tracks import SPLITS, Skipped, assign_splits
 from dafxvae.digits.synthesiser import Synthesiser, choose_synthesiser
 from dafxvae.types import DigitBatch
@@ -150,7 +150,7 @@ def open_digits(
 def load_digits(folder: Path, source: str, sample_rate: int, clip_samples: int) -> Digits:
     """Reads a folder in FSDD layout; what cannot be used, or is longer than a clip, is in `.skipped`."""
     root = folder.resolve()
-    layout = detect_layout(root, find_audio(root))
+    layout = folder_layout(root, find_audio(root))
     if layout.name != DIGITS_LAYOUT:
         raise UserError(f"{folder} is no folder of spoken digits: its files must be named DIGIT_SPEAKER_INDEX.wav")
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dafxvae.audio.io import to_channels
-from dafxvae.data.corpora.folder import AudioFile, decode, find_audio, read_header
-from dafxvae.data.corpora.layouts import detect_layout
+from dafxvae.data.corpora.files import AudioFile, decode, find_audio, folder_layout, read_header
 from dafxvae.data.corpora.tracks import Skipped
 
 MAX_DECODED = 400  # files of a folder whose samples are looked at, evenly spaced; the headers of all are read
@@ -46,7 +45,7 @@ def folder_stats(folder: Path) -> FolderStats:
         UserError: no such folder, or no audio in it.
     """
     root = folder.expanduser().resolve()
-    layout = detect_layout(root, find_audio(root))
+    layout = folder_layout(root, find_audio(root))
     stats = FolderStats(layout.name or root.name)
     skipped = [Skipped(str(path.relative_to(root)), reason) for path, reason in layout.left_out]
     by_rate: Counter[int] = Counter()
