@@ -36,9 +36,10 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
     for k, kind in enumerate(kinds):
         colour, shift = COLOURS[k % len(COLOURS)], 0.7 * ((k + 0.5) / len(kinds) - 0.5)
         for which, face, label in ((1, colour, kind), (2, "white", f"{kind}, at matched loudness")):
-            own = [row for row in known if "{corpus}, {mode}, {input}".format(**row[0]) == kind and row[which]]
-            y = np.asarray([names.index(row[0]["controller"]) for row in own]) + shift + 0.14 * (which - 1) / len(kinds)
-            mean, low, high = (np.asarray([row[which][key] for row in own]) for key in ("mean", "low", "high"))
+            of_kind = [row for row in known if "{corpus}, {mode}, {input}".format(**row[0]) == kind]
+            own = [(row[0]["controller"], ratio) for row in of_kind if (ratio := row[which])]
+            y = np.asarray([names.index(name) for name, _ in own]) + shift + 0.14 * (which - 1) / len(kinds)
+            mean, low, high = (np.asarray([ratio[key] for _, ratio in own]) for key in ("mean", "low", "high"))
             spread = np.stack([np.maximum(mean - low, 0.0), np.maximum(high - mean, 0.0)])
             axis.errorbar(mean, y, xerr=spread, fmt="o", ms=4, lw=1.2, color=colour, mfc=face, label=label)
     axis.axvline(1.0, color="black", lw=0.8, ls=":")
