@@ -64,7 +64,7 @@ def test_the_same_training_on_any_number_of_devices_and_processes(tmp_path):
     assert codes == [0, 0, 0], "\n".join(outputs)
     expected = np.load(tmp_path / "alone-0-1.npz")
     assert len(expected["losses"]) > 100
-    assert expected["losses"][-1] < 0.9 * expected["losses"][0]
+    assert expected["losses"][-1] < 0.97 * expected["losses"][0]  # the validation at the end and before the first step
     for name in ("alone-0-2", "alone-0-4", "together-0-0"):
         found = np.load(tmp_path / f"{name}.npz")
         for key in expected.files:
@@ -98,7 +98,7 @@ def test_a_whole_run_of_two_processes_preempted_and_resumed(tmp_path):
     codes, outputs = finish(begun)
     assert codes == [0, 0], "\n".join(outputs)
     assert all("stopped by SIGTERM" in output for output in outputs)
-    (step,) = (int(path.name) for path in (tmp_path / "run" / "h" / "checkpoints").iterdir())
+    step = max(int(path.name) for path in (tmp_path / "run" / "h" / "checkpoints").iterdir())
     assert 0 < step < 400
     codes, outputs = finish(processes())
     assert codes == [0, 0], "\n".join(outputs)

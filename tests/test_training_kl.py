@@ -1,11 +1,17 @@
+from typing import Any, NamedTuple, get_args
+
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_config
 
-from dafxvae.training.kl import ACTIVE_NATS, make_kl_penalty
+from dafxvae.training import parallel
+from dafxvae.training.kl import ACTIVE_NATS, Schedule, make_kl_penalty
 from dafxvae.training.stage import ACTIVE, KL, to_scalars
+from dafxvae.training.state import create_state
+from dafxvae.training.steps import ObjectiveOutput, make_eval_step
 
 NUM_STEPS = 100
 NATS = jnp.asarray([[1.0, 2.0, 0.5], [0.0, 0.0, 3.0]])  # [B, Z]
@@ -38,6 +44,33 @@ def test_capacity_holds_the_kl_at_a_growing_target():
     np.testing.assert_allclose(penalty(0, **options), [7.0, 6.0])
     np.testing.assert_allclose(penalty(25, **options), 2.0 * np.abs(np.array([3.5, 3.0]) - 1.625))
     np.testing.assert_allclose(penalty(80, **options), [0.5, 0.5])  # above and below it alike
+
+
+@pytest.mark.parametrize("schedule", get_args(Schedule))
+@pytest.mark.parametrize("cycles", [1, 3, 4])
+def test_after_the_last_step_the_weight_is_the_final_one(schedule, cycles):
+    final = penalty(0, schedule="constant") if schedule != "capacity" else 2.0 * np.abs(np.array([3.5, 3.0]) - 25.0)
+    np.testing.assert_allclose(penalty(NUM_STEPS, schedule=schedule, cycles=cycles), final)
+
+
+def test_evaluations_before_and_after_compare():
+    """A state that does not change is validated with the same loss at every step, though its weight is annealed."""
+    annealed = make_kl_penalty(ConfigDict(tiny_config().g.kl.to_dict() | {"schedule": "cyclic"}), NUM_STEPS)
+
+    def objective(params, frozen, batch, keys, step):
+        return ObjectiveOutput(annealed(params["kl"], step), jnp.ones(2), {})
+
+    devices = parallel.local_devices(1)
+    evaluate = parallel.compile_step(make_eval_step(objective, 0, "test"), devices)
+    state = create_state({"kl": NATS}, optax.sgd(0.1))
+    states = [parallel.replicate(state.replace(step=jnp.asarray(step)), devices) for step in (0, 60, 100)]
+    batch = parallel.shard(Items(np.arange(2)), devices)
+    losses = [float(evaluate(each, {}, batch)["loss"][0]) for each in states]
+    assert losses[0] == losses[1] == losses[2] > 0
+
+
+class Items(NamedTuple):
+    item: Any
 
 
 def test_free_nats_are_not_paid_for():

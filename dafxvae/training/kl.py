@@ -45,9 +45,10 @@ def make_kl_penalty(config: Config, num_steps: int) -> KlPenalty:
         raise ValueError(f"cycles is {config.cycles}: give at least 1")
 
     def progress(step: Any) -> Array:
-        """Of the warm-up, from 0 to 1."""
+        """Of the warm-up, from 0 to 1; after the last step it is over."""
         length = num_steps / (config.cycles if config.schedule == "cyclic" else 1)
-        return jnp.clip((jnp.asarray(step, jnp.float32) % length) / (config.warmup_share * length), 0.0, 1.0)
+        share = (jnp.asarray(step, jnp.float32) % length) / (config.warmup_share * length)
+        return jnp.where(jnp.asarray(step) >= num_steps, 1.0, jnp.minimum(share, 1.0))
 
     def penalty(kl: Array, step: Any) -> Array:
         total = jnp.maximum(kl, config.free_nats).reshape(kl.shape[0], -1).sum(axis=1)

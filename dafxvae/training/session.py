@@ -13,7 +13,7 @@ from dafxvae.training.stopping import StopRequest
 
 @dataclass(frozen=True)
 class Cadence:
-    """How often a stage does what, in steps."""
+    """How often a stage does what, in steps; a short stage is evaluated more often (`stage.MIN_EVALUATIONS`)."""
 
     log: int
     evaluate: int

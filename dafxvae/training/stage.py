@@ -21,6 +21,7 @@ from dafxvae.training.state import TrainState
 from dafxvae.training.writer import MetricWriter, tensorboard_writer
 from dafxvae.types import Batch
 
+MIN_EVALUATIONS = 4  # of a stage, besides that of what it begins with: the best of them is kept
 KL, ACTIVE = "kl_per_dimension", "active_dimensions"
 Show = Callable[[TrainState, MetricWriter], None]
 
@@ -199,6 +200,22 @@ def _train(
     eval_step = parallel.compile_step(stage.eval_step, devices)
     state = parallel.replicate(state, devices)
     frozen = parallel.replicate(parallel.broadcast(stage.frozen), devices)
+
+    def validate(step: int) -> None:
+        log.flush()
+        with clock.aside():
+            values = evaluate(eval_step, state, frozen, stage, devices)
+        host_state = parallel.unreplicate(state)
+        checkpoints.save(host_state, values["loss"])
+        writer.scalars(step, {f"{stage.name}/valid_{name}": value for name, value in values.items()})
+        if step > 0:
+            log.warn_of_collapse(step, values)
+        if step > 0 and parallel.is_first_process():
+            stage.show(host_state, writer)
+
+    if start == 0:  # what a stage begins with may be its best
+        validate(0)
+    evaluate_every = max(1, min(cadence.evaluate, stage.num_steps // MIN_EVALUATIONS))
     with closing(stage.batches(start)) as batches:  # type: ignore[type-var]
         for step in range(start + 1, stage.num_steps + 1):
             waiting = time.perf_counter()
@@ -208,16 +225,8 @@ def _train(
             log.step(step, metrics)
             clock.made_step(time.perf_counter() - waiting)
             stopping = stop.requested
-            if step % cadence.evaluate == 0 or step == stage.num_steps:
-                log.flush()
-                with clock.aside():
-                    values = evaluate(eval_step, state, frozen, stage, devices)
-                log.warn_of_collapse(step, values)
-                host_state = parallel.unreplicate(state)
-                checkpoints.save(host_state, values["loss"])
-                writer.scalars(step, {f"{stage.name}/valid_{name}": value for name, value in values.items()})
-                if parallel.is_first_process():
-                    stage.show(host_state, writer)
+            if step % evaluate_every == 0 or step == stage.num_steps:
+                validate(step)
             elif step % cadence.checkpoint == 0 or stopping:
                 log.flush()
                 checkpoints.save(parallel.unreplicate(state))

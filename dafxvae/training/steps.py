@@ -17,6 +17,7 @@ from dafxvae.training.state import TrainState, example_keys
 from dafxvae.types import Batch
 
 Metrics = dict[str, Array]
+LAST_STEP = 2**31 - 1  # when every schedule has ended
 
 
 class ObjectiveOutput(NamedTuple):
@@ -101,11 +102,14 @@ def make_train_step(
 
 
 def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[TrainState, Any, Batch], Metrics]:
-    """The same means without a gradient: an effect is rendered once and never perturbed."""
+    """The same means without a gradient: an effect is rendered once and never perturbed.
+
+    A loss that is annealed is evaluated as it is in the end, whenever that is, so that evaluations compare.
+    """
     stream_number = stream_id(stream)
 
     def eval_step(state: TrainState, frozen: Any, batch: Batch) -> Metrics:
         keys = example_keys(seed, stream_number, 0, batch.item)  # every evaluation alike
-        return _masked_means(objective(state.params, frozen, batch, keys, state.step))
+        return _masked_means(objective(state.params, frozen, batch, keys, jnp.asarray(LAST_STEP)))
 
     return eval_step

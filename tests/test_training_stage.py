@@ -1,0 +1,88 @@
+"""A stage on toy numbers: when it is evaluated, and which of its states is the result."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from dafxvae.training import parallel
+from dafxvae.training.clock import Clock
+from dafxvae.training.session import Cadence, Session
+from dafxvae.training.stage import Stage, run_stage
+from dafxvae.training.state import create_state
+from dafxvae.training.steps import ObjectiveOutput, make_eval_step, make_train_step
+from dafxvae.training.writer import MetricWriter
+
+
+class Items(NamedTuple):
+    item: Any
+
+
+class Curve:
+    """A sink that keeps the validation losses by step."""
+
+    def __init__(self):
+        self.losses = {}
+
+    def scalars(self, step, values):
+        if "toy/valid_loss" in values:
+            self.losses[step] = values["toy/valid_loss"]
+
+    def text(self, step, name, text):
+        pass
+
+    def close(self):
+        pass
+
+
+def objective_towards(goal):
+    def objective(params, frozen, batch, keys, step):
+        return ObjectiveOutput(jnp.full(2, (params["x"] - goal) ** 2), jnp.ones(2), {})
+
+    return objective
+
+
+def run(folder, num_steps, trained_goal, evaluate_every=250):
+    """Trains a number from 0 towards `trained_goal` by a tenth a step, and validates how near it is to 1."""
+    optimizer, batch, curve = optax.sgd(0.05), Items(np.arange(2)), Curve()
+
+    def batches(start):
+        while True:
+            yield batch
+
+    stage = Stage(
+        name="toy",
+        state=create_state({"x": jnp.zeros(())}, optimizer),
+        frozen={},
+        train_step=make_train_step(objective_towards(trained_goal), optimizer, 0, "toy/train"),
+        eval_step=make_eval_step(objective_towards(1.0), 0, "toy/valid"),
+        batches=batches,
+        valid=[batch],
+        num_steps=num_steps,
+        open_writer=lambda directory: MetricWriter(curve),
+    )
+    best = run_stage(stage, folder, Session(Cadence(1, evaluate_every, 1000), parallel.local_devices(1)), Clock())
+    return int(best.step), curve.losses
+
+
+def test_a_short_stage_is_evaluated_as_it_begins_and_four_times_more(tmp_path):
+    best, losses = run(tmp_path, 20, trained_goal=1.0)
+    assert list(losses) == [0, 5, 10, 15, 20]
+    assert best == 20
+
+
+def test_what_a_stage_begins_with_is_a_candidate(tmp_path):
+    best, losses = run(tmp_path, 20, trained_goal=-1.0)
+    assert best == 0
+    assert losses[0] == pytest.approx(1.0)
+
+
+def test_a_long_stage_keeps_its_cadence(tmp_path):
+    assert list(run(tmp_path, 20, trained_goal=1.0, evaluate_every=4)[1]) == [0, 4, 8, 12, 16, 20]
+
+
+@pytest.mark.parametrize("num_steps", [1, 3])
+def test_a_stage_of_hardly_any_steps_is_evaluated_at_each(tmp_path, num_steps):
+    assert list(run(tmp_path, num_steps, trained_goal=1.0)[1]) == list(range(num_steps + 1))
