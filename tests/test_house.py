@@ -41,7 +41,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.gradients.__main__": 10,
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it
-    "soundfile": ["dafxvae.audio.io"],
+    "soundfile": ["dafxvae.audio.io", "dafxvae.audio.decoding"],
     "pedalboard": ["dafxvae.effects", "dafxvae.data.pairs.augment"],
     "orbax": ["dafxvae.training.checkpoint"],
     "tensorboardX": ["dafxvae.training.writer"],

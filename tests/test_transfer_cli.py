@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from effects_vst3 import zam
-from transfer_toys import RATE, music, save_toy
+from transfer_toys import RATE, flac_of_unknown_length, music, save_toy
 
 from dafxvae.core.command_line import run_cli
 from dafxvae.transfer.__main__ import main
@@ -101,6 +101,13 @@ def test_the_script_of_a_plugin_gives_the_same_samples(files, toys):
     plugin.raw_state = (files / document["plugin_states"][0]).read_bytes()
     ratio = document["settings"]["ZamComp.ratio"]["value"]
     assert float(plugin.ratio) == pytest.approx(ratio, rel=1e-2)
+
+
+def test_a_recording_that_does_not_say_how_long_it_is_is_used_whole(files, controller, capsys):
+    path = flac_of_unknown_length(files / "piped.flac", music())
+    run(path, files / "ref.wav", "--controller", controller, "-o", files / "piped.wav", "--max-tail", "0")
+    assert soundfile.info(files / "piped.wav").frames == len(music())
+    assert "piped.wav.py needs it converted" in " ".join(capsys.readouterr().err.split())
 
 
 def test_settings_are_applied_to_other_files_with_the_same_gain(files, controller):

@@ -6,6 +6,7 @@ import numpy as np
 from encoder_toys import random_encoders
 from tiny import tiny_config
 
+from dafxvae.audio.io import write_audio
 from dafxvae.controllers.controller import save_controller
 from dafxvae.controllers.encoders import load_encoders, save_encoders
 from dafxvae.descriptors import echoes
@@ -47,3 +48,12 @@ def music(seconds=3.0, rate=RATE, channels=2, seed=0, level=0.3):
     pluck = np.sin(2 * np.pi * (200 + 40 * seed) * time) * np.exp(-5 * (time % 0.4))
     sound = level * (pluck[:, None] + 0.1 * rng.standard_normal((len(time), channels)))
     return sound.astype(np.float32)
+
+
+def flac_of_unknown_length(path, audio):
+    """As encoders write it to a pipe."""
+    write_audio(path, audio, RATE)
+    data = bytearray(path.read_bytes())
+    data[21:26] = bytes([data[21] & 0xF0, 0, 0, 0, 0])
+    path.write_bytes(data)
+    return path

@@ -1,4 +1,4 @@
-"""Audio files to and from float32 `[T, C]`; the only importer of soundfile.
+"""Audio files to and from float32 `[T, C]`; by soundfile.
 
 Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3, aiff, opus and more.
 """
@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from dafxvae.audio.decoding import existing_audio, open_audio, reason
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file
 
@@ -45,33 +46,14 @@ class AudioInfo(NamedTuple):
         return self.frames / self.sample_rate
 
 
-def _existing(path: str | os.PathLike[str]) -> Path:
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise UserError(f"no such audio file: {found}")
-    if not found.is_file():
-        raise UserError(f"not an audio file but a folder: {found}")
-    if found.stat().st_size == 0:
-        raise UserError(f"audio file is empty (0 bytes): {found}")
-    return found
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
-
-
 def audio_info(path: str | os.PathLike[str]) -> AudioInfo:
     """Reads the header of an audio file.
 
     Raises:
-        UserError: the file is missing, empty, or in no format that libsndfile reads.
+        UserError: see `open_audio`.
     """
-    found = _existing(path)
-    try:
-        info = soundfile.info(str(found))
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"cannot read {found}: {_reason(error)}") from error
-    return AudioInfo(info.samplerate, info.channels, info.frames, info.format, info.subtype)
+    with open_audio(path) as file:
+        return AudioInfo(file.samplerate, file.channels, file.frames, file.format, file.subtype)
 
 
 def to_channels(audio: np.ndarray, num_channels: int) -> np.ndarray:
@@ -137,15 +119,8 @@ def read_audio(
     Raises:
         UserError: the file is missing, empty, damaged, or in no known format; the message names it and the reason.
     """
-    found = _existing(path)
-    try:
-        with soundfile.SoundFile(str(found)) as file:
-            rate = file.samplerate
-            if start:
-                file.seek(min(start, file.frames))
-            audio = file.read(frames, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise UserError(f"cannot read {found}: {_reason(error)}") from error
+    with AudioReader(path) as file:
+        audio, rate = file.read(start, frames), file.sample_rate
     if num_channels is not None:
         audio = to_channels(audio, num_channels)
     if sample_rate is not None and sample_rate != rate:
@@ -160,11 +135,11 @@ def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
 
 def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a 16-bit file whole without conversion: int16 `[T, C]` (half the memory of float32, the same bits)."""
-    found = _existing(path)
+    found = existing_audio(path)
     try:
         audio, _ = soundfile.read(str(found), dtype="int16", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"cannot read {found}: {_reason(error)}") from error
+        raise UserError(f"cannot read {found}: {reason(error)}") from error
     return audio
 
 
@@ -172,22 +147,20 @@ class AudioReader:
     """An open file of which parts are read, at its own rate; use it in a `with` statement.
 
     Raises:
-        UserError: the file is missing, empty, or in no known format.
+        UserError: see `open_audio`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = _existing(path)
+        self._file = open_audio(path)
+        self.path = Path(path).expanduser()
         self.name = str(self.path)
-        try:
-            self._file = soundfile.SoundFile(str(self.path))
-        except (soundfile.SoundFileError, OSError) as error:
-            raise UserError(f"cannot read {self.path}: {_reason(error)}") from error
         self.sample_rate: int = self._file.samplerate  # Hz
         self.num_channels: int = self._file.channels
+        self.is_mended = not isinstance(self._file.name, str)  # soundfile alone reads another number of samples
         self.frames: int = self._file.frames
 
     def read(self, start: int, frames: int) -> np.ndarray:
-        """`frames` samples from `start` on, float32 `[T, C]`; fewer at the end of the file.
+        """`frames` samples from `start` on (-1: all), float32 `[T, C]`; fewer at the end of the file.
 
         Raises:
             UserError: the file is damaged there.
@@ -198,7 +171,7 @@ class AudioReader:
             return self._file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError, ValueError) as error:
             where = start / self.sample_rate
-            raise UserError(f"cannot read {self.path} at {where:.2f} s: {_reason(error)}") from error
+            raise UserError(f"cannot read {self.path} at {where:.2f} s: {reason(error)}") from error
 
     def __enter__(self) -> "AudioReader":
         return self
@@ -244,7 +217,7 @@ def audio_writer(
         raise UserError(f"cannot write {target}: it is a folder")
 
     def refused(error: Exception) -> UserError:
-        return UserError(f"cannot write {target}: {_reason(error)}")
+        return UserError(f"cannot write {target}: {reason(error)}")
 
     # Only errors of this file are translated: what the caller's block raises passes through.
     with whole_file(target) as temporary:

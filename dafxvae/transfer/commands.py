@@ -128,6 +128,10 @@ def write_files(
                 write_text(paths.page, report.page(content, recordings, image))
     console.print(report.terminal_table(content))
     warn(console, outcome.notes)
+    if source.is_mended:
+        warn(
+            console, [f"{source.name} does not say how long it is: {paths.script.name} needs it converted, e.g. to WAV"]
+        )
     console.print(
         f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False, soft_wrap=True
     )
