@@ -96,6 +96,35 @@ def test_a_run_of_failures_stops_with_the_settings():
             host.failures.check()
 
 
+@pytest.mark.parametrize("variants", [11, 60])
+def test_one_bad_example_of_many_settings_is_one_failure(variants):
+    audio = np.repeat(AUDIO[:1], 8, axis=0)
+    audio[5, 10] = np.nan
+    with open_host("Gain", num_workers=1) as host:
+        out = host.render_variants(audio, np.linspace(0.1, 0.9, 8 * variants).reshape(8, variants, 1), SAMPLE_RATE)
+        host.failures.check()
+        assert host.failures.count == variants
+        assert np.isfinite(out[[0, 1, 2, 3, 4, 6, 7]]).all()
+        assert np.isnan(out[5]).all()
+
+
+def test_ten_bad_examples_in_a_row_stop_a_run_whatever_their_settings():
+    audio = np.full((10, 100, 1), np.nan, np.float32)
+    with open_host("Gain", num_workers=1) as host:
+        host.render_variants(audio, np.full((10, 3, 1), 0.5), SAMPLE_RATE)
+        with pytest.raises(EffectError, match="10 examples in a row"):
+            host.failures.check()
+
+
+def test_one_example_of_very_many_settings_stops_in_the_end():
+    """A plugin that hangs costs a time limit each."""
+    audio = np.full((1, 100, 1), np.nan, np.float32)
+    with open_host("Gain", num_workers=1) as host:
+        host.render_variants(audio, np.linspace(0.0, 1.0, 150).reshape(1, 150, 1), SAMPLE_RATE)
+        with pytest.raises(EffectError, match="renders of 1 examples in a row"):
+            host.failures.check()
+
+
 def test_bank_renders_each_example_through_its_own_effect():
     names = ["Reverb", "Gain", "PeakFilter | Delay"]
     with open_bank(names, num_workers=2) as bank:

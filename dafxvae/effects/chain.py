@@ -1,7 +1,7 @@
 """A chain of effects, and the schedule of its renders: settings that share a leading part share its renders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, cast
 
@@ -55,6 +55,7 @@ class RenderJob:
     out: np.ndarray  # [R, T, C], written
     sample_rate: int
     failures: FailureLog
+    example: object = field(default_factory=object)  # what its failures count as
 
 
 def make_jobs(
@@ -131,7 +132,7 @@ def _render(
 ) -> Sequence[Task] | None:
     chain = job.chain
     if job.failures.is_tripped(chain.name):
-        return _fail(job, members, "not tried: too many renders in a row had failed")
+        return _fail(job, members, "not tried: too many in a row had failed")
     try:
         settings = chain.settings(job.physical[members[0]], start, stop)
         rendered = render_units(worker, chain.units[start:stop], settings, audio, job.sample_rate)
@@ -150,7 +151,7 @@ def _render(
 def _fail(job: RenderJob, members: Sequence[int], reason: str) -> None:
     for r in members:
         job.out[r] = np.nan
-    job.failures.record(job.chain.name, _describe(job, members[0]), reason, len(members))
+    job.failures.record(job.chain.name, _describe(job, members[0]), reason, len(members), job.example)
 
 
 def _describe(job: RenderJob, r: int) -> dict[str, Any]:

@@ -26,17 +26,26 @@ class Failure(NamedTuple):
         return f"{self.effect} [{settings}]: {self.reason}"
 
 
+class FailedRun:
+    """Failures of an effect without a success in between."""
+
+    def __init__(self) -> None:
+        self.examples: set[object] = set()  # a clip with many settings is one
+        self.renders = 0
+
+
 class FailureLog:
     """Counts failed renders; any thread may write to it.
 
-    After `max_consecutive` failures of one effect without a success in between the log is tripped: hosts answer NaN for
-    it without trying (a hanging plugin would cost a time limit each), and `check` raises.
+    After `max_consecutive` examples of one effect failed without a success in between (or ten times as many renders,
+    where an example has very many settings) the log is tripped: hosts answer NaN for it without trying (a hanging
+    plugin would cost a time limit each), and `check` raises.
     """
 
     def __init__(self, max_consecutive: int = MAX_CONSECUTIVE_FAILURES, keep: int = 20) -> None:
         self._lock = threading.Lock()
         self._last: deque[Failure] = deque(maxlen=keep)
-        self._consecutive: dict[str, int] = {}
+        self._runs: dict[str, FailedRun] = {}
         self._cause: dict[str, Failure] = {}
         self.max_consecutive = max_consecutive
         self.count = 0
@@ -49,44 +58,53 @@ class FailureLog:
 
     @property
     def consecutive(self) -> int:
-        """Failures in a row of the effect that has most of them."""
+        """Examples in a row that failed, of the effect that has most of them."""
         with self._lock:
-            return max(self._consecutive.values(), default=0)
+            return max((len(run.examples) for run in self._runs.values()), default=0)
 
     def is_tripped(self, effect: str) -> bool:
-        return self._consecutive.get(effect, 0) >= self.max_consecutive
+        run = self._runs.get(effect)
+        limit = self.max_consecutive
+        return run is not None and (len(run.examples) >= limit or run.renders >= 10 * limit)
 
-    def record(self, effect: str, settings: Mapping[str, Any], reason: str, renders: int = 1) -> None:
-        """Adds a failure that cost `renders` renders."""
+    def record(
+        self, effect: str, settings: Mapping[str, Any], reason: str, renders: int = 1, example: object = None
+    ) -> None:
+        """Adds a failure that cost `renders` renders of `example` (told apart by identity; None: one of its own)."""
         failure = Failure(effect, dict(settings), reason)
         with self._lock:
             if not self.is_tripped(effect):
                 self._cause[effect] = failure
                 self._last.append(failure)
             self.count += renders
-            self._consecutive[effect] = self._consecutive.get(effect, 0) + renders
+            run = self._runs.setdefault(effect, FailedRun())
+            run.examples.add(object() if example is None else example)
+            run.renders += renders
 
     def success(self, effect: str) -> None:
-        if self._consecutive.get(effect) and not self.is_tripped(effect):
+        if effect in self._runs and not self.is_tripped(effect):
             with self._lock:
-                self._consecutive[effect] = 0
+                self._runs.pop(effect, None)
 
     def clear(self) -> None:
         """Starts afresh, as after the plugin was mended."""
         with self._lock:
             self._last.clear()
-            self._consecutive.clear()
+            self._runs.clear()
             self.count = 0
 
     def check(self) -> None:
         """Raises when the run cannot go on; cheap enough for every step.
 
         Raises:
-            EffectError: `max_consecutive` renders in a row failed; names the effect, the settings and the reason.
+            EffectError: `max_consecutive` examples in a row failed; names the effect, the settings and the reason.
         """
         with self._lock:
-            tripped = [effect for effect in self._consecutive if self.is_tripped(effect)]
-            causes = [f"{self._consecutive[effect]} renders in a row: {self._cause[effect]}" for effect in tripped]
+            causes = [
+                f"{run.renders} renders of {len(run.examples)} examples in a row: {self._cause[effect]}"
+                for effect, run in self._runs.items()
+                if self.is_tripped(effect)
+            ]
         if causes:
             raise EffectError(
                 f"an effect fails and the run stops. {'; '.join(causes)}. Look at it with "
