@@ -38,6 +38,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.data.__main__": 10,
     "dafxvae.data.commands": 10,
     "dafxvae.effects.__main__": 10,
+    "dafxvae.effects.commands": 10,
     "dafxvae.gradients.__main__": 10,
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it

@@ -15,7 +15,10 @@ from dafxvae.effects import tables
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.check import check
 from dafxvae.effects.factory import open_host
+from dafxvae.effects.response import HIGH_HZ, audibility, measure_response
 from dafxvae.effects.vst3.discovery import installed_vst3
+from dafxvae.reporting.pictures import save_png
+from dafxvae.reporting.response_picture import draw_response
 
 EFFECT_HELP = "for example 'HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name'"
 
@@ -56,12 +59,7 @@ def render_file(arguments: argparse.Namespace) -> None:
     """Render a file through an effect; settings that are not given stay at their defaults."""
     source, target, effect = arguments.input, arguments.output, arguments.effect
     check_output(Path(target).expanduser(), [Path(source)])
-    values: dict[str, str] = {}
-    for setting in arguments.set:
-        name, _, value = setting.partition("=")
-        if not name or not value:
-            raise UserError(f"--set {setting}: give NAME=VALUE, for example --set room_size=0.7")
-        values[name] = value
+    values = _values(arguments.set)
     with open_host(effect, num_workers=1) as host:
         unit_params = host.parameters.from_values(values)[None]
         audio, sample_rate = read_audio(source)
@@ -71,6 +69,39 @@ def render_file(arguments: argparse.Namespace) -> None:
         if host.failures.count:
             raise EffectError(f"the render failed: {host.failures.last[-1]}")
     write_audio(target, out, sample_rate)
+
+
+def show_response(arguments: argparse.Namespace) -> None:
+    """Print what an effect does to the probe, and how much each of its parameters can be heard there."""
+    values, picture = _values(arguments.set), arguments.output and Path(arguments.output).expanduser()
+    if picture:
+        if picture.suffix.lower() != ".png":
+            raise UserError(f"-o {arguments.output}: the picture is a PNG file, for example -o response.png")
+        check_output(picture, [])
+    if arguments.sample_rate < 2 * HIGH_HZ:
+        raise UserError(f"--sample-rate {arguments.sample_rate}: the probe needs {2 * HIGH_HZ:.0f} Hz or more")
+    with open_host(arguments.effect) as host:
+        unit_params = host.parameters.from_values(values)[None]
+        response = measure_response(host, unit_params, arguments.sample_rate)
+        heard = audibility(host, unit_params[0], arguments.sample_rate)
+        if host.failures.count:
+            raise EffectError(f"the render failed: {host.failures.last[-1]}")
+        if arguments.json:
+            Console().print_json(json.dumps(tables.response_data(host, unit_params[0], response, heard)))
+        else:
+            Console().print(tables.response_table(response), tables.audibility_table(host, unit_params[0], heard))
+    if picture:
+        save_png(picture, draw_response(response, host.name))
+
+
+def _values(settings: list[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if not name or not value:
+            raise UserError(f"--set {setting}: give NAME=VALUE, for example --set room_size=0.7")
+        values[name] = value
+    return values
 
 
 def _effect(parser: argparse.ArgumentParser) -> None:
@@ -90,12 +121,29 @@ def _render(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input")
     parser.add_argument("output")
     _effect(parser)
+    _set(parser)
+
+
+def _set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="physical units")
+
+
+def _response(parser: argparse.ArgumentParser) -> None:
+    _effect_and_json(parser)
+    _set(parser)
+    parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it, too")
+    parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="default 44100")
 
 
 COMMANDS = (
     Command("list", "built-in effects, and VST3 files in the standard folders", _json, list_effects),
     Command("show", "the parameters of an effect or chain", _effect_and_json, show_effect),
     Command("render", "an audio file through an effect", _render, render_file),
+    Command(
+        "response",
+        "what an effect does to noise, clicks and tones, and which settings are heard",
+        _response,
+        show_response,
+    ),
     Command("check", "determinism, cost, latency, parameters without use", _effect_and_json, check_effect),
 )

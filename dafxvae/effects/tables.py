@@ -1,14 +1,19 @@
 """Tables of effects for the command line, and the same as plain data for JSON."""
 
+import itertools
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.check import CheckReport
+from dafxvae.effects.host import EffectHost
 from dafxvae.effects.parameters import Parameter, ParameterSpace
+from dafxvae.effects.probe_signal import NOISE_DBFS, TONES_HZ
+from dafxvae.effects.response import HEARD_DB, MODULATION_HZ, NUM_BANDS, Response, band_centres_hz
 from dafxvae.effects.vst3.plugin import Vst3Unit
 
 
@@ -58,6 +63,45 @@ def parameter_table(name: str, space: ParameterSpace) -> Table:
         shown = f"{default:.6g}" if isinstance(default, float) else str(default)
         table.add_row(_plain(parameter.name), parameter.kind, _plain(values), shown, parameter.unit, parameter.scale)
     return table
+
+
+def response_table(response: Response) -> Table:
+    """The gain of noise in six wide bands, a row for each level of the probe."""
+    edges = np.linspace(0, NUM_BANDS, 7).astype(int)
+    centres = band_centres_hz()
+    names = [f"{centres[low]:.0f}–{centres[high - 1]:.0f}" for low, high in itertools.pairwise(edges)]
+    table = Table("noise at, dBFS", *(f"{name} Hz" for name in names), title="gain, dB")
+    for dbfs, gains in zip(NOISE_DBFS, response.spectrum[0]):
+        means = (gains[low:high].mean() for low, high in itertools.pairwise(edges))
+        table.add_row(f"{dbfs:.0f}", *(f"{mean:+.1f}" for mean in means))
+    return table
+
+
+def audibility_table(host: EffectHost, unit_row: np.ndarray, heard_db: np.ndarray) -> Table:
+    """The settings, and how much each of them can be heard."""
+    table = Table("parameter", "value", "moves the sound by, dB", title=_plain(host.name))
+    for (name, value), change in zip(host.parameters.describe(unit_row).items(), heard_db):
+        shown = f"{value:.6g}" if isinstance(value, float) else str(value)
+        table.add_row(_plain(name), shown, f"{change:.1f}" if change >= HEARD_DB else "not heard here")
+    return table
+
+
+def response_data(host: EffectHost, unit_row: np.ndarray, response: Response, heard_db: np.ndarray) -> dict[str, Any]:
+    """A response and its parameters as plain data."""
+    settings = host.parameters.describe(unit_row).items()
+    return {
+        "effect": host.name,
+        "settings": {
+            name: {"value": value, "moves_db": round(float(db), 3), "heard": bool(db >= HEARD_DB)}
+            for (name, value), db in zip(settings, heard_db)
+        },
+        "level_db": round(float(response.level_db()[0]), 3),
+        "bands_hz": [round(float(hz), 1) for hz in band_centres_hz()],
+        "noise_dbfs": list(NOISE_DBFS),
+        "tones_hz": list(TONES_HZ),
+        "modulation_hz": [round(float(hz), 3) for hz in MODULATION_HZ],
+        **{name: np.round(part[0].astype(float), 3).tolist() for name, part in response._asdict().items()},
+    }
 
 
 def check_table(report: CheckReport) -> Table:

@@ -25,7 +25,8 @@ def spectrogram_db(audio: np.ndarray, size: int = 1024, hop: int = 256) -> np.nd
     return 20.0 * np.log10(np.maximum(amplitude, 10.0 ** (FLOOR_DB / 20.0)))
 
 
-def _pixels(figure: Figure) -> np.ndarray:
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """The figure as uint8 `[height, width, 3]`."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -77,7 +78,7 @@ def spectrogram_panels(
     axes[0].set_ylabel("kHz")
     if image is not None:
         figure.colorbar(image, ax=axes, label="dB")
-    return _pixels(figure)
+    return figure_pixels(figure)
 
 
 def spectrogram_grid(
@@ -112,7 +113,7 @@ def spectrogram_grid(
         axis.set_frame_on(False)
         axis.set_xlim(0.0, longest + GAP_FRAMES * hop / sample_rate * columns)
     axes[-1].set_xlabel("s", fontsize=7)
-    return _pixels(figure)
+    return figure_pixels(figure)
 
 
 def frame_panels(panels: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -124,4 +125,4 @@ def frame_panels(panels: Mapping[str, np.ndarray]) -> np.ndarray:
         axis.imshow(panel.T, origin="lower", aspect="auto", vmin=low, vmax=high)
         axis.set(title=title, xlabel="frame")
     axes[0].set_ylabel("mel band")
-    return _pixels(figure)
+    return figure_pixels(figure)
