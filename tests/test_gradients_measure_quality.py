@@ -136,7 +136,7 @@ def test_what_cannot_be_measured_is_refused(folder):
     with open_host("Invert") as host:
         with pytest.raises(UserError, match="no continuous"):
             report(host, sampling(folder))
-        with pytest.raises(UserError, match="nothing to calibrate"):
+        with pytest.raises(UserError, match="no parameter that could"):
             calibrate(host, sampling(folder))
 
 

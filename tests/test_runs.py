@@ -158,7 +158,13 @@ def test_a_signal_at_the_very_end_of_a_stage_stops_the_run(folders, monkeypatch)
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"compute_dtype": "float8"}, "compute_dtype is 'float8'"), ({"accumulate__h": 0}, "accumulated over 0 parts")],
+    [
+        ({"compute_dtype": "float8"}, "compute_dtype is 'float8'"),
+        ({"accumulate__h": 0}, "accumulated over 0 parts"),
+        ({"effect": "Invert"}, "Invert has no parameter that could be controlled"),
+        ({"effect": "Gain(gain_db=3)"}, "no parameter that could be controlled"),
+        ({"effect": "Rewerb"}, "Reverb"),
+    ],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_made(folders, changes, words):
     with pytest.raises(UserError, match=words):

@@ -14,7 +14,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.weights import load_weights, save_weights
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer import prediction
-from dafxvae.transfer.api import StyleTransfer
+from dafxvae.transfer.api import StyleTransfer, open_effect
 from dafxvae.transfer.recordings import ArrayRecording, scan
 
 
@@ -211,6 +211,11 @@ def test_a_cold_start_needs_a_search(path):
         assert refiner.seen.start is None
         with pytest.raises(UserError, match="--refine 200"):
             style.transfer(music(), music(), RATE)
+
+
+def test_an_effect_with_nothing_to_search_is_refused():
+    with pytest.raises(UserError, match="Invert has no parameter that could be controlled"):
+        open_effect("Invert")
 
 
 def test_a_controller_of_other_parameters_is_refused(path):

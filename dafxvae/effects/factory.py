@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.core.errors import UserError
 from dafxvae.core.resource import Closable
 from dafxvae.effects.chain import Chain, make_jobs, run_jobs
-from dafxvae.effects.host import FailureLog, empty_variants
+from dafxvae.effects.host import EffectHost, FailureLog, empty_variants
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.pool import RenderPool
 from dafxvae.effects.spec import parse_chain
@@ -101,3 +102,16 @@ def open_host(effect: Effect, *, num_workers: int | None = None, limits: Limits 
     except BaseException:
         pool.close()
         raise
+
+
+def check_controllable(host: EffectHost) -> None:
+    """Refuses an effect of which nothing can be learnt or searched.
+
+    Raises:
+        UserError: it has no parameter.
+    """
+    if not len(host.parameters):
+        raise UserError(
+            f"{host.name} has no parameter that could be controlled: give an effect that has some "
+            "(`python -m dafxvae.effects list`), or a chain with one"
+        )

@@ -12,6 +12,7 @@ from jax import Array
 
 from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config
+from dafxvae.core.errors import UserError
 from dafxvae.core.rng import stream_id
 from dafxvae.core.version import __version__
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
@@ -20,6 +21,7 @@ from dafxvae.data.pairs.stream import iterate
 from dafxvae.descriptors import catalog
 from dafxvae.descriptors.lfo_measurement import known_curves, stored_templates
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
+from dafxvae.effects.factory import check_controllable
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
@@ -53,14 +55,28 @@ def build_corpus(config: Config) -> Corpus:
 
 
 def build_bank(config: Config, effects: Iterable[str]) -> EffectBank:
-    """Effects over one pool of workers."""
-    return open_bank(list(effects), num_workers=config.num_workers or None)
+    """Effects over one pool of workers.
+
+    Raises:
+        UserError: one cannot be opened, or has no parameter.
+    """
+    return _with_parameters(open_bank(list(effects), num_workers=config.num_workers or None))
 
 
 def build_pretraining_bank(config: Config) -> EffectBank:
     """The single effects and random chains that f and g are trained on."""
     chains = RandomChains(**config.chains.to_dict())
-    return open_bank(list(config.bank), config.num_workers or None, chains=chains, seed=config.seed)
+    return _with_parameters(open_bank(list(config.bank), config.num_workers or None, chains=chains, seed=config.seed))
+
+
+def _with_parameters(bank: EffectBank) -> EffectBank:
+    for host in bank.hosts:
+        try:
+            check_controllable(host)
+        except UserError:
+            bank.close()
+            raise
+    return bank
 
 
 def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:

@@ -79,6 +79,8 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         UserError: bad input; the message says what to change.
         Stopped: on Ctrl-C or SIGTERM, after saving; the same call goes on.
     """
+    if config.effect:
+        build.build_bank(config, [config.effect]).close()  # what cannot be opened is refused before f and g are trained
     with open_session(config, workdir, ("f", "g", "h"), console) as (session, folder):
         corpus = build.build_corpus(config)
         session.console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")

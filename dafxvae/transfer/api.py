@@ -13,7 +13,7 @@ from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders
 from dafxvae.controllers.names import open_controller
 from dafxvae.core.errors import UserError
 from dafxvae.core.resource import Closable
-from dafxvae.effects.factory import ChainHost, Effect, open_host
+from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_host
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
 from dafxvae.transfer import prediction, recordings, rendering, windows
@@ -48,18 +48,22 @@ class StyleTransfer(Closable):
             refiner: the search behind `refine`; None for `dafxvae.transfer.refinement`.
 
         Raises:
-            UserError: the effect cannot be opened, or has other parameters than the controller was trained for.
+            UserError: the effect cannot be opened, or has no parameters, or others than the controller was trained for.
         """
         self.encoders, self.controller = encoders, controller
         self._refiner = refiner
         self.host: ChainHost = open_host(effect, limits=limits)
         names = self.host.parameters.names
-        if controller is not None and names != controller.parameters:
+        try:
+            check_controllable(self.host)
+            if controller is not None and names != controller.parameters:
+                raise UserError(
+                    f"the controller was trained for {controller.parameters} of {controller.effect}, which now has "
+                    f"{names}: install the plugin's version of that time, or train it again"
+                )
+        except UserError:
             self.host.close()
-            raise UserError(
-                f"the controller was trained for {controller.parameters} of {controller.effect}, which now has "
-                f"{names}: install the plugin's version of that time, or train it again"
-            )
+            raise
 
     @property
     def windows(self) -> windows.WindowFormat:

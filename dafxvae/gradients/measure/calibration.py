@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dafxvae.core.errors import UserError
+from dafxvae.effects.factory import check_controllable
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.measure.problems import ContinuousPart, Sampling, discrete_of, make_problem, mrstft_loss
 from dafxvae.gradients.measure.quality import Meter, Problem, coordinate_differences
@@ -93,8 +93,7 @@ def calibrate(host: EffectHost, sampling: Sampling) -> Calibration:
     Raises:
         UserError: the effect has no parameter to measure.
     """
-    if not len(host.parameters):
-        raise UserError(f"{host.name} has no controlled parameter, so there is nothing to calibrate")
+    check_controllable(host)
     steps, rough = np.zeros(len(host.parameters)), np.zeros(len(host.parameters))
     box = ContinuousPart(host, sampling.sample_rate)
     if len(box.indices):
