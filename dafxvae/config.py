@@ -212,7 +212,8 @@ def base_config() -> ConfigDict:
             **_stages(),
             "digits": _digits(),
             "log": {"wandb": ""},  # Weights & Biases in addition to TensorBoard: offline, online; empty: no
-            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 1e-3, "level": "audio", "two_sided": False},
+            # dafxvae.gradients.schemes.Estimator; a step_size of 0 is the one measured for the effect, else 1e-3
+            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 0.0, "level": "audio", "two_sided": False},
         }
     )
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from dafxvae.config import Config, resolve_preset
 from dafxvae.core.command_line import prepare_jax, run_cli
 from dafxvae.core.errors import UserError
+from dafxvae.runs.unused import check_used
 
 CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(), such as configs/reverb.py.")
 WORKDIR = flags.DEFINE_string("workdir", None, "Holds everything of the run; runs/NAME_OF_CONFIG when left out.")
@@ -23,7 +24,7 @@ def train(arguments: list[str]) -> None:
     """Resolves the command line and runs the job.
 
     Raises:
-        UserError: an unknown option or key, a missing file, a value of the wrong type.
+        UserError: an unknown option or key, a missing file, a value of the wrong type, an option without an effect.
     """
     try:
         rest = flags.FLAGS(arguments)[1:]
@@ -38,7 +39,9 @@ def train(arguments: list[str]) -> None:
         raise UserError("no configuration: give --config configs/reverb.py, or another file in configs/")
     holder = flags.FLAGS["config"]
     name = Path(config_flags.get_config_filename(holder)).stem
-    config = resolve_preset(config, config_flags.get_override_values(holder))
+    given = config_flags.get_override_values(holder)
+    config = resolve_preset(config, given)
+    check_used(config, given)
     suffix = "" if config.preset == "default" else f"_{config.preset}"
     run(config, Path(WORKDIR.value or f"runs/{name}{suffix}"))
 

@@ -19,6 +19,7 @@ from dafxvae.digits.accuracy import active_dimensions, fit_recogniser
 from dafxvae.digits.inference import load_digit_vae
 from dafxvae.digits.job import build_digit_stage, open_configured
 from dafxvae.runs.jobs import run_job
+from dafxvae.runs.unused import check_used
 from dafxvae.training import stage as stage_module
 from dafxvae.training.stopping import Stopped, StopRequest
 
@@ -144,13 +145,22 @@ def test_bad_input_says_what_to_do(finished, folders):
         load_digit_vae(folders / "other.safetensors")
 
 
+def is_used(config, flag):
+    try:
+        check_used(config, [flag.removeprefix("--config.").partition("=")[0]])
+    except UserError:
+        return False
+    return True
+
+
 def test_the_command_line_runs_a_folder_in_fsdd_layout(folders, tmp_path):
     rng = np.random.default_rng(0)
     for name in ("ann", "bob", "eve"):
         for digit in (1, 2):
             word = np.sin(np.arange(3000) * 0.1 * digit)[:, None] * 0.3 + rng.standard_normal((3000, 1)) * 0.01
             write_audio(tmp_path / "fsdd" / f"{digit}_{name}_0.wav", word.astype(np.float32), 8000)
-    values = flags(**TINY, data__folder=str(tmp_path / "fsdd"), num_devices=1)
+    config = tiny(data__folder=str(tmp_path / "fsdd"))
+    values = [flag for flag in flags(**TINY, data__folder=config.data.folder, num_devices=1) if is_used(config, flag)]
     command = [sys.executable, "-m", "dafxvae.train", "--config", "configs/spoken_digits.py", *values]
     root = Path(__file__).resolve().parent.parent
     result = subprocess.run(

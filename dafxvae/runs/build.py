@@ -1,6 +1,7 @@
 """The composition root: from a configuration to corpora, effects, networks, steps and stages."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,9 @@ def describe_encoders(config: Config, bank: EffectBank) -> dict[str, Any]:
         "sample_rate": config.sample_rate,
         "bank": list(bank.unit_names),
         "chains": config.chains.to_dict(),
+        "calibration_batches": config.calibration_batches,
+        "compute_dtype": config.compute_dtype,
+        "accumulate": config.accumulate.to_dict(),
         "parameters": list(bank.parameter_names),
         "f": config.f.to_dict(),
         "g": config.g.to_dict(),
@@ -222,5 +226,18 @@ def build_decoder_stage(
 
 
 def build_estimator(config: Config, host: EffectHost, calibration: Calibration | None) -> Estimator:
-    """The gradient estimator of the configuration, with an effect's measured step sizes where there are some."""
-    return estimator_for(host, Estimator(**config.estimator.to_dict()), calibration)
+    """The gradient estimator of the configuration, with an effect's measured step sizes where it names none.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    asked = config.estimator.to_dict()
+    step = asked.pop("step_size")
+    try:
+        estimator = estimator_for(host, Estimator(**asked), calibration)
+        if step == 0:
+            return estimator
+        moved = estimator.steps(len(host.parameters)) > 0
+        return replace(estimator, step_size=tuple(np.where(moved, step, 0.0).tolist()))
+    except ValueError as error:
+        raise UserError(f"--config.estimator: {error}") from error

@@ -8,11 +8,12 @@ import jax
 
 from dafxvae.config import Config
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, save_encoders, stored_encoders_path
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import differences, flatten
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.models.networks import Encoders
 from dafxvae.runs import build, media, stage_pairs
+from dafxvae.runs.unused import pretraining_choices
 from dafxvae.training.clock import Clock
 from dafxvae.training.parallel import all_have
 from dafxvae.training.session import Session
@@ -22,7 +23,9 @@ from dafxvae.training.stage import run_stage
 def check_encoders(encoders: Encoders, config: Config, path: Path) -> None:
     """Raises UserError when stored f and g are not the ones that the configuration describes."""
     asked = {"sample_rate": config.sample_rate, "f": config.f.to_dict(), "g": config.g.to_dict()}
-    different = differences(asked, {key: encoders.metadata[key] for key in asked})
+    asked = flatten(asked) | pretraining_choices(config)
+    stored = flatten(encoders.metadata)
+    different = differences(asked, {key: stored.get(key) for key in asked})
     if different:
         raise UserError(
             f"the stored f and g at {path} differ from the configuration ({'; '.join(different)}): "
