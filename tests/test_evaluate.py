@@ -185,6 +185,19 @@ def test_a_folder_of_another_evaluation_is_refused(finished, folders):
         evaluate(folders, finished[0], seed=1)
 
 
+def test_the_fix_that_an_error_names_is_accepted(folders, monkeypatch):
+    """Without the recordings that a controller was trained on there are no learned baselines."""
+    monkeypatch.setattr(learned, "build_corpus", lambda _: (_ for _ in ()).throw(UserError("no such folder")))
+    with pytest.raises(UserError, match="`--baseline-pairs 0` leaves them out"):
+        evaluate(folders, folders / "fixed", baseline_pairs=16)
+    assert not (folders / "fixed").exists()
+    monkeypatch.setattr(commands, "run_task", lambda *_: (_ for _ in ()).throw(UserError("no such plugin")))
+    with pytest.raises(UserError, match="no such plugin"):
+        evaluate(folders, folders / "fixed")
+    monkeypatch.undo()
+    assert evaluate(folders, folders / "fixed", pairs=2)["settings"]["num_pairs"] == 2
+
+
 def test_results_by_an_earlier_definition_are_refused(finished, folders):
     """Format 2 has nothing at matched loudness."""
     old = folders / "earlier"
@@ -192,6 +205,7 @@ def test_results_by_an_earlier_definition_are_refused(finished, folders):
     identity, results = (json.loads((finished[0] / f"{name}.json").read_text()) for name in ("evaluation", "results"))
     identity["settings"]["format"] = results["format"] = 2
     (old / "evaluation.json").write_text(json.dumps(identity))
+    (old / "results.json").write_text(json.dumps(results))
     with pytest.raises(UserError, match="format is 2 there, 3 here"):
         evaluate(folders, old)
     for cell in results["cells"]:

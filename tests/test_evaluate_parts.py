@@ -7,6 +7,7 @@ import pytest
 
 from dafxvae.audio.io import write_audio
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_json
 from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.evaluate import held_out, learned, report, summary, tables
 from dafxvae.evaluate.cells import score_pairs
@@ -69,10 +70,12 @@ def test_the_forest_learns_settings_of_examples_that_it_has_not_seen(monkeypatch
 def test_stored_examples_are_made_once(tmp_path):
     data = examples(20)
     path = tmp_path / "deep" / "name.npz"
-    learned.stored_examples(path, lambda: data)
-    again = learned.stored_examples(path, lambda: pytest.fail("made again"))
+    learned.stored_examples(path, "recipe", lambda: data)
+    again = learned.stored_examples(path, "recipe", lambda: pytest.fail("made again"))
     for ours, theirs in zip(again, data):
         np.testing.assert_array_equal(ours, theirs)
+    other = learned.stored_examples(path, "of other pairs", lambda: examples(30))
+    assert len(other.unit_params) == 30
 
 
 def songs(folder, lengths):
@@ -247,6 +250,9 @@ def test_a_folder_knows_its_evaluation(tmp_path):
     plan = Plan(10)
     claim_folder(tmp_path, plan, {"a": "1"}, {"songs": "x"})
     claim_folder(tmp_path, plan, {"b": "2"}, {"songs": "x"})  # another controller may join
+    claim_folder(tmp_path, Plan(5), {"a": "1"}, {"songs": "x"})  # there is no result yet: it may have failed
+    claim_folder(tmp_path, plan, {"a": "1"}, {"songs": "x"})
+    write_json(tmp_path / "parts" / "a" / "000000.json", {})
     with pytest.raises(UserError, match=r"controllers\.a is '1' there, '3' here"):
         claim_folder(tmp_path, plan, {"a": "3"}, {"songs": "x"})
     with pytest.raises(UserError, match=r"num_pairs is 10 there, 20 here"):

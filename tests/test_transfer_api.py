@@ -218,6 +218,12 @@ def test_an_effect_with_nothing_to_search_is_refused():
         open_effect("Invert")
 
 
+def test_an_amount_without_a_controller_is_refused(path):
+    controller = read_controller(path)
+    with StyleTransfer("Gain", controller.encoders) as style, pytest.raises(UserError, match=r"amount 0\.5"):
+        style.transfer(music(), music(), RATE, amount=0.5, refine=4)
+
+
 def test_a_controller_of_other_parameters_is_refused(path):
     controller = read_controller(path)
     with pytest.raises(UserError, match="trained for"):

@@ -121,6 +121,16 @@ def test_settings_are_applied_to_other_files_with_the_same_gain(files, controlle
     assert not leftovers(files)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["--controller", "eq"], ["--effect", "Gain"], ["--amount", "1"], ["--lock", "a=1"], ["--match-level", "on"],
+     ["--refine", "0"], ["--max-tail", "10"], ["--picture"], ["--page"]],
+)  # fmt: skip
+def test_applying_takes_nothing_that_it_would_ignore(files, capsys, words):
+    printed = refused(capsys, "--apply", files / "x.settings.json", files / "in.wav", "-o", files / "out.wav", *words)
+    assert f"leave {words[0]} out" in printed
+
+
 def test_applying_needs_no_jax(files, controller):
     run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav")
     code = (

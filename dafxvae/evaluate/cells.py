@@ -15,13 +15,12 @@ from dafxvae.data.corpora.corpus import Corpus, PcmCache
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
 from dafxvae.evaluate.held_out import long_enough
 from dafxvae.evaluate.methods import CONTROLLER, MethodOutputs, Tools, run_methods
-from dafxvae.evaluate.plan import Cell, Plan
+from dafxvae.evaluate.plan import PARTS, Cell, Plan
 from dafxvae.metrics import METRICS, score_outputs
 from dafxvae.transfer.prediction import predict_clips
 from dafxvae.types import PairBatch
 
 CHUNK = 8  # pairs rendered, scored and stored at once
-PARTS = "parts"
 Advance = Callable[[int], None]
 
 

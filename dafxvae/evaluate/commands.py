@@ -20,7 +20,14 @@ from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.evaluate import report, tables
 from dafxvae.evaluate.cells import read_cell, run_cell, store_sounds
 from dafxvae.evaluate.held_out import HeldOut, digest, find_corpus, long_enough, open_held_out
-from dafxvae.evaluate.learned import Learned, fit_forest, fit_neighbour, stored_examples, training_examples
+from dafxvae.evaluate.learned import (
+    Learned,
+    fit_forest,
+    fit_neighbour,
+    stored_examples,
+    training_corpus,
+    training_examples,
+)
 from dafxvae.evaluate.methods import CONTROLLER, Tools, open_tools
 from dafxvae.evaluate.plan import FORMAT, INPUTS, MODES, Cell, Plan, chosen, claim_folder, file_name, num_workers
 from dafxvae.evaluate.summary import summarise
@@ -105,7 +112,9 @@ def fit_baselines(
     path = folder / "baselines" / f"{file_name(job.name)}.npz"
     describe(f"{job.name}: pairs to fit the baselines on")
     examples = stored_examples(
-        path, lambda: training_examples(tools.controller, tools.bank, plan.baseline_pairs, plan.seed)
+        path,
+        [plan.identity, identify(job.controller)],
+        lambda: training_examples(tools.controller, tools.bank, plan.baseline_pairs, plan.seed),
     )
     describe(f"{job.name}: fitting the baselines")
     return Learned(fit_neighbour(examples), fit_forest(examples, plan.seed))
@@ -173,6 +182,9 @@ def run_evaluation(arguments: Namespace, messages: Console, console: Console) ->
     )  # fmt: skip
     check_libraries(plan)
     jobs = make_tasks(arguments, plan)
+    for job in jobs if plan.baseline_pairs else ():
+        if any(read_cell(arguments.output, plan, cell) is None for cell, _, _ in job.cells):
+            training_corpus(job.controller.config)  # refused before there are results of others
     corpora = {cell.corpus: place for job in jobs for cell, _, place in job.cells}
     claim_folder(
         arguments.output,

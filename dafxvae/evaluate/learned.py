@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.audio.mel import mel_mean_and_deviation
+from dafxvae.config import Config
 from dafxvae.controllers.controller import Controller
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
-from dafxvae.core.store import read_arrays, write_arrays
+from dafxvae.core.store import computed_once
+from dafxvae.data.corpora.tracks import Corpus
 from dafxvae.data.pairs.stream import PairOptions, make_pairs
 from dafxvae.effects.bank import EffectBank
 from dafxvae.runs.build import build_corpus
@@ -44,6 +46,21 @@ def describe_clips(controller: Controller, dry: np.ndarray, reference: np.ndarra
     return timbre, mean_encoding(controller, reference) - mean_encoding(controller, dry)
 
 
+def training_corpus(config: Config) -> Corpus:
+    """The recordings that a controller was trained on.
+
+    Raises:
+        UserError: they are not there.
+    """
+    try:
+        return build_corpus(config).split("train")
+    except UserError as error:
+        raise UserError(
+            f"{error} (the learned baselines are fitted on the recordings that the controller was trained on; "
+            "`--baseline-pairs 0` leaves them out)"
+        ) from error
+
+
 def training_examples(
     controller: Controller, bank: EffectBank, num_pairs: int, seed: int, advance: Callable[[int], None] = lambda _: None
 ) -> BaselineExamples:
@@ -60,16 +77,9 @@ def training_examples(
         UserError: the training recordings are not there.
     """
     config = controller.config
-    try:
-        corpus = build_corpus(config).split("train")
-    except UserError as error:
-        raise UserError(
-            f"{error} (the learned baselines are fitted on the recordings that the controller was trained on; "
-            "`--baseline-pairs 0` leaves them out)"
-        ) from error
     pairs = make_pairs(
-        corpus, bank, clip_samples=config.clip_samples, batch_size=BATCH, seed=seed, stream="evaluate/baselines",
-        options=PairOptions(),
+        training_corpus(config), bank, clip_samples=config.clip_samples, batch_size=BATCH, seed=seed,
+        stream="evaluate/baselines", options=PairOptions(),
     )  # fmt: skip
     found = []
     for step in range(-(-num_pairs // BATCH)):
@@ -82,14 +92,9 @@ def training_examples(
     return BaselineExamples(*(np.concatenate(parts) for parts in zip(*found)))
 
 
-def stored_examples(path: Path, make: Callable[[], BaselineExamples]) -> BaselineExamples:
-    """Examples from a file; where it is missing or damaged they are made and written."""
-    stored = read_arrays(path)
-    if stored is not None:
-        return BaselineExamples(**stored)
-    examples = make()
-    write_arrays(path, examples._asdict())
-    return examples
+def stored_examples(path: Path, recipe: Any, make: Callable[[], BaselineExamples]) -> BaselineExamples:
+    """Examples from a file; where it is missing, damaged or of another recipe they are made and written."""
+    return BaselineExamples(**computed_once(path, recipe, lambda: make()._asdict()))
 
 
 class Neighbour(NamedTuple):

@@ -12,6 +12,7 @@ from dafxvae.core.version import __version__
 
 # Raise it when the same plan would give other numbers: 2 predicts by all pairs of windows, 3 matches loudness as well.
 FORMAT = 3
+PARTS = "parts"  # folder of what is computed already
 MODES = ("other_file", "other_section", "same_clip")
 INPUTS = ("dry", "styled")
 
@@ -103,8 +104,8 @@ def _stored(path: Path) -> dict[str, Any]:
 
 
 def claim_folder(folder: Path, plan: Plan, controllers: dict[str, str], corpora: dict[str, str]) -> None:
-    """Writes `evaluation.json`, or checks that the evaluation there is the same one; more controllers and corpora may
-    join it.
+    """Writes `evaluation.json`, or checks that the evaluation there is the same one, as soon as it has results; more
+    controllers and corpora may join it.
 
     Args:
         folder: of the results; made here.
@@ -121,7 +122,8 @@ def claim_folder(folder: Path, plan: Plan, controllers: dict[str, str], corpora:
     except OSError as error:
         raise UserError(f"cannot make the folder {folder} ({error.strerror}): give another with -o") from error
     ours = {"settings": plan.identity, "controllers": controllers, "corpora": corpora}
-    if path.exists():
+    has_results = (folder / "results.json").exists() or any((folder / PARTS).rglob("*.json"))
+    if path.exists() and has_results:
         theirs = _stored(path)
         joint = {key: theirs[key] | ours[key] for key in ours}
         before = {key: joint[key] | theirs[key] for key in ours}

@@ -23,15 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="wav (float), flac, aiff, ogg, opus or mp3")
     parser.add_argument("--controller", metavar="NAME", help="a stored controller, the folder of a run, or a file")
     parser.add_argument("--effect", help="without a controller: an effect or chain, whose settings --refine searches")
-    parser.add_argument("--amount", type=float, default=1.0, help="0 leaves the style alone, 1 (default), up to 1.5")
+    parser.add_argument("--amount", type=float, help="0 leaves the style alone, 1 (default), up to 1.5")
     parser.add_argument(
-        "--lock", action="append", default=[], metavar="NAME=VALUE", help="hold a parameter; physical units; repeatable"
+        "--lock", action="append", metavar="NAME=VALUE", help="hold a parameter; physical units; repeatable"
     )
     parser.add_argument(
-        "--match-level", choices=("on", "off", "none"), default="on", help="loudness of the reference, the input, as is"
+        "--match-level", choices=("on", "off", "none"), help="loudness of the reference (default), the input, as is"
     )
-    parser.add_argument("--refine", type=int, default=0, metavar="N", help="search by N renders for better settings")
-    parser.add_argument("--max-tail", type=float, default=10.0, metavar="SEC", help="longest tail (default 10)")
+    parser.add_argument("--refine", type=int, metavar="N", help="search by N renders for better settings")
+    parser.add_argument("--max-tail", type=float, metavar="SEC", help="longest tail (default 10)")
     parser.add_argument("--subtype", choices=("PCM_16", "PCM_24", "FLOAT"), help="of the samples in the output")
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
@@ -42,6 +42,13 @@ def _run(arguments: argparse.Namespace) -> None:
     """Transfer a file, or apply stored settings, which needs no jax."""
     console = Console(stderr=True)
     if arguments.apply is not None:
+        stored = ("controller", "effect", "amount", "lock", "match_level", "refine", "max_tail", "picture", "page")
+        asked = {name: getattr(arguments, name) for name in stored}
+        given = [
+            f"--{name.replace('_', '-')}" for name, value in asked.items() if not (value is None or value is False)
+        ]
+        if given:
+            raise UserError(f"--apply plays what the settings hold: leave {', '.join(given)} out, or transfer again")
         if not arguments.files:
             raise UserError("--apply: give the files to play through the settings")
         from dafxvae.transfer.files import apply_settings

@@ -48,8 +48,10 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     """
     source_path, *reference_paths = [Path(path).expanduser() for path in arguments.files]
     output = arguments.output.expanduser()
+    asked = {name: getattr(arguments, name) for name in ("amount", "match_level", "refine")}
+    asked["max_tail_sec"] = arguments.max_tail
     options = Options(
-        arguments.amount, parse_locks(arguments.lock), arguments.match_level, arguments.refine, arguments.max_tail
+        locks=parse_locks(arguments.lock or ()), **{name: value for name, value in asked.items() if value is not None}
     )
     check_output(output, [source_path, *reference_paths])
     encoding_of(output, arguments.subtype)
@@ -57,7 +59,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
-        transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, arguments.refine))
+        transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options.refine))
         tail = round(options.max_tail_sec * source.sample_rate)
         with (
             audio_writer(output, source.sample_rate, source.num_channels, arguments.subtype) as write,

@@ -170,6 +170,8 @@ def find_settings(
         start = np.where(is_locked, values, start).astype(np.float32)
     elif not num_refinements:
         raise UserError("without a controller settings are searched for: give a number of renders, e.g. --refine 200")
+    elif amount != 1.0:
+        raise UserError(f"amount {amount:g}: only the latent of a controller has one; leave it out")
     if num_refinements:
         from dafxvae.transfer import refinement  # here: its libraries take .3 s to import
 
