@@ -1,3 +1,4 @@
+import re
 import shutil
 from collections import namedtuple
 
@@ -7,6 +8,7 @@ from rich.console import Console
 
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.corpus import open_corpus
+from dafxvae.data.pairs import prerendered
 from dafxvae.data.pairs.prerendered import open_prerendered, render_pairs
 from dafxvae.data.pairs.stream import PairOptions, iterate, make_pairs
 from dafxvae.effects.bank import open_bank
@@ -166,13 +168,37 @@ def test_other_pairs_are_never_mixed_in(pairs, bank, tmp_path):
     )
     with pytest.raises(UserError, match="another draws"):
         render_pairs(other, 4, tmp_path, progress=False)
-    with pytest.raises(UserError, match="clip_samples 4000, the run needs 5000"):
-        open_prerendered(tmp_path, batch_size=4, seed=0, clip_samples=5000)
-    with pytest.raises(UserError, match="effects"):
-        open_prerendered(tmp_path, batch_size=4, seed=0, effects=("Delay",))
-    assert open_prerendered(tmp_path, batch_size=4, seed=0, effects=("Reverb",), sample_rate=RATE)[0].valid.all()
     with pytest.raises(UserError, match="no rendered pairs"):
         open_prerendered(tmp_path / "nowhere", batch_size=4, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"clip_samples": 5000}, "clip_samples is 4000 there, 5000 here"),
+        ({"num_channels": 2}, "num_channels is 1 there, 2 here"),
+        ({"effects": ["Delay"]}, "effects is ['Reverb'] there, ['Delay'] here"),
+        ({"format": 9}, "format is 3 there, 9 here"),
+        ({"tracks": {"a.wav": "0" * 64}}, "recordings are not the run's, 1 of the run's not there"),
+        ({"draws": {"mode": "same_clip"}}, "draws.mode is 'other_file' there, 'same_clip' here"),
+        ({"draws": {"options": {"style_share": 0.5}}}, "draws.options.style_share is 0.0 there, 0.5 here"),
+        ({"draws": {"seed": 7, "stream": "h/train"}, "corpus": "elsewhere"}, ""),
+        ({"tracks": "renamed"}, ""),
+    ],
+)
+def test_pairs_that_a_run_would_not_render_are_refused(pairs, tmp_path, monkeypatch, change, words):
+    render_pairs(pairs, 4, tmp_path, progress=False)
+    expected = prerendered.describe(pairs, 4)
+    if change.get("tracks") == "renamed":
+        change = {"tracks": {f"other/{name}": content for name, content in expected["tracks"].items()}}
+    draws = expected["draws"] | change.get("draws", {})
+    draws["options"] = expected["draws"]["options"] | change.get("draws", {}).get("options", {})
+    monkeypatch.setattr(prerendered, "describe", lambda *arguments: expected | change | {"draws": draws})
+    if words:
+        with pytest.raises(UserError, match=re.escape(words)):
+            open_prerendered(tmp_path, batch_size=4, seed=0, expected=pairs)
+    else:
+        assert open_prerendered(tmp_path, batch_size=4, seed=0, expected=pairs)[0].valid.all()
 
 
 def test_too_small_a_disk_is_told_before_rendering(pairs, tmp_path, monkeypatch):
@@ -201,7 +227,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     arguments = ["--config", str(tmp_path / "config.py"), "--num_pairs=20", "--out", str(tmp_path / "out")]
     render_main(arguments, Console())
     assert "32 pairs rendered" in capsys.readouterr().out
-    assert open_prerendered(tmp_path / "out", batch_size=4, seed=0, effects=("Reverb",))[2].dry.shape == (4, 4000, 1)
+    assert open_prerendered(tmp_path / "out", batch_size=4, seed=0)[2].dry.shape == (4, 4000, 1)
     render_main([*arguments, "--shard=1/2"], Console())
     assert "0 pairs rendered" in capsys.readouterr().out  # they are all there
     with pytest.raises(UserError, match="another draws"):

@@ -7,10 +7,11 @@ import numpy as np
 import optax
 import pytest
 
+from dafxvae.runs.stage_pairs import whole_batches
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
-from dafxvae.training.stage import Stage, run_stage
+from dafxvae.training.stage import Stage, evaluate, run_stage
 from dafxvae.training.state import create_state
 from dafxvae.training.steps import ObjectiveOutput, make_eval_step, make_train_step
 from dafxvae.training.writer import MetricWriter
@@ -86,3 +87,34 @@ def test_a_long_stage_keeps_its_cadence(tmp_path):
 @pytest.mark.parametrize("num_steps", [1, 3])
 def test_a_stage_of_hardly_any_steps_is_evaluated_at_each(tmp_path, num_steps):
     assert list(run(tmp_path, num_steps, trained_goal=1.0)[1]) == list(range(num_steps + 1))
+
+
+class Numbers(NamedTuple):
+    value: Any
+    valid: Any
+    item: Any
+
+
+def test_every_validation_pair_counts_once_whatever_their_number(tmp_path):
+    """Seven pairs in batches of three, of which one could not be rendered: the mean is that of six."""
+    value, valid = np.arange(7.0), np.array([1, 1, 0, 1, 1, 1, 1.0])
+    batches = whole_batches(Numbers(value, valid, np.arange(7)), 3)
+    assert [len(batch.value) for batch in batches] == [3, 3, 3]
+
+    def objective(params, frozen, batch, keys, step):
+        return ObjectiveOutput(batch.value, batch.valid, {"twice": 2 * batch.value})
+
+    state = create_state({"x": jnp.zeros(())}, optax.sgd(0.1))
+    devices = parallel.local_devices(1)
+    step = parallel.compile_step(make_eval_step(objective, 0, "toy/valid"), devices)
+    stage = Stage("toy", state, {}, step, step, iter, batches, 1)
+    found = evaluate(step, parallel.replicate(state, devices), {}, stage, devices)
+    assert found == pytest.approx({"loss": 19 / 6, "twice": 38 / 6})
+
+
+@pytest.mark.parametrize("count", [1, 5, 47, 48])
+def test_no_pair_is_dropped_from_batches_of_one_size(count):
+    batches = whole_batches(Numbers(np.arange(count), np.ones(count), np.arange(count)), 16)
+    assert {len(batch.item) for batch in batches} == {16}
+    kept = [item for batch in batches for item, valid in zip(batch.item, batch.valid) if valid]
+    assert kept == list(range(count))

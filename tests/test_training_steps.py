@@ -260,3 +260,20 @@ def test_failure_log_reaches_the_stage(stages):
     log.record("Reverb", {"room_size": 0.5}, "made to fail")
     with pytest.raises(Exception, match="Reverb"):
         log.check()
+
+
+def test_weight_decay_leaves_biases_and_scales_alone():
+    config = tiny_config(f__weight_decay=0.5, f__learning_rate=0.1, f__warmup_steps=0).f
+    layer = {"kernel": jnp.ones((3, 2)), "bias": jnp.ones(2)}
+    params = {
+        "Dense_0": layer,
+        "LayerNorm_0": {"scale": jnp.ones(2), "bias": jnp.ones(2)},
+        "curves": jnp.ones((1, 2, 3)),
+    }
+    optimizer = make_optimizer(config)
+    state = create_state(params, optimizer)
+    updates, _ = optimizer.update(jax.tree.map(jnp.zeros_like, params), state.opt_state, params)
+    moved = jax.tree.map(lambda update: bool((update != 0).any()), updates)
+    assert moved["Dense_0"] == {"kernel": True, "bias": False}
+    assert moved["LayerNorm_0"] == {"scale": False, "bias": False}
+    assert not moved["curves"]

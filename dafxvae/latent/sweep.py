@@ -90,7 +90,6 @@ def train_g(source: ModelSource, pairs: Data, latent_dim: int, seed: int, folder
     noisy, clean = objectives.make_controller_objectives(g, jnp.asarray(pairs.membership), sizes)
     optimizer = make_optimizer(sizes)
     size = min(sizes.batch_size, len(pairs.train.item), len(valid.item))
-    starts = range(0, len(valid.item) - size + 1, size)
     stage = Stage(
         name="g",
         state=create_state(params, optimizer),
@@ -98,7 +97,7 @@ def train_g(source: ModelSource, pairs: Data, latent_dim: int, seed: int, folder
         train_step=make_train_step(noisy, optimizer, seed, "g/train"),
         eval_step=make_eval_step(clean, seed, "g/valid"),
         batches=partial(iterate, CachedPairs(EncodedBatch, pairs.train._asdict(), size, seed)),
-        valid=[jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in starts],
+        valid=stage_pairs.whole_batches(valid, size),
         num_steps=sizes.num_steps,
     )
     every = max(1, sizes.num_steps // 8)

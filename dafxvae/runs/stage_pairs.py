@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from dafxvae.config import Config
-from dafxvae.core.errors import UserError
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.data.pairs.cache import CachedPairs, encode_batch, encode_pairs, extract_pairs, feature_batch
@@ -58,27 +58,26 @@ def build_pairs(
         path = workdir / "pairs" / f"{stage}_{split}.json"
         return fixed_pairs(corpus.split(split), bank, num_pairs=num_pairs, path=path, **_pair_arguments(config))
 
-    folder = config.data.prerendered[stage]
-    if folder:
-        train: Any = open_prerendered(
-            folder,
-            batch_size=config[stage].batch_size,
-            seed=config.seed,
-            clip_samples=config.clip_samples,
-            sample_rate=config.sample_rate,
-            effects=bank.names,
-            share=parallel.share(),
-        )
-    else:
-        train = build_train_pairs(config, stage, corpus, bank, config[stage].batch_size)
+    train: Any = build_train_pairs(config, stage, corpus, bank, config[stage].batch_size)
+    if config.data.prerendered[stage]:
+        how = {"batch_size": config[stage].batch_size, "seed": config.seed, "share": parallel.share()}
+        train = open_prerendered(config.data.prerendered[stage], expected=train, **how)
     valid = fixed("valid", config.eval.num_pairs)
     test = fixed("test", num_test_pairs) if num_test_pairs else None
     devices = parallel.num_shards(parallel.local_devices(config.num_devices))
     size = max(min(EVAL_BATCH, config.eval.num_pairs) // devices, 1) * devices
-    if size > config.eval.num_pairs:
-        raise UserError(f"eval.num_pairs is {config.eval.num_pairs}: give at least one pair for each of {size} devices")
-    chunks = range(0, config.eval.num_pairs - size + 1, size)
-    return StagePairs(train, [jax.tree.map(lambda leaf, i=i: leaf[i : i + size], valid) for i in chunks], test)
+    return StagePairs(train, whole_batches(valid, size), test)
+
+
+def whole_batches(examples: Any, size: int) -> list[Any]:
+    """All examples in batches of one size; those that fill the last one up are there once more, and not valid."""
+    count = len(examples.valid)
+    places = np.arange(-(-count // size) * size).reshape(-1, size)
+    return [
+        batch._replace(valid=batch.valid * (part < count))
+        for part in places
+        for batch in [jax.tree.map(lambda leaf, rows=part % count: leaf[rows], examples)]
+    ]
 
 
 def encode_stage_pairs(config: Config, pairs: StagePairs, bank: EffectBank, f_variables: Any, path: Path) -> StagePairs:

@@ -18,6 +18,7 @@ from dafxvae.training.clock import Clock
 from dafxvae.training.kl import ACTIVE_NATS
 from dafxvae.training.session import Session
 from dafxvae.training.state import TrainState
+from dafxvae.training.steps import NUM_VALID
 from dafxvae.training.writer import MetricWriter, tensorboard_writer
 from dafxvae.types import Batch
 
@@ -130,12 +131,14 @@ def make_progress() -> Progress:
 
 
 def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices: parallel.Devices) -> dict[str, float]:
-    """Means over the fixed held-out batches."""
+    """Means over the valid examples of the fixed held-out batches."""
     results = [
         jax.device_get(parallel.unreplicate(eval_step(state, frozen, parallel.shard(batch, devices))))
         for batch in map(parallel.own_share, stage.valid)
     ]
-    values = to_scalars({name: np.mean([result[name] for result in results], axis=0) for name in results[0]})
+    counts = np.maximum([result.pop(NUM_VALID) for result in results], 1e-9)  # none at all: means of nothing
+    means = {name: np.average([result[name] for result in results], axis=0, weights=counts) for name in results[0]}
+    values = to_scalars(means)
     check_finite(stage.name, int(parallel.unreplicate(state.step)), values)
     return values
 

@@ -20,8 +20,13 @@ class TrainState(struct.PyTreeNode):
 
 
 def is_decayed(params: Any) -> Any:
-    """Which parameters weight decay draws to zero: all but h's curves, which are fitted once and then constant."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: jax.tree_util.DictKey("curves") not in path, params)
+    """Which parameters weight decay draws to zero: matrices, and neither biases nor scales of a normalisation.
+
+    Nor h's curves, which are fitted once and then constant.
+    """
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf.ndim > 1 and jax.tree_util.DictKey("curves") not in path, params
+    )
 
 
 def make_optimizer(config: Config) -> optax.GradientTransformation:

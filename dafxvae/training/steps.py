@@ -17,6 +17,7 @@ from dafxvae.training.state import TrainState, example_keys
 from dafxvae.types import Batch
 
 Metrics = dict[str, Array]
+NUM_VALID = "num_valid"  # examples that a mean is of
 LAST_STEP = 2**31 - 1  # when every schedule has ended
 
 
@@ -102,7 +103,7 @@ def make_train_step(
 
 
 def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[TrainState, Any, Batch], Metrics]:
-    """The same means without a gradient: an effect is rendered once and never perturbed.
+    """The same means without a gradient, and of how many examples: an effect is rendered once and never perturbed.
 
     A loss that is annealed is evaluated as it is in the end, whenever that is, so that evaluations compare.
     """
@@ -110,6 +111,7 @@ def make_eval_step(objective: Objective, seed: int, stream: str) -> Callable[[Tr
 
     def eval_step(state: TrainState, frozen: Any, batch: Batch) -> Metrics:
         keys = example_keys(seed, stream_number, 0, batch.item)  # every evaluation alike
-        return _masked_means(objective(state.params, frozen, batch, keys, jnp.asarray(LAST_STEP)))
+        output = objective(state.params, frozen, batch, keys, jnp.asarray(LAST_STEP))
+        return _masked_means(output) | {NUM_VALID: parallel.sum_over_devices(output.valid.sum())}
 
     return eval_step

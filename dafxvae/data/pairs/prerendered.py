@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file, write_json
 from dafxvae.core.progress import progress_bar
@@ -28,6 +29,7 @@ FORMAT = 3
 MANIFEST = "pairs.json"
 SMALL_FIELDS = ("effect", "unit_params", "mask", "touched", "valid", "item")
 AUDIO_FIELDS = ("dry", "target", "reference")
+NOT_COMPARED = ("num_pairs", "shard_pairs", "corpus", "tracks", "draws")  # of what a run expects; parts of it are
 
 
 def describe(pairs: PairStream, num_pairs: int) -> dict[str, Any]:
@@ -173,9 +175,7 @@ def open_prerendered(
     batch_size: int,
     seed: int,
     stream: str = "train",
-    clip_samples: int | None = None,
-    sample_rate: int | None = None,
-    effects: tuple[str, ...] | None = None,
+    expected: PairStream | None = None,
     share: ProcessShare = WHOLE,
 ) -> PrerenderedPairs:
     """Open pairs that `python -m dafxvae.data render` wrote, as a batch source for training.
@@ -185,20 +185,36 @@ def open_prerendered(
         batch_size: B.
         seed: of the order.
         stream: name of the order.
-        clip_samples: T that the run expects, if it matters.
-        sample_rate: Hz that the run expects.
-        effects: names of the run's bank, in order.
+        expected: what the run would render itself; None takes any pairs. Seed and stream may be others.
         share: the part of every batch that is read here.
 
     Raises:
         UserError: nothing there, not finished, or not what the run expects.
     """
     pairs = PrerenderedPairs(Path(folder).expanduser(), batch_size, seed, stream, share)
-    expected = {"clip_samples": clip_samples, "sample_rate": sample_rate, "effects": list(effects) if effects else None}
-    for key, value in expected.items():
-        if value is not None and pairs.description[key] != value:
-            raise UserError(f"the pairs in {folder} have {key} {pairs.description[key]}, the run needs {value}")
+    if expected is not None:
+        _check_expected(folder, pairs.description, describe(expected, 0))
     return pairs
+
+
+def _check_expected(folder: str | os.PathLike[str], stored: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Raises UserError where stored pairs are not as a run would render them; recordings are compared by content."""
+
+    def compared(description: dict[str, Any]) -> dict[str, Any]:
+        values = {key: description.get(key) for key in expected if key not in NOT_COMPARED}
+        return values | {"draws": {key: description["draws"][key] for key in ("mode", "options")}}
+
+    different = differences(compared(expected), compared(stored))
+    ours, theirs = (set(description["tracks"].values()) for description in (expected, stored))
+    if ours != theirs:
+        different.append(
+            f"{len(theirs - ours)} of its recordings are not the run's, {len(ours - theirs)} of the run's not there"
+        )
+    if different:
+        raise UserError(
+            f"the pairs in {folder} are not what the run would render ({'; '.join(different)}): "
+            "render them with the run's configuration, or change that"
+        )
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
