@@ -78,20 +78,29 @@ def test_failed_pairs_are_left_out_and_counted():
             results.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, pairs.unit_params, 24000, 0)
 
 
-@pytest.mark.parametrize(
-    ("ours", "nothing", "words"),
-    [
-        ((1, 0.9, 1.1), (2, 1.9, 2.1), "beats"),
-        ((2, 1.9, 2.1), (1, 0.9, 1.1), "worse"),
-        ((1, 0, 2), (1, 0, 2), "not told"),
-    ],
-)
-def test_the_verdict_follows_the_intervals(ours, nothing, words):
-    names = ("mean", "low", "high")
-    rows = {"controller": dict(zip(names, ours)) | {"ratio": None}, "do nothing": dict(zip(names, nothing))}
-    said = results.verdict({"mrstft": rows, "matched": {"controller": {"ratio": {"mean": 0.75}}}})
-    assert words in said
-    assert "– of its distance, 0.75 at matched loudness" in said
+def said_of(ours, nothing):
+    scores = {"controller": np.asarray(ours), "do nothing": np.asarray(nothing)}
+    rows = {name: {"ratio": ratio} for name, ratio in results.ratios_to_nothing(scores).items()}
+    return results.verdict({"mrstft": rows, "matched": {"controller": {"ratio": {"mean": 0.75}}}})
+
+
+def test_the_verdict_compares_the_same_pairs():
+    """Pairs differ much more among each other than the two methods do on each: intervals of the means overlap."""
+    nothing = np.geomspace(0.1, 10.0, 40)
+    noise = 1.0 + 0.02 * np.sin(np.arange(40))
+    better, worse = 0.9 * nothing * noise, 1.1 * nothing * noise
+    means = [metrics.bootstrap_interval(scores) for scores in (better, nothing)]
+    assert means[0].high > means[1].low
+    assert "beats doing nothing: 0.90 of its distance (0.8" in said_of(better, nothing)
+    assert "worse than doing nothing: 1.10 of its distance (1." in said_of(worse, nothing)
+    assert "not told apart: 1.02 of its distance (0.8" in said_of(
+        nothing * (1.0 + 0.5 * np.sin(np.arange(40))), nothing
+    )
+    assert "0.75 at matched loudness" in said_of(better, nothing)
+
+
+def test_the_verdict_where_there_is_no_distance():
+    assert "at no distance" in said_of([0.5, 1.0], [0.0, 0.0])
 
 
 def test_at_matched_loudness_a_gain_is_no_distance_and_silence_is_counted():

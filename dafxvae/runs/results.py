@@ -161,12 +161,14 @@ def _mean(interval: dict[str, float] | None) -> str:
 
 
 def verdict(results: dict[str, Any]) -> str:
-    """One sentence: is the controller better than doing nothing, and is that certain?"""
-    ours, nothing = results["mrstft"][CONTROLLER], results["mrstft"][NOTHING]
-    matched = results["matched"][CONTROLLER]["ratio"]
-    distance = f"{_mean(ours['ratio'])} of its distance, {_mean(matched)} at matched loudness, intervals"
-    if ours["high"] < nothing["low"]:
-        return f"The controller beats doing nothing: {distance} apart."
-    if nothing["high"] < ours["low"]:
-        return f"The controller is worse than doing nothing: {distance} apart."
-    return f"The controller and doing nothing are not told apart: {distance} overlap."
+    """One sentence: is the controller better than doing nothing on the same pairs, and is that certain?"""
+    ratio = results["mrstft"][CONTROLLER]["ratio"]
+    if ratio is None:
+        return "The controller and doing nothing are not told apart: doing nothing is at no distance from the targets."
+    distance = f"{_mean(ratio)} of its distance ({ratio['low']:.2f} to {ratio['high']:.2f})"
+    distance += f", {_mean(results['matched'][CONTROLLER]['ratio'])} at matched loudness"
+    if ratio["high"] < 1.0:
+        return f"The controller beats doing nothing: {distance}."
+    if ratio["low"] > 1.0:
+        return f"The controller is worse than doing nothing: {distance}."
+    return f"The controller and doing nothing are not told apart: {distance}."
