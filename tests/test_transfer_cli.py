@@ -12,6 +12,7 @@ import soundfile
 from effects_vst3 import zam
 from transfer_toys import RATE, flac_of_unknown_length, music, save_toy
 
+from dafxvae.audio.true_peak import true_peak
 from dafxvae.core.command_line import run_cli
 from dafxvae.transfer.__main__ import main
 from dafxvae.transfer.api import open_effect
@@ -124,7 +125,7 @@ def test_settings_are_applied_to_other_files_with_the_same_gain(files, controlle
 @pytest.mark.parametrize(
     "words",
     [["--controller", "eq"], ["--effect", "Gain"], ["--amount", "1"], ["--lock", "a=1"], ["--match-level", "on"],
-     ["--refine", "0"], ["--max-tail", "10"], ["--picture"], ["--page"]],
+     ["--refine", "0"], ["--max-tail", "10"], ["--ceiling", "-1"], ["--picture"], ["--page"]],
 )  # fmt: skip
 def test_applying_takes_nothing_that_it_would_ignore(files, capsys, words):
     printed = refused(capsys, "--apply", files / "x.settings.json", files / "in.wav", "-o", files / "out.wav", *words)
@@ -155,12 +156,39 @@ def test_locks_hold_and_are_told(files, controller, capsys):
 
 def test_an_integer_format_is_made_quieter_rather_than_clipped(files, controller, capsys):
     soundfile.write(files / "loud.wav", np.sign(music(seed=5)) * 0.99, RATE, "PCM_16")
-    run(files / "in.wav", files / "loud.wav", "--controller", controller, "-o", files / "out.flac")
+    words = files / "in.wav", files / "loud.wav", "--controller", controller, "--ceiling", "none", "-o"
+    run(*words, files / "out.flac")
     assert "quieter" in capsys.readouterr().err
     assert 0.99 < np.abs(read(files / "out.flac")).max() < 1.0
-    run(files / "in.wav", files / "loud.wav", "--controller", controller, "-o", files / "out.wav")
+    run(*words, files / "out.wav")
     assert "turn it down" in capsys.readouterr().err
     assert np.abs(read(files / "out.wav")).max() > 1.0
+
+
+@pytest.mark.parametrize(("name", "words", "ceiling_db"), [("a.flac", (), -1.0), ("a.wav", ("--ceiling", "-6"), -6.0)])
+def test_no_output_exceeds_the_ceiling_and_the_trim_is_kept(files, controller, capsys, name, words, ceiling_db):
+    soundfile.write(files / "loud.wav", np.sign(music(seed=5)) * 0.99, RATE, "PCM_16")
+    out = files / name
+    run(files / "in.wav", files / "loud.wav", "--controller", controller, "-o", out, *words)
+    assert f"below {ceiling_db:g} dBTP" in capsys.readouterr().err
+    audio = read(out)
+    peak_db = 20.0 * np.log10(true_peak(lambda start, count: audio[start : start + count], len(audio), RATE))
+    assert ceiling_db - 0.1 < peak_db <= ceiling_db
+    settings = f"{out}.settings.json"
+    document = json.loads(Path(settings).read_text())
+    assert document["ceiling_db"] == ceiling_db
+    run("--apply", settings, files / "in.wav", "-o", files / f"again-{name}")
+    np.testing.assert_array_equal(read(files / f"again-{name}"), audio)
+    soundfile.write(files / "hot.wav", 0.99 * music() / np.abs(music()).max(), RATE, "FLOAT")
+    run("--apply", settings, files / "hot.wav", "-o", files / "hot-out.wav")
+    hot = read(files / "hot-out.wav")
+    assert true_peak(lambda start, count: hot[start : start + count], len(hot), RATE) <= 10.0 ** (ceiling_db / 20.0)
+
+
+@pytest.mark.parametrize("ceiling", ["loud", "1", "nan", "-40"])
+def test_a_ceiling_that_cannot_be_is_refused(files, controller, capsys, ceiling):
+    words = files / "in.wav", files / "ref.wav", "--controller", controller, "-o", files / "out.wav"
+    assert "none" in refused(capsys, *words, "--ceiling", ceiling)
 
 
 @pytest.mark.parametrize("rate", [8000, 192000])

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--refine", type=int, metavar="N", help="search by N renders for better settings")
     parser.add_argument("--max-tail", type=float, metavar="SEC", help="longest tail (default 10)")
+    parser.add_argument("--ceiling", metavar="DB", help="true peak of the output: -1 dBTP (default), or none")
     parser.add_argument("--subtype", choices=("PCM_16", "PCM_24", "FLOAT"), help="of the samples in the output")
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
@@ -42,7 +43,18 @@ def _run(arguments: argparse.Namespace) -> None:
     """Transfer a file, or apply stored settings, which needs no jax."""
     console = Console(stderr=True)
     if arguments.apply is not None:
-        stored = ("controller", "effect", "amount", "lock", "match_level", "refine", "max_tail", "picture", "page")
+        stored = (
+            "controller",
+            "effect",
+            "amount",
+            "lock",
+            "match_level",
+            "refine",
+            "max_tail",
+            "ceiling",
+            "picture",
+            "page",
+        )
         asked = {name: getattr(arguments, name) for name in stored}
         given = [
             f"--{name.replace('_', '-')}" for name, value in asked.items() if not (value is None or value is False)

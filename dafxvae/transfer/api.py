@@ -130,7 +130,7 @@ class StyleTransfer(Closable):
         )
         say("rendering")
         rendered = self.play(source, match.unit_params, options.max_tail_sec, folder, progress)
-        level = rendering.level(options.match_level, scan, scans, rendered.scan, is_integer=is_integer)
+        level = rendering.level(options.match_level, scan, scans, rendered, options.ceiling_db, is_integer=is_integer)
         return Outcome(match, rendered, level, scan, scans, (*notes, *level.notes))
 
     def play(
@@ -160,6 +160,7 @@ class StyleTransfer(Closable):
         match_level: str = "on",
         refine: int = 0,
         max_tail_sec: float = 10.0,
+        ceiling_db: float | None = -1.0,
         reference_rate: int | None = None,
     ) -> Transfer:
         """Gives a recording the style of a reference.
@@ -168,7 +169,7 @@ class StyleTransfer(Closable):
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
             reference: one such array, or several whose style is averaged.
             sample_rate: Hz, any.
-            amount, locks, match_level, refine, max_tail_sec: see `Options`.
+            amount, locks, match_level, refine, max_tail_sec, ceiling_db: see `Options`.
             reference_rate: Hz of the references; None for `sample_rate`.
 
         Returns:
@@ -178,7 +179,7 @@ class StyleTransfer(Closable):
             UserError: audio that cannot be used, or an option out of range.
             EffectError: the effect failed.
         """
-        options = Options(amount, locks or {}, match_level, refine, max_tail_sec)
+        options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         several = [reference] if isinstance(reference, np.ndarray) else list(reference)
         names = ["the reference"] if len(several) == 1 else [f"reference {i}" for i in range(len(several))]

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -35,6 +36,20 @@ def open_transfer(controller: str | None, effect: str | None, num_refinements: i
     return open_effect(effect)
 
 
+def parse_ceiling(text: str) -> float | None:
+    """A ceiling in dBTP, or None for "none".
+
+    Raises:
+        UserError: neither.
+    """
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--ceiling {text}: give a true peak in dBTP, for example -1, or none") from None
+
+
 def run_transfer(arguments: Namespace, console: Console) -> None:
     """Transfers one file.
 
@@ -48,11 +63,12 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     """
     source_path, *reference_paths = [Path(path).expanduser() for path in arguments.files]
     output = arguments.output.expanduser()
-    asked = {name: getattr(arguments, name) for name in ("amount", "match_level", "refine")}
-    asked["max_tail_sec"] = arguments.max_tail
-    options = Options(
-        locks=parse_locks(arguments.lock or ()), **{name: value for name, value in asked.items() if value is not None}
-    )
+    named = {"amount": "amount", "match_level": "match_level", "refine": "refine", "max_tail": "max_tail_sec"}
+    given = {field: getattr(arguments, name) for name, field in named.items()}
+    asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if arguments.ceiling is not None:
+        asked["ceiling_db"] = parse_ceiling(arguments.ceiling)
+    options = Options(locks=parse_locks(arguments.lock or ()), **asked)
     check_output(output, [source_path, *reference_paths])
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:

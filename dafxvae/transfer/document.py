@@ -75,6 +75,7 @@ def settings_document(
         "gain_db": level.gain_db,
         "match_level": options.match_level,
         "amount": options.amount,
+        "ceiling_db": options.ceiling_db,
         "predicted": match.predicted,
         "locked": match.locked,
         "refined": match.refined,
@@ -109,6 +110,7 @@ class StoredTransfer(NamedTuple):
     unit_params: np.ndarray
     factor: np.float32
     max_tail_sec: float
+    ceiling_db: float | None
 
 
 def write_document(path: Path, content: dict[str, Any]) -> None:
@@ -138,6 +140,7 @@ def read_document(path: Path) -> StoredTransfer:
             np.array(exact["unit_params"], np.float32),
             np.float32(exact["factor"]),
             float(exact["max_tail_sec"]),
+            content.get("ceiling_db"),  # of a version that had none
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} lacks {error}: it was edited by hand or cut off; transfer again") from error

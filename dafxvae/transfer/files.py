@@ -94,7 +94,11 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
                     with closing(played):
                         notes: list[str] = []
                         level = rendering.limit(
-                            float(stored.factor), played.scan.peak, notes, is_integer=is_integer(target, subtype)
+                            float(stored.factor),
+                            played,
+                            notes,
+                            stored.ceiling_db,
+                            is_integer=is_integer(target, subtype),
                         )
                         for block in played.chunks(level.factor):
                             write(block)

@@ -9,6 +9,7 @@ from typing import IO
 import numpy as np
 
 from dafxvae.audio.loudness import LoudnessMeter
+from dafxvae.audio.true_peak import MOST_OVERSHOOT, true_peak
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.playback import CHUNK, ChainStream
@@ -16,7 +17,7 @@ from dafxvae.transfer.recordings import Recording, Scan, chunks, played_loudness
 
 TAIL_DB = -60.0  # below the output's own peak a tail has ended
 TAIL_FLOOR_DB = -90.0  # and below this everything has
-HEADROOM = 0.9999  # of full scale, where an integer format must not clip
+HEADROOM = 0.9999  # of full scale or the ceiling, for the rounding of samples
 LEVELS = ("on", "off", "none")
 
 
@@ -107,12 +108,22 @@ class Level:
         return float(20.0 * np.log10(self.factor))
 
 
-def level(match_level: str, source: Scan, references: list[Scan], output: Scan, *, is_integer: bool) -> Level:
-    """The gain that gives the output the requested loudness, without clipping where the format would.
+def level(
+    match_level: str,
+    source: Scan,
+    references: list[Scan],
+    output: Rendered,
+    ceiling_db: float | None = None,
+    *,
+    is_integer: bool,
+) -> Level:
+    """The gain that gives the output the requested loudness, with its peaks below the ceiling.
 
     Args:
         match_level: "on" for the loudness of the references, "off" for that of the input, "none" for no gain.
-        source, references, output: scans.
+        source, references: scans.
+        output: the render.
+        ceiling_db: see `limit`.
         is_integer: the file can hold nothing beyond full scale.
 
     Raises:
@@ -124,16 +135,37 @@ def level(match_level: str, source: Scan, references: list[Scan], output: Scan, 
     if match_level != "none":
         wanted = played_loudness(references) if match_level == "on" else source.loudness
         whose = "the reference" if match_level == "on" else "the input"
-        if np.isfinite(wanted) and np.isfinite(output.loudness):
-            factor = 10.0 ** ((wanted - output.loudness) / 20.0)
+        if np.isfinite(wanted) and np.isfinite(output.scan.loudness):
+            factor = 10.0 ** ((wanted - output.scan.loudness) / 20.0)
         else:
             which = whose if not np.isfinite(wanted) else "the output"
             notes.append(f"{which} has no loudness (below -70 LUFS or shorter than .4 s): the level is left alone")
-    return limit(factor, output.peak, notes, is_integer=is_integer)
+    return limit(factor, output, notes, ceiling_db, is_integer=is_integer)
 
 
-def limit(factor: float, peak: float, notes: list[str], *, is_integer: bool) -> Level:
-    """A gain that does not clip an integer format, and a word on what lies above full scale."""
+def limit(
+    factor: float, output: Rendered, notes: list[str], ceiling_db: float | None = None, *, is_integer: bool
+) -> Level:
+    """A gain that keeps the output below a ceiling, and what there is to say of it.
+
+    Args:
+        factor: the gain that is wanted.
+        output: the render.
+        notes: said before.
+        ceiling_db: true peak that the output must not exceed, dBTP; None for no ceiling. What an integer format cannot
+            hold is turned down all the same.
+        is_integer: the file can hold nothing beyond full scale.
+    """
+    peak = output.scan.peak
+    if ceiling_db is not None:
+        ceiling = 10.0 ** (ceiling_db / 20.0)
+        if peak * factor * MOST_OVERSHOOT > ceiling:
+            peak = true_peak(output.read, output.frames, output.sample_rate)
+        if peak * factor > ceiling:
+            less_db = 20.0 * np.log10(peak * factor / ceiling)
+            factor = HEADROOM * ceiling / peak
+            notes.append(f"{less_db:.1f} dB quieter, so that its peaks stay below {ceiling_db:g} dBTP (--ceiling none)")
+        return Level(np.float32(factor), tuple(notes))
     over = peak * factor
     if over > 1.0:
         over_db = 20.0 * np.log10(over)

@@ -21,6 +21,7 @@ class Options:
             what the chain gives.
         refine: renders that a search for better settings may cost; 0 for none.
         max_tail_sec: how long a reverb may ring on after the input's end.
+        ceiling_db: true peak that the output does not exceed, dBTP; it is turned down where it would. None for none.
     """
 
     amount: float = 1.0
@@ -28,6 +29,7 @@ class Options:
     match_level: str = "on"
     refine: int = 0
     max_tail_sec: float = 10.0
+    ceiling_db: float | None = -1.0
 
     def __post_init__(self) -> None:
         prediction.check_amount(self.amount)
@@ -37,6 +39,8 @@ class Options:
             raise UserError(f"refine {self.refine}: give a number of renders, 0 for none")
         if not 0.0 <= self.max_tail_sec <= 60.0:
             raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to 60 seconds")
+        if self.ceiling_db is not None and not -30.0 <= self.ceiling_db <= 0.0:
+            raise UserError(f"ceiling {self.ceiling_db:g}: give -30 to 0 dBTP, or none")
 
 
 @dataclass(frozen=True)
