@@ -153,6 +153,15 @@ def test_fetch_unpacks_audio_and_writes_a_manifest(debian, tmp_path):
         assert {track.licence for track in corpus.tracks} == {"CC-BY-SA-3.0"}
 
 
+def test_fetch_deletes_no_folder_of_the_same_name(debian, tmp_path):
+    mine = packages.corpus_folder(debian, tmp_path) / "mine.wav"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"was not fetched .*move it away"):
+        packages.fetch(debian, root=tmp_path)
+    assert mine.read_bytes() == b"mine"
+
+
 @needs_dpkg
 def test_fetch_warns_of_a_moved_version_and_refuses_damage(debian):
     warnings = []

@@ -89,6 +89,18 @@ def test_features_are_computed_once_and_read_back(tmp_path):
     assert source.made >= 6
 
 
+@pytest.mark.parametrize("name", ["latents.npz", "dry.npy"])
+def test_what_the_system_does_not_let_be_read_is_not_made_again(tmp_path, name):
+    """As with too many open files, or a failing disk."""
+    extract(tmp_path)
+    path = tmp_path / name
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(UserError, match=r"cannot read .*Too many levels"):
+        extract(tmp_path)
+    assert path.is_symlink()
+
+
 def test_every_epoch_serves_every_pair_with_clips_once(tmp_path):
     columns = extract(tmp_path)._asdict()
     pairs = CachedPairs(LatentBatch, columns, 4, seed=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file
 
 KEY = "key"  # name of the recipe's key among the stored arrays
@@ -28,14 +29,21 @@ def read_arrays(path: Path, key: str | None = None) -> dict[str, np.ndarray] | N
 
     Returns:
         Name to array, or None where the file is missing, damaged or of another recipe: what it holds is made again.
+
+    Raises:
+        UserError: the system does not let it be read; it is kept.
     """
     try:
         with np.load(path) as stored:
             if key is not None and str(stored[KEY]) != key:
                 return None
             return {name: stored[name] for name in stored.files if name != KEY}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+    except OSError as error:
+        raise UserError(
+            f"cannot read {path} ({error.strerror}): mend that, or move it away to make it again"
+        ) from error
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], key: str = "") -> None:

@@ -138,6 +138,10 @@ def fetch(item: Package, *, root: Path | None = None, warn: Callable[[str], None
     target = corpus_folder(item, root)
     if (target / MANIFEST).is_file():
         return target
+    if target.exists():
+        raise UserError(
+            f"{target} is there, and was not fetched (it has no {MANIFEST}): move it away, then fetch again"
+        )
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise UserError(f"fetching {item.name} needs {tool}, which this machine lacks: use Debian or Ubuntu")
@@ -146,8 +150,6 @@ def fetch(item: Package, *, root: Path | None = None, warn: Callable[[str], None
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{item.name}-") as scratch:
             deb = _download(item, Path(scratch))
             unpacked = _unpack(item, deb, Path(scratch), warn)
-            if target.exists():
-                shutil.rmtree(target)
             sync(unpacked)
             os.replace(unpacked, target)
     except OSError as error:

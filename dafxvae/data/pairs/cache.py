@@ -151,8 +151,12 @@ def _read(path: Path, key: str, clips: Sequence[str]) -> dict[str, np.ndarray] |
         return None
     try:
         return columns | {name: np.load(_clip_path(path, name), mmap_mode="r") for name in clips}
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except OSError as error:
+        raise UserError(
+            f"cannot read the pairs in {path.parent} ({error.strerror}): mend that; they are kept"
+        ) from error
 
 
 def _open_clips(path: Path, names: Sequence[str], count: int, shape: tuple[int, ...]) -> dict[str, np.memmap]:
