@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -86,6 +87,32 @@ def test_errors_name_the_file_and_the_reason(tmp_path):
             with pytest.raises(UserError, match=reason) as error:
                 call(tmp_path / name)
             assert str(tmp_path / name) in str(error.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are Unicode there")
+def test_a_name_may_be_any_bytes(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    io.write_audio(path, tone(), RATE)
+    assert io.audio_info(path).frames == len(io.read_audio(path)[0])
+    with io.AudioReader(path) as reader:
+        assert not reader.is_mended
+    io.write_audio(path, np.zeros((10, 1), np.int16), RATE, subtype="PCM_16")
+    assert io.read_pcm16(path).shape == (10, 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pipes with names")
+def test_what_is_no_file_of_audio_says_what_to_do(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "a.m4a").write_bytes(b"no format of libsndfile")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    for name, message in {
+        "pipe.wav": "pipe or device, and a recording is read more than once",
+        "a.m4a": "by `ffmpeg -i a.m4a a.wav`",
+        "loop.wav": "no such audio file",
+        "a" * 300 + ".wav": "File name too long",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            io.audio_info(tmp_path / name)
 
 
 def test_refused_writes_leave_nothing(tmp_path):

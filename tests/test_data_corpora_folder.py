@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -110,6 +111,16 @@ def test_links_and_copies_count_once(tmp_path):
         assert all("no such audio file" in reason for reason in reasons.values())
         assert sorted(reasons) == ["gone.wav", "loop.wav"]
     assert folder_stats(root).files == 5
+
+
+def test_names_of_any_bytes_are_used_and_what_must_be_converted_is_listed(tmp_path):
+    write_audio(tmp_path / "a" / os.fsdecode(b"caf\xe9.wav"), tone(16.0, RATE), RATE)
+    (tmp_path / "a" / "b.m4a").write_bytes(b"no format of libsndfile")
+    for _ in range(2):
+        corpus = opened(tmp_path / "a", tmp_path / "c")
+        assert [os.fsencode(track.name) for track in corpus.tracks] == [b"caf\xe9.wav"]
+        assert "ffmpeg -i b.m4a" in dict(corpus.skipped)["b.m4a"]
+        assert len(corpus.split("train").tracks) == 1
 
 
 def test_stereo_and_other_rates_are_other_caches(folder, tmp_path):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from transfer_toys import CONFIG, RATE, music, save_toy
@@ -216,6 +217,40 @@ def test_a_cold_start_needs_a_search(path):
 def test_an_effect_with_nothing_to_search_is_refused():
     with pytest.raises(UserError, match="Invert has no parameter that could be controlled"):
         open_effect("Invert")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"audio": music().T}, r"shape \(2, 132300\), which is \[C, T\]"),
+        ({"audio": 32767 * music()}, "integers as floats"),
+        ({"audio": None}, "object of shape"),
+        ({"audio": "in.wav"}, "give floats"),
+        ({"audio": [[0.1], [0.1, 0.2]]}, "cannot be made an array"),
+        ({"audio": (32767 * music()).astype(np.int16)}, "16-bit samples divided by 32768"),
+        ({"sample_rate": 0}, "sample rate of 0 Hz: give 4000"),
+        ({"sample_rate": -RATE}, "sample rate of -44100 Hz"),
+        ({"sample_rate": "44100"}, "is '44100': give a whole number"),
+        ({"sample_rate": float("nan")}, "is nan: give a whole number"),
+        ({"reference_rate": 0}, "the reference has a sample rate of 0"),
+        ({"reference": []}, "no reference"),
+        ({"amount": "1"}, "amount '1': give a number"),
+        ({"refine": 2.5}, "refine 2.5: give a number of renders"),
+        ({"max_tail_sec": None}, "max_tail_sec None"),
+        ({"locks": ["a=1"]}, "give a mapping"),
+        ({"locks": {3: 1}}, "no parameter to lock is called '3'"),
+    ],
+)
+def test_arguments_that_cannot_be(style, change, message):
+    arguments = {"audio": music(), "reference": music(), "sample_rate": RATE} | change
+    with pytest.raises(UserError, match=message):
+        style.transfer(**arguments)
+
+
+def test_arrays_of_other_libraries_are_recordings(style):
+    found = style.transfer(jnp.asarray(music()), jnp.asarray(music(seed=1)), float(RATE))
+    np.testing.assert_array_equal(found.audio, style.transfer(music(), music(seed=1), RATE).audio)
+    assert found.sample_rate == RATE
 
 
 def test_an_amount_without_a_controller_is_refused(path):

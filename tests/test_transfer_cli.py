@@ -1,6 +1,7 @@
 """`python -m dafxvae.transfer`: files in, files out, and a clear word where something is wrong."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -307,6 +308,21 @@ def test_stems_that_would_overwrite_each_other(files, controller, capsys):
     assert "give -o a folder" in refused(capsys, "--apply", settings, *pair, "-o", files / "one.wav")
     assert "same name" in refused(capsys, "--apply", settings, pair[0], pair[0], "-o", files / "stems")
     assert "also read" in refused(capsys, "--apply", settings, pair[0], "-o", files)
+
+
+def test_any_name_any_locale_and_a_notebook_s_backend(files, controller):
+    """As in an old archive, a cron job, and a notebook whose kernel has other packages."""
+    name = files / os.fsdecode(b"caf\xe9 \xc3\xa9.wav")
+    name.write_bytes((files / "in.wav").read_bytes())
+    out = name.with_name(f"out {name.name}")
+    words = [name, files / "ref.wav", "--controller", controller, "-o", out, "--picture", "--page"]
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "MPLBACKEND": "not there"}
+    done = subprocess.run(
+        [sys.executable, "-m", "dafxvae.transfer", *words], capture_output=True, check=False, env=os.environ | plain
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(files.glob("out*"))) == 5
+    assert json.loads(out.with_name(f"{out.name}.settings.json").read_text())["input"]["file"] == str(name)
 
 
 def test_a_real_command_prints_no_traceback(files):

@@ -1,14 +1,21 @@
 """Open an audio file with the number of samples that it holds, whatever its header says."""
 
+import errno
 import os
+import stat
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
 from dafxvae.audio import headers
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 
 UNKNOWN_FRAMES = (1 << 63) - 1  # as libsndfile says it
+CONVERTIBLE = frozenset(  # audio of which libsndfile knows nothing
+    {".m4a", ".m4b", ".mp4", ".mov", ".mkv", ".mka", ".webm", ".aac", ".ac3", ".wma", ".ape", ".wv", ".amr"}
+)
 _BLOCK = 65536
 
 
@@ -30,21 +37,41 @@ def existing_audio(path: str | os.PathLike[str]) -> Path:
     """The path of a file that is there.
 
     Raises:
-        UserError: it is missing, empty, or a folder.
+        UserError: it is missing, empty, a folder, or a pipe.
     """
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise UserError(f"no such audio file: {found}")
-    if not found.is_file():
+    found = user_path(path)
+    try:
+        status = found.stat()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise UserError(f"no such audio file: {found}") from error
+        raise UserError(f"cannot read {found}: {error.strerror}") from error
+    if stat.S_ISDIR(status.st_mode):
         raise UserError(f"not an audio file but a folder: {found}")
-    if found.stat().st_size == 0:
+    if not stat.S_ISREG(status.st_mode):
+        raise UserError(
+            f"not an audio file but a pipe or device, and a recording is read more than once: {found}; save it"
+        )
+    if status.st_size == 0:
         raise UserError(f"audio file is empty (0 bytes): {found}")
     return found
+
+
+def native_name(path: Path) -> Any:
+    """A path as soundfile opens it, whatever bytes are in it."""
+    return str(path) if os.name == "nt" else os.fsencode(path)
 
 
 def reason(error: Exception) -> str:
     """What libsndfile or the system says, without a full stop."""
     return str(getattr(error, "error_string", error)).strip().rstrip(".")
+
+
+def _advice(path: Path) -> str:
+    """How to convert what other programs read."""
+    if path.suffix.lower() not in CONVERTIBLE:
+        return ""
+    return f"; convert it first, for example by `ffmpeg -i {path.name} {path.stem}.wav`"
 
 
 def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
@@ -56,18 +83,18 @@ def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
     found = existing_audio(path)
     counted, second = None, None
     try:
-        file = soundfile.SoundFile(str(found))
+        file = soundfile.SoundFile(native_name(found))
         if file.format in ("MP3", "MPEG"):
             counted = headers.counted_mp3(found)
         elif file.format in ("FLAC", "OGG"):
             second = headers.second_stream(found)
         if second is None and file.format == "FLAC" and file.frames == UNKNOWN_FRAMES:
-            with _Sequence(str(found)) as sequence:
+            with _Sequence(native_name(found)) as sequence:
                 counted = headers.flac_of_length(found, sequence.count())
         if counted is not None or second is not None:
             file.close()
     except (soundfile.SoundFileError, OSError, ValueError) as error:
-        raise UserError(f"cannot read {found}: {reason(error)}") from error
+        raise UserError(f"cannot read {found}: {reason(error)}{_advice(found)}") from error
     if second is not None:
         raise UserError(
             f"{found} holds a second recording from byte {second} on, which would be lost: split them, or join them, "

@@ -14,9 +14,10 @@ import numpy as np
 import soundfile
 import soxr
 
-from dafxvae.audio.decoding import existing_audio, open_audio, reason
+from dafxvae.audio.decoding import existing_audio, native_name, open_audio, reason
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file
+from dafxvae.core.paths import user_path
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".w64", ".caf"})
 _FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked otherwise)
@@ -137,7 +138,7 @@ def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a 16-bit file whole without conversion: int16 `[T, C]` (half the memory of float32, the same bits)."""
     found = existing_audio(path)
     try:
-        audio, _ = soundfile.read(str(found), dtype="int16", always_2d=True)
+        audio, _ = soundfile.read(native_name(found), dtype="int16", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"cannot read {found}: {reason(error)}") from error
     return audio
@@ -152,11 +153,11 @@ class AudioReader:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._file = open_audio(path)
-        self.path = Path(path).expanduser()
+        self.path = user_path(path)
         self.name = str(self.path)
         self.sample_rate: int = self._file.samplerate  # Hz
         self.num_channels: int = self._file.channels
-        self.is_mended = not isinstance(self._file.name, str)  # soundfile alone reads another number of samples
+        self.is_mended = isinstance(self._file.name, io.BytesIO)  # soundfile alone reads another number of samples
         self.frames: int = self._file.frames
 
     def read(self, start: int, frames: int) -> np.ndarray:
@@ -211,9 +212,9 @@ def audio_writer(
     Raises:
         UserError: unknown suffix, a rate or subtype that the format refuses, or the disk refuses.
     """
-    target = Path(path).expanduser()
+    target = user_path(path)
     container, encoding = encoding_of(target, subtype)
-    if target.is_dir():
+    if os.path.isdir(target):
         raise UserError(f"cannot write {target}: it is a folder")
 
     def refused(error: Exception) -> UserError:
@@ -222,7 +223,9 @@ def audio_writer(
     # Only errors of this file are translated: what the caller's block raises passes through.
     with whole_file(target) as temporary:
         try:
-            file = soundfile.SoundFile(temporary, "w", sample_rate, num_channels, encoding, format=container)
+            file = soundfile.SoundFile(
+                native_name(temporary), "w", sample_rate, num_channels, encoding, format=container
+            )
         except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
             raise refused(error) from error
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from dafxvae.controllers.controller import Controller, read_controller
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import data_dir
+from dafxvae.core.paths import data_dir, stored_data, user_path
 from dafxvae.effects.spec import unknown_name
 
 SUFFIX = ".safetensors"
+CONTROLLERS = "controllers"
 
 
 def shipped_folder() -> Path:
@@ -18,14 +19,14 @@ def shipped_folder() -> Path:
 
 def user_folder() -> Path:
     """Where the user's controllers lie."""
-    return data_dir() / "controllers"
+    return data_dir() / CONTROLLERS
 
 
 def stored_controllers() -> dict[str, Path]:
     """Name to file; a user's own controller hides the package's of the same name."""
     found: dict[str, Path] = {}
-    for folder in (shipped_folder(), user_folder()):
-        if folder.is_dir():
+    for folder in (shipped_folder(), stored_data(CONTROLLERS)):
+        if folder is not None and folder.is_dir():
             # A name has no dot in it: NAME.encoders.safetensors is the f and g of NAME.
             found |= {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}")) if "." not in path.stem}
     return dict(sorted(found.items()))
@@ -40,7 +41,7 @@ def find_controller(name: str | Path) -> Path:
     Raises:
         UserError: there is none; with the nearest names.
     """
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir():
         if not (path / "controller.safetensors").is_file():
             raise UserError(f"{path} holds no controller.safetensors: give the folder of a finished run")

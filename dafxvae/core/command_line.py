@@ -1,6 +1,7 @@
 """Start and end of every command line: subcommands, the environment of jax, exit codes."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -80,6 +81,10 @@ def run_cli(main: Callable[[], Any]) -> None:
     A `UserError` or `EffectError` prints its message alone (no traceback) on stderr and exits with code 2; Ctrl-C exits
     with code 130; every other exception is a defect of ours and keeps its traceback.
     """
+    os.environ["MPLBACKEND"] = "agg"  # a notebook's, which is inherited, may be none that is installed here
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that the terminal cannot show must not end the command
+            stream.reconfigure(errors="backslashreplace")
     try:
         main()
     except (UserError, EffectError) as error:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 
 
 def sync(path: Path, *, recursive: bool = True) -> None:
@@ -83,8 +84,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes UTF-8 text whole or not at all; UserError where the disk refuses."""
-    write_bytes(path, content.encode())
+    """Writes UTF-8 text whole or not at all; UserError where the disk refuses.
+
+    Names of files that are not UTF-8 are written as JSON and Python escape them.
+    """
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -105,7 +109,7 @@ def check_output(output: Path, inputs: Sequence[Path]) -> None:
         UserError: `output` is one of `inputs`.
     """
     for path in inputs:
-        if output.resolve() == path.expanduser().resolve() or (
-            output.exists() and path.expanduser().exists() and output.samefile(path.expanduser())
-        ):
+        source = user_path(path)
+        same = os.path.realpath(output) == os.path.realpath(source)
+        if same or (os.path.exists(output) and os.path.exists(source) and output.samefile(source)):
             raise UserError(f"{output} is also read: give -o another name")

@@ -1,23 +1,49 @@
-"""Folders for what dafxvae makes (cache) and fetches (data); none is created here."""
+"""Paths as users write them, and folders for what dafxvae makes (cache) and fetches (data); none is created here."""
 
 import os
 from pathlib import Path
 
+from dafxvae.core.errors import UserError
+
+
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path in which `~` stands for a home folder, where there is one."""
+    return Path(os.path.expanduser(path))
+
 
 def _folder(variable: str, xdg_variable: str, home_default: str) -> Path:
-    own = os.environ.get(variable)
+    own, base = os.environ.get(variable), os.environ.get(xdg_variable)
     if own:
-        return Path(own).expanduser()
-    base = os.environ.get(xdg_variable)
-    return (Path(base).expanduser() if base else Path.home() / home_default) / "dafxvae"
+        return user_path(own)
+    folder = user_path(base or f"~/{home_default}") / "dafxvae"
+    if folder.parts[0].startswith("~"):
+        raise UserError(f"no home folder is known for this user: set {variable} to a folder that can be written")
+    return folder
 
 
 def cache_dir() -> Path:
     """The folder of everything that can be made again: $DAFXVAE_CACHE, else $XDG_CACHE_HOME/dafxvae, else
-    ~/.cache/dafxvae."""
+    ~/.cache/dafxvae.
+
+    Raises:
+        UserError: no home folder is known, and neither variable is set.
+    """
     return _folder("DAFXVAE_CACHE", "XDG_CACHE_HOME", ".cache")
 
 
 def data_dir() -> Path:
-    """The folder of fetched corpora: $DAFXVAE_DATA, else $XDG_DATA_HOME/dafxvae, else ~/.local/share/dafxvae."""
+    """The folder of fetched corpora: $DAFXVAE_DATA, else $XDG_DATA_HOME/dafxvae, else ~/.local/share/dafxvae.
+
+    Raises:
+        UserError: see `cache_dir`.
+    """
     return _folder("DAFXVAE_DATA", "XDG_DATA_HOME", ".local/share")
+
+
+def stored_data(name: str) -> Path | None:
+    """A file or folder in the data folder; None where it is not, or there is no data folder."""
+    try:
+        path = data_dir() / name
+    except UserError:
+        return None
+    return path if path.exists() else None

@@ -12,6 +12,7 @@ import numpy as np
 from dafxvae.audio.io import resample, to_channels, write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import sync, write_json
+from dafxvae.core.paths import user_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
 from dafxvae.core.threads import map_in_threads
@@ -132,7 +133,7 @@ def open_digits(
         UserError: no such folder, another layout, fewer than three speakers, or bad values.
     """
     if folder:
-        return load_digits(Path(folder).expanduser(), f"folder {folder}", sample_rate, clip_samples)
+        return load_digits(user_path(folder), f"folder {folder}", sample_rate, clip_samples)
     chosen = choose_synthesiser(synthesiser)
     made = cache / f"digits-{chosen.name}-{chosen.version()}-seed{seed}-{sample_rate}hz-{num_speakers}x{num_takes}"
     make_digits(

@@ -11,6 +11,7 @@ from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.core.command_line import Command
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.core.files import check_output
+from dafxvae.core.paths import user_path
 from dafxvae.effects import tables
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.check import check
@@ -58,7 +59,7 @@ def check_effect(arguments: argparse.Namespace) -> None:
 def render_file(arguments: argparse.Namespace) -> None:
     """Render a file through an effect; settings that are not given stay at their defaults."""
     source, target, effect = arguments.input, arguments.output, arguments.effect
-    check_output(Path(target).expanduser(), [Path(source)])
+    check_output(user_path(target), [Path(source)])
     values = _values(arguments.set)
     with open_host(effect, num_workers=1) as host:
         unit_params = host.parameters.from_values(values)[None]
@@ -73,7 +74,7 @@ def render_file(arguments: argparse.Namespace) -> None:
 
 def show_response(arguments: argparse.Namespace) -> None:
     """Print what an effect does to the probe, and how much each of its parameters can be heard there."""
-    values, picture = _values(arguments.set), arguments.output and Path(arguments.output).expanduser()
+    values, picture = _values(arguments.set), arguments.output and user_path(arguments.output)
     if picture:
         if picture.suffix.lower() != ".png":
             raise UserError(f"-o {arguments.output}: the picture is a PNG file, for example -o response.png")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import data_dir
+from dafxvae.core.paths import stored_data, user_path
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.corpora.layouts import MANIFEST
 from dafxvae.effects.spec import unknown_name
@@ -44,11 +44,11 @@ def find_corpus(name: str) -> HeldOut:
     """
     if name == EMBEDDED:
         return HeldOut(EMBEDDED, None, False)
-    root = data_dir() / "held_out"
-    fetched = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
+    root = stored_data("held_out")
+    fetched = {path.name: path for path in sorted(root.iterdir()) if path.is_dir()} if root is not None else {}
     if name in fetched:
-        return HeldOut(name, root / name, _kind(root / name) == "speech")
-    folder = Path(name).expanduser()
+        return HeldOut(name, fetched[name], _kind(fetched[name]) == "speech")
+    folder = user_path(name)
     if folder.is_dir():
         return HeldOut(folder.resolve().name, folder, _kind(folder) == "speech")
     raise unknown_name("corpus or folder", name, [EMBEDDED, *fetched])
@@ -74,7 +74,7 @@ def open_held_out(held_out: HeldOut, config: Config) -> Corpus:
 def digest(corpus: Corpus) -> str:
     """Of names and samples: equal exactly when the recordings are."""
     text = "\n".join(f"{track.name} {track.start} {track.frames} {track.sha256}" for track in corpus.tracks)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def long_enough(corpus: Corpus, clip_samples: int, mode: str) -> Corpus:

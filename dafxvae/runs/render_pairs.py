@@ -1,7 +1,6 @@
 """Write the training pairs of a run ahead: `python -m dafxvae.data render --config FILE --num_pairs N --out DIR`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 from ml_collections import config_flags
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from dafxvae.config import resolve_preset
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 from dafxvae.data.pairs.prerendered import render_pairs
 from dafxvae.runs import build, stage_pairs
 
@@ -57,6 +57,6 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
     own, job = stage.value == "h", parse_job(part.value)
     with build.build_bank(config, [config.effect]) if own else build.build_pretraining_bank(config) as bank:
         pairs = stage_pairs.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)
-        rendered = render_pairs(pairs, number.value, Path(out.value).expanduser(), job=job)
+        rendered = render_pairs(pairs, number.value, user_path(out.value), job=job)
         console.print(f"{rendered} pairs rendered into {out.value}", markup=False, highlight=False, soft_wrap=True)
         console.print(", ".join(f"{name} {count}" for name, count in sorted(pairs.counts.items())))

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,8 +66,8 @@ def _run(arguments: argparse.Namespace) -> None:
             raise UserError("--apply: give the files to play through the settings")
         from dafxvae.transfer.files import apply_settings
 
-        stems = [Path(path).expanduser() for path in arguments.files]
-        apply_settings(arguments.apply, stems, arguments.output.expanduser(), arguments.subtype, console)
+        stems = [user_path(path) for path in arguments.files]
+        apply_settings(arguments.apply, stems, user_path(arguments.output), arguments.subtype, console)
         return
     if len(arguments.files) < 2:
         raise UserError(f"{len(arguments.files)} files given: give the input and at least one reference")

@@ -181,26 +181,25 @@ class StyleTransfer(Closable):
         """
         options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
-        several = [reference] if isinstance(reference, np.ndarray) else list(reference)
+        several: list[Any] = list(reference) if isinstance(reference, list | tuple) else [reference]
         names = ["the reference"] if len(several) == 1 else [f"reference {i}" for i in range(len(several))]
-        rate = reference_rate or sample_rate
+        rate = sample_rate if reference_rate is None else reference_rate
         named = [recordings.ArrayRecording(one, rate, name) for one, name in zip(several, names, strict=True)]
         outcome = self.run(source, named, options)
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))
-        end = source.frames + round(max_tail_sec * sample_rate)
         script = snippet(
             self.host.chain,
             outcome.match.unit_params,
-            sample_rate,
+            source.sample_rate,
             source.num_channels,
             factor=outcome.level.factor,
             frames=rendered.frames,
-            end=end,
+            end=source.frames + round(max_tail_sec * source.sample_rate),
         )
         return Transfer(
             output[:, 0] if np.ndim(audio) == 1 else output,
-            sample_rate,
+            source.sample_rate,
             self.host.parameters.describe(outcome.match.unit_params),
             outcome.match.unit_params,
             outcome.level.gain_db,

@@ -10,6 +10,7 @@ from rich.console import Console
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
+from dafxvae.core.paths import user_path
 from dafxvae.transfer import document, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.files import is_integer, sample_progress, warn
@@ -61,8 +62,8 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         UserError: bad input.
         EffectError: the effect failed.
     """
-    source_path, *reference_paths = [Path(path).expanduser() for path in arguments.files]
-    output = arguments.output.expanduser()
+    source_path, *reference_paths = [user_path(path) for path in arguments.files]
+    output = user_path(arguments.output)
     named = {"amount": "amount", "match_level": "match_level", "refine": "refine", "max_tail": "max_tail_sec"}
     given = {field: getattr(arguments, name) for name, field in named.items()}
     asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}

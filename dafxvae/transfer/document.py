@@ -13,6 +13,7 @@ import numpy as np
 
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_text
+from dafxvae.core.paths import user_path
 from dafxvae.core.version import __version__
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.parameters import ParameterSpace
@@ -125,7 +126,7 @@ def read_document(path: Path) -> StoredTransfer:
         UserError: missing, no JSON, or not one that dafxvae wrote.
     """
     try:
-        content = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        content = json.loads(user_path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read the settings {path}: {error.strerror or error}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:

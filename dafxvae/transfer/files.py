@@ -1,5 +1,6 @@
 """Files in and out: what may be read and written, and stored settings applied to other files. Free of jax."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ def stem_outputs(stems: Sequence[Path], output: Path) -> list[Path]:
     Raises:
         UserError: several stems and a file, or two stems of one name.
     """
-    if output.is_dir() or not output.suffix:
+    if os.path.isdir(output) or not output.suffix:
         outputs = [output / stem.name for stem in stems]
     elif len(stems) == 1:
         outputs = [output]

@@ -76,7 +76,7 @@ def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.n
     """
     for name in locks:
         if name not in space.names:
-            raise unknown_name("parameter to lock", name, space.names)
+            raise unknown_name("parameter to lock", str(name), space.names)
     return np.array([name in locks for name in space.names], bool), space.from_values(locks)
 
 

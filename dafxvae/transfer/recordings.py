@@ -1,5 +1,7 @@
 """Recordings as the transfer sees them, files and arrays alike, and the one pass over all of their samples."""
 
+import math
+import numbers
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +16,9 @@ SHORTEST_SEC = 0.25
 FULL_SCALE = 0.98  # equal neighbours beyond it are flat tops
 MIN_FLAT_TOPS = 8
 SILENCE_DB = -120.0
+LOWEST_RATE, HIGHEST_RATE = 4000, 768000  # Hz; K-weighting has a filter at 1682 Hz
+MANY_CHANNELS = 64  # an array of more "channels" and fewer samples is a transposed one
+HIGHEST_PEAK = 64.0  # 36 dB over full scale
 
 
 class Recording(Protocol):
@@ -36,18 +41,29 @@ class ArrayRecording:
         """Wraps an array.
 
         Args:
-            audio: float `[T, C]` or `[T]`.
-            sample_rate: Hz.
+            audio: float `[T, C]` or `[T]`, of numpy or what it converts.
+            sample_rate: Hz, a whole number.
             name: for messages.
 
         Raises:
-            UserError: it is not of that shape, or not of floats.
+            UserError: it is not of that shape, or not of floats; or the rate is no such number.
         """
-        audio = np.asarray(audio)
+        try:
+            audio = np.asarray(audio)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UserError(f"{name} cannot be made an array of numpy ({error}): give floats [T] or [T, C]") from error
         if audio.ndim not in (1, 2) or not np.issubdtype(audio.dtype, np.floating):
-            raise UserError(f"{name} is {audio.dtype} of shape {audio.shape}: give floats [T] or [T, C] in [-1, 1]")
+            raise UserError(
+                f"{name} is {audio.dtype} of shape {audio.shape}: give floats [T] or [T, C] in [-1, 1]; 16-bit samples "
+                "divided by 32768"
+            )
+        if audio.ndim == 2 and audio.shape[0] <= MANY_CHANNELS < audio.shape[1]:
+            raise UserError(f"{name} has the shape {audio.shape}, which is [C, T]: give [T, C], its transpose")
+        is_number = isinstance(sample_rate, numbers.Real) and math.isfinite(sample_rate)
+        if not is_number or sample_rate != int(sample_rate):
+            raise UserError(f"the sample rate of {name} is {sample_rate!r}: give a whole number in Hz, such as 44100")
         self.audio = np.ascontiguousarray(audio[:, None] if audio.ndim == 1 else audio, np.float32)
-        self.name, self.sample_rate = name, sample_rate
+        self.name, self.sample_rate = name, int(sample_rate)
         self.frames, self.num_channels = self.audio.shape
 
     def read(self, start: int, frames: int) -> np.ndarray:
@@ -91,9 +107,13 @@ def check_header(source: Recording) -> None:
     """Refuses what cannot be transferred, before anything is read.
 
     Raises:
-        UserError: more than two channels, or too short.
+        UserError: more than two channels, a sample rate out of range, or too short.
     """
     check_channels(source)
+    if not LOWEST_RATE <= source.sample_rate <= HIGHEST_RATE:
+        raise UserError(
+            f"{source.name} has a sample rate of {source.sample_rate} Hz: give {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+        )
     length_sec = source.frames / source.sample_rate
     if length_sec < SHORTEST_SEC:
         raise UserError(
@@ -157,6 +177,11 @@ def scan(source: Recording, *, with_loudness: bool = True) -> Scan:
         rest = power[count * hop :]
     if peak < 10.0 ** (SILENCE_DB / 20.0):
         raise UserError(f"{source.name} is silent (peak {peak:.3g}): give another file")
+    if peak > HIGHEST_PEAK:
+        raise UserError(
+            f"{source.name} peaks at {peak:.6g}, but full scale is 1: these are integers as floats, or no audio; "
+            "divide 16-bit samples by 32768"
+        )
     return Scan(peak, meter.blocks(), source.num_channels, power_db(np.concatenate(powers)), flat_tops)
 
 

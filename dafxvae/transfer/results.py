@@ -1,5 +1,6 @@
 """Options and results of a transfer."""
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,11 @@ class Options:
     ceiling_db: float | None = -1.0
 
     def __post_init__(self) -> None:
+        for name, kind in (("amount", numbers.Real), ("refine", numbers.Integral), ("max_tail_sec", numbers.Real)):
+            if not isinstance(getattr(self, name), kind):
+                raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
+        if not isinstance(self.locks, Mapping):
+            raise UserError(f"locks {self.locks!r}: give a mapping of names to values")
         prediction.check_amount(self.amount)
         if self.match_level not in rendering.LEVELS:
             raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")

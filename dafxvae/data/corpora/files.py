@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dafxvae.audio.decoding import CONVERTIBLE
 from dafxvae.audio.io import AUDIO_SUFFIXES, audio_info, read_audio
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.layouts import Layout, detect_layout
@@ -59,7 +60,7 @@ def find_audio(folder: Path) -> FoundAudio:
     """
     if not folder.is_dir():
         raise UserError(f"no such folder of audio: {folder}")
-    suffixes = AUDIO_SUFFIXES | {".g722"}
+    suffixes = AUDIO_SUFFIXES | CONVERTIBLE | {".g722"}
     found, others, seen, waiting = FoundAudio([], []), 0, set(), [str(folder)]
 
     def unreadable(error: OSError) -> None:

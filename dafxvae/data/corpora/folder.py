@@ -12,6 +12,7 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels, write_audio
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.threads import map_in_threads
 from dafxvae.data.composer.rendering import pcm_rms_db, pcm_sha256
@@ -47,7 +48,7 @@ class Unit:
     @property
     def key(self) -> str:
         text = "\n".join(f"{s.name}\t{s.stamp}\t{s.group}\t{s.split}\t{s.licence}" for s in self.sources)
-        return hashlib.sha256(f"{text}\n{self.start}\t{self.frames}".encode()).hexdigest()[:20]
+        return hashlib.sha256(f"{text}\n{self.start}\t{self.frames}".encode(errors="surrogateescape")).hexdigest()[:20]
 
     @property
     def name(self) -> str:
@@ -72,9 +73,9 @@ def open_folder(
     Raises:
         UserError: nothing usable is in the folder, or the cache cannot be written.
     """
-    root = Path(folder).expanduser().resolve()
+    root = user_path(folder).resolve()
     found = find_audio(root)
-    short = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    short = hashlib.sha256(str(root).encode(errors="surrogateescape")).hexdigest()[:8]
     store = CorpusIndex(cache / f"folder-v{STORE_VERSION}-{root.name[:40]}-{short}-{sample_rate}hz-{num_channels}ch")
     with store.lock():
         index = _FileIndex(root, store)

@@ -50,7 +50,7 @@ class CorpusIndex:
                     file.seek(size - 1)
                     if file.read(1) != b"\n":
                         file.write(b"\n")
-                file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+                file.write(json.dumps(entry).encode() + b"\n")
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror}") from error
 

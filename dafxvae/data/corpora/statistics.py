@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dafxvae.audio.io import to_channels
+from dafxvae.core.paths import user_path
 from dafxvae.data.corpora.files import AudioFile, decode, find_audio, folder_layout, read_header
 from dafxvae.data.corpora.tracks import Skipped
 
@@ -44,7 +45,7 @@ def folder_stats(folder: Path) -> FolderStats:
     Raises:
         UserError: no such folder, or no audio in it.
     """
-    root = folder.expanduser().resolve()
+    root = user_path(folder).resolve()
     layout = folder_layout(root, find_audio(root))
     stats = FolderStats(layout.name or root.name)
     skipped = [Skipped(str(path.relative_to(root)), reason) for path, reason in layout.left_out]

@@ -95,7 +95,7 @@ class Corpus:
 
 def _unit_hash(text: str) -> float:
     """A stable number in [0, 1) for a name."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big") / 2.0**56
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogateescape")).digest()[:7], "big") / 2.0**56
 
 
 def assign_splits(groups: Iterable[str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ import numpy as np
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file, write_json
+from dafxvae.core.paths import user_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.store import write_arrays
 from dafxvae.data.pairs.order import EpochOrder
@@ -191,7 +192,7 @@ def open_prerendered(
     Raises:
         UserError: nothing there, not finished, or not what the run expects.
     """
-    pairs = PrerenderedPairs(Path(folder).expanduser(), batch_size, seed, stream, share)
+    pairs = PrerenderedPairs(user_path(folder), batch_size, seed, stream, share)
     if expected is not None:
         _check_expected(folder, pairs.description, describe(expected, 0))
     return pairs

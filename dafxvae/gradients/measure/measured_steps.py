@@ -24,7 +24,8 @@ SHIPPED = Path(__file__).with_name("builtins.json")
 def calibration_path(effect: str) -> Path:
     """Where the user's calibration of an effect (its canonical short form) is kept."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", effect).strip("-")[:60]
-    return data_dir() / "calibration" / f"{slug}-{hashlib.sha256(effect.encode()).hexdigest()[:8]}.json"
+    short = hashlib.sha256(effect.encode(errors="surrogateescape")).hexdigest()[:8]
+    return data_dir() / "calibration" / f"{slug}-{short}.json"
 
 
 def save_calibration(calibration: Calibration) -> Path:
