@@ -17,6 +17,7 @@ from dafxvae.runs import build, media, stage_pairs
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
 from dafxvae.runs.results import evaluate_controller, results_table, typical_pair, verdict
+from dafxvae.runs.values import check_parts
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Session
 from dafxvae.training.stage import run_stage
@@ -81,6 +82,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     """
     if config.effect:
         build.build_bank(config, [config.effect]).close()  # what cannot be opened is refused before f and g are trained
+    check_parts(config)
     with open_session(config, workdir, ("f", "g", "h"), console) as (session, folder):
         corpus = build.build_corpus(config)
         session.console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")
