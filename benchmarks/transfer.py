@@ -25,7 +25,7 @@ def write_music(path: Path, seconds: int) -> None:
 
     time_axis = np.arange(RATE) / RATE
     rng = np.random.default_rng(0)
-    with audio_writer(path, RATE, 2, "PCM_16") as write:
+    with audio_writer(path, RATE, 2, seconds * RATE, "PCM_16") as write:
         for second in range(seconds):
             tone = np.sin(2 * np.pi * (110 + 11 * (second % 40)) * time_axis) * np.exp(-4 * (time_axis % 0.25))
             noise = 0.05 * rng.standard_normal((RATE, 2))

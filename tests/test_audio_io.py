@@ -115,6 +115,36 @@ def test_what_is_no_file_of_audio_says_what_to_do(tmp_path):
             io.audio_info(tmp_path / name)
 
 
+def test_what_32_bits_cannot_count_is_rf64_or_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(io, "LARGEST", 4 * tone().size - 1)
+    io.write_audio(tmp_path / "a.wav", tone(), RATE)
+    assert io.audio_info(tmp_path / "a.wav").format == "RF64"
+    np.testing.assert_array_equal(io.read_audio(tmp_path / "a.wav")[0], tone())
+    io.write_audio(tmp_path / "b.wav", tone(), RATE, subtype="PCM_24")
+    assert io.audio_info(tmp_path / "b.wav").format == "WAV"
+    with pytest.raises(UserError, match=r"AIFF holds 4 GiB.*give \.wav or \.flac"):
+        io.write_audio(tmp_path / "a.aiff", np.tile(tone(), (2, 1)), RATE)
+    with (
+        pytest.raises(ValueError, match="more than the 10 frames"),
+        io.audio_writer(tmp_path / "c.wav", RATE, 1, 10) as write,
+    ):
+        write(np.zeros((11, 1), np.float32))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav"]
+
+
+@pytest.mark.slow
+def test_more_than_4_gib_comes_back(tmp_path):
+    frames, block = 550_000_000, tone(40.0)
+    with io.audio_writer(tmp_path / "big.wav", RATE, 2, frames) as write:
+        for start in range(0, frames, len(block)):
+            write(block[: frames - start])
+    with io.AudioReader(tmp_path / "big.wav") as reader:
+        assert reader.frames == frames
+        rest = frames % len(block)
+        np.testing.assert_array_equal(reader.read(frames - rest, rest), block[:rest])
+    (tmp_path / "big.wav").unlink()
+
+
 def test_refused_writes_leave_nothing(tmp_path):
     with pytest.raises(UserError, match=r"no format for '\.xyz'"):
         io.write_audio(tmp_path / "a.xyz", tone(), RATE)

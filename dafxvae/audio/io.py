@@ -30,6 +30,8 @@ _FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked o
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
 CANCELLED = 0.01  # of the channels' power: a mean below it has lost what they hold
+_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of a sample in WAV and AIFF
+LARGEST = (1 << 32) - (1 << 20)  # bytes of samples that the 32 bits of WAV and AIFF can count, with room for a header
 _WRITE_BLOCK = 65536  # libsndfile's lossy encoders overflow their stack on one long write
 
 
@@ -181,22 +183,34 @@ class AudioReader:
         self._file.close()
 
 
-def encoding_of(path: str | os.PathLike[str], subtype: str | None = None) -> tuple[str, str]:
+def encoding_of(
+    path: str | os.PathLike[str], subtype: str | None = None, num_values: int | None = None
+) -> tuple[str, str]:
     """libsndfile's names of the format and subtype in which a file of that name is written.
 
+    Args:
+        path: its suffix names the format.
+        subtype: None for the format's usual one.
+        num_values: samples of all channels together, at most; above 4 GiB .wav is RF64. None where it does not matter.
+
     Raises:
-        UserError: unknown suffix.
+        UserError: unknown suffix, or more samples than the format can hold.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise UserError(f"cannot write {path}: no format for '{suffix}', use one of {', '.join(_FORMATS)}")
     container, usual = _FORMATS[suffix]
-    return container, subtype or usual
+    encoding = subtype or usual
+    if (num_values or 0) * _BYTES.get(encoding, 0) > LARGEST and container in ("WAV", "AIFF"):
+        if container == "AIFF":
+            raise UserError(f"cannot write {path}: AIFF holds 4 GiB, and this may become more; give .wav or .flac")
+        return "RF64", encoding
+    return container, encoding
 
 
 @contextlib.contextmanager
 def audio_writer(
-    path: str | os.PathLike[str], sample_rate: int, num_channels: int, subtype: str | None = None
+    path: str | os.PathLike[str], sample_rate: int, num_channels: int, frames: int, subtype: str | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Writes a file block by block, whole or not at all: a temporary file next to it, renamed when all went well.
 
@@ -204,16 +218,18 @@ def audio_writer(
         path: see `write_audio`; folders are made.
         sample_rate: Hz.
         num_channels: C.
+        frames: T of all blocks together, at most.
         subtype: see `write_audio`.
 
     Yields:
         The function that appends a block, float `[T, C]` or int16.
 
     Raises:
-        UserError: unknown suffix, a rate or subtype that the format refuses, or the disk refuses.
+        UserError: unknown suffix, a rate, subtype or length that the format refuses, or the disk refuses.
+        ValueError: there are more frames than announced.
     """
     target = user_path(path)
-    container, encoding = encoding_of(target, subtype)
+    container, encoding = encoding_of(target, subtype, frames * num_channels)
     if os.path.isdir(target):
         raise UserError(f"cannot write {target}: it is a folder")
 
@@ -230,6 +246,8 @@ def audio_writer(
             raise refused(error) from error
 
         def write(block: np.ndarray) -> None:
+            if file.frames + len(block) > frames:
+                raise ValueError(f"{target}: more than the {frames} frames that were announced")
             try:
                 for first in range(0, len(block), _WRITE_BLOCK):
                     file.write(block[first : first + _WRITE_BLOCK])
@@ -254,5 +272,5 @@ def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: in
     """
     if audio.ndim != 2:
         raise UserError(f"cannot write {path}: audio must be [T, C], got shape {audio.shape}")
-    with audio_writer(path, sample_rate, audio.shape[1], subtype) as write:
+    with audio_writer(path, sample_rate, audio.shape[1], len(audio), subtype) as write:
         write(audio)

@@ -77,10 +77,10 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options.refine))
-        tail = round(options.max_tail_sec * source.sample_rate)
+        end = source.frames + round(options.max_tail_sec * source.sample_rate)
         with (
-            audio_writer(output, source.sample_rate, source.num_channels, arguments.subtype) as write,
-            sample_progress(console, source.frames + tail) as (notify, advance),
+            audio_writer(output, source.sample_rate, source.num_channels, end, arguments.subtype) as write,
+            sample_progress(console, end) as (notify, advance),
         ):
             outcome = transfer.run(
                 source,
@@ -109,6 +109,7 @@ def write_files(
 ) -> None:
     """Writes settings, script, plugin states, and the optional page and picture."""
     paths = document.Paths.next_to(output)
+    end = source.frames + round(options.max_tail_sec * source.sample_rate)
     chain = transfer.host.chain
     content = document.settings_document(
         chain, outcome, options, arguments.controller, source.path, [one.path for one in references], output
@@ -121,8 +122,8 @@ def write_files(
         source.num_channels,
         factor=outcome.level.factor,
         frames=outcome.rendered.frames,
-        end=source.frames + round(options.max_tail_sec * source.sample_rate),
-        encoding=encoding_of(output, arguments.subtype),
+        end=end,
+        encoding=encoding_of(output, arguments.subtype, end * source.num_channels),
         source=str(source.path.resolve()),
         target=str(output.resolve()),
     )

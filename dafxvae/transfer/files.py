@@ -85,7 +85,9 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
                 recordings.check_channels(source)
                 tail = round(stored.max_tail_sec * source.sample_rate)
                 with (
-                    audio_writer(target, source.sample_rate, source.num_channels, subtype) as write,
+                    audio_writer(
+                        target, source.sample_rate, source.num_channels, source.frames + tail, subtype
+                    ) as write,
                     sample_progress(console, source.frames + tail) as (notify, advance),
                 ):
                     notify(stem.name[:40])
