@@ -130,6 +130,20 @@ def test_the_output_is_the_render_and_goes_on_after_the_input(style):
     assert result.predicted["Reverb.room_size"] != pytest.approx(0.9, abs=1e-4)
 
 
+def test_the_fit_is_measured_and_a_take_that_fits_better_is_kept(style):
+    audio = music(seed=1)[:, 0]
+    locks = {"Reverb.room_size": 0.9, "Reverb.wet_level": 0.9, "Reverb.dry_level": 0.0}
+    made = style.transfer(audio, audio, RATE, locks=locks)
+    kept = style.transfer(audio, audio, RATE, locks=locks, only_if_better=True)
+    assert made.fit == kept.fit
+    assert made.fit.before == dict.fromkeys(made.fit.before, 0.0)
+    assert "space" in made.fit.worse
+    assert (made.kept_take, kept.kept_take) == (False, True)
+    assert len(made.audio) > len(audio)
+    np.testing.assert_array_equal(kept.audio, audio)
+    assert style.transfer(audio, [audio, music(seed=3)], RATE).fit.before["spectrum"] > 0.0
+
+
 def test_equal_calls_give_equal_bits_and_batches_change_nothing(style):
     pair = music(seed=1), music(seed=2)
     first = style.transfer(*pair, RATE)

@@ -75,6 +75,10 @@ def test_a_transfer_and_all_that_lies_beside_it(files, controller):
     assert (files / "out.wav.png").read_bytes().startswith(b"\x89PNG")
     page = (files / "out.wav.html").read_text()
     assert page.count("<audio") == 3
+    assert document["fit"]["sentence"] in page
+    assert document["fit"]["purpose"] == ["dynamics", "space"]
+    assert document["fit"]["distances"]["spectrum"]["before_db"] > 0.0
+    assert document["kept_take"] is False
     assert not re.search(r"(src|href)=\"?https?:", page)
     assert not leftovers(files)
 
@@ -126,7 +130,8 @@ def test_settings_are_applied_to_other_files_with_the_same_gain(files, controlle
 @pytest.mark.parametrize(
     "words",
     [["--controller", "eq"], ["--effect", "Gain"], ["--amount", "1"], ["--lock", "a=1"], ["--match-level", "on"],
-     ["--refine", "0"], ["--max-tail", "10"], ["--ceiling", "-1"], ["--picture"], ["--page"]],
+     ["--refine", "0"], ["--max-tail", "10"], ["--ceiling", "-1"], ["--only-if-better"],
+     ["--picture"], ["--page"]],
 )  # fmt: skip
 def test_applying_takes_nothing_that_it_would_ignore(files, capsys, words):
     printed = refused(capsys, "--apply", files / "x.settings.json", files / "in.wav", "-o", files / "out.wav", *words)
@@ -184,6 +189,42 @@ def test_no_output_exceeds_the_ceiling_and_the_trim_is_kept(files, controller, c
     run("--apply", settings, files / "hot.wav", "-o", files / "hot-out.wav")
     hot = read(files / "hot-out.wav")
     assert true_peak(lambda start, count: hot[start : start + count], len(hot), RATE) <= 10.0 ** (ceiling_db / 20.0)
+
+
+def worse(files, controller, *words):
+    """A transfer to the take itself with much reverb, which is further from it than the take is."""
+    (files / "same.wav").write_bytes((files / "in.wav").read_bytes())
+    locks = ("--lock", "Reverb.room_size=0.9", "--lock", "Reverb.wet_level=0.9", "--lock", "Reverb.dry_level=0")
+    run(files / "in.wav", files / "same.wav", "--controller", controller, *locks, *words)
+
+
+def test_an_output_that_fits_worse_than_the_take_is_said_to(files, controller, capsys):
+    worse(files, controller, "-o", files / "out.wav")
+    printed = " ".join(capsys.readouterr().err.split())
+    document = json.loads((files / "out.wav.settings.json").read_text())
+    assert f"fit to the reference: {document['fit']['sentence']}" in printed
+    assert "further in" in document["fit"]["sentence"]
+    assert document["notes"][0].startswith("the output is further from the reference than the take in")
+    assert f"note: {document['notes'][0]}" in printed
+    assert document["fit"]["distances"]["space"] == {
+        "before_db": 0.0, "after_db": pytest.approx(5.0, abs=4.5), "change": "further"
+    }  # fmt: skip
+
+
+def test_the_take_is_kept_where_the_effect_would_fit_worse(files, controller, capsys):
+    out, again = files / "out.wav", files / "again.wav"
+    worse(files, controller, "-o", out, "--only-if-better")
+    np.testing.assert_array_equal(read(out), read(files / "in.wav"))
+    assert "note: the take is kept as it is" in " ".join(capsys.readouterr().err.split())
+    document = json.loads((files / "out.wav.settings.json").read_text())
+    assert document["kept_take"] is True
+    assert document["gain_db"] == 0.0
+    assert document["notes"][0].startswith("the take is kept as it is")
+    subprocess.run([sys.executable, "-I", files / "out.wav.py", files / "in.wav", again], check=True)
+    np.testing.assert_array_equal(read(again), read(out))
+    settings = files / "out.wav.settings.json"
+    assert "kept the take" in refused(capsys, "--apply", settings, files / "in.wav", "-o", files / "x.wav")
+    assert not leftovers(files)
 
 
 @pytest.mark.parametrize("ceiling", ["loud", "1", "nan", "-40"])

@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tail", type=float, metavar="SEC", help="longest tail (default 10)")
     parser.add_argument("--ceiling", metavar="DB", help="true peak of the output: -1 dBTP (default), or none")
     parser.add_argument("--subtype", choices=("PCM_16", "PCM_24", "FLOAT"), help="of the samples in the output")
+    parser.add_argument(
+        "--only-if-better", action="store_true", help="keep the input as it is where the effect would fit it worse"
+    )
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
     parser.add_argument("--apply", type=Path, metavar="SETTINGS", help="play FILEs through stored settings instead")
@@ -53,6 +56,7 @@ def _run(arguments: argparse.Namespace) -> None:
             "refine",
             "max_tail",
             "ceiling",
+            "only_if_better",
             "picture",
             "page",
         )

@@ -17,6 +17,7 @@ from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
 from dafxvae.transfer import prediction, recordings, rendering, windows
+from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.results import Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
 
@@ -106,21 +107,12 @@ class StyleTransfer(Closable):
         say("reading")
         scan = recordings.scan(source, with_loudness=options.match_level == "off")
         scans = [recordings.scan(one, with_loudness=options.match_level == "on") for one in references]
-        notes = [
-            f"{one.name} is clipped: its distortion counts as part of its sound"
-            for one, found in zip((source, *references), (scan, *scans), strict=True)
-            if found.is_clipped
-        ]
         say("predicting")
-        reference_windows = [
-            windows.read_windows(one, found.levels_db, self.windows)
-            for one, found in zip(references, scans, strict=True)
-        ]
         match = prediction.find_settings(
             self.host,
             self.controller,
             windows.read_windows(source, scan.levels_db, self.windows),
-            reference_windows,
+            [windows.read_windows(one, found.levels_db, self.windows) for one, found in zip(references, scans)],
             lambda: self._excerpt(source, scan),
             self.windows.sample_rate,
             options.amount,
@@ -130,8 +122,15 @@ class StyleTransfer(Closable):
         )
         say("rendering")
         rendered = self.play(source, match.unit_params, options.max_tail_sec, folder, progress)
-        level = rendering.level(options.match_level, scan, scans, rendered, options.ceiling_db, is_integer=is_integer)
-        return Outcome(match, rendered, level, scan, scans, (*notes, *level.notes))
+        fit = measure_fit(source, references, rendered, self.host.chain)
+        keeps_take = options.only_if_better and bool(fit.worse)
+        if keeps_take:
+            rendered.replace_by(source, scan)
+        wanted, ceiling_db = ("none", None) if keeps_take else (options.match_level, options.ceiling_db)
+        level = rendering.level(wanted, scan, scans, rendered, ceiling_db, is_integer=is_integer)
+        clipping = recordings.clipping_notes((source, *references), (scan, *scans))
+        notes = (*fit.notes(keeps_take), *clipping, *level.notes)
+        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take)
 
     def play(
         self,
@@ -161,6 +160,7 @@ class StyleTransfer(Closable):
         refine: int = 0,
         max_tail_sec: float = 10.0,
         ceiling_db: float | None = -1.0,
+        only_if_better: bool = False,
         reference_rate: int | None = None,
     ) -> Transfer:
         """Gives a recording the style of a reference.
@@ -169,7 +169,7 @@ class StyleTransfer(Closable):
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
             reference: one such array, or several whose style is averaged.
             sample_rate: Hz, any.
-            amount, locks, match_level, refine, max_tail_sec, ceiling_db: see `Options`.
+            amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better: see `Options`.
             reference_rate: Hz of the references; None for `sample_rate`.
 
         Returns:
@@ -179,18 +179,14 @@ class StyleTransfer(Closable):
             UserError: audio that cannot be used, or an option out of range.
             EffectError: the effect failed.
         """
-        options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db)
+        options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
-        several: list[Any] = list(reference) if isinstance(reference, list | tuple) else [reference]
-        names = ["the reference"] if len(several) == 1 else [f"reference {i}" for i in range(len(several))]
         rate = sample_rate if reference_rate is None else reference_rate
-        named = [recordings.ArrayRecording(one, rate, name) for one, name in zip(several, names, strict=True)]
-        outcome = self.run(source, named, options)
+        outcome = self.run(source, recordings.references_of(reference, rate), options)
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))
         script = snippet(
-            self.host.chain,
-            outcome.match.unit_params,
+            *outcome.played(self.host.chain),
             source.sample_rate,
             source.num_channels,
             factor=outcome.level.factor,
@@ -207,6 +203,8 @@ class StyleTransfer(Closable):
             outcome.match.predicted,
             outcome.match.refined,
             outcome.notes,
+            outcome.fit,
+            outcome.kept_take,
         )
 
     def transfer_batch(

@@ -69,7 +69,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if arguments.ceiling is not None:
         asked["ceiling_db"] = parse_ceiling(arguments.ceiling)
-    options = Options(locks=parse_locks(arguments.lock or ()), **asked)
+    options = Options(locks=parse_locks(arguments.lock or ()), only_if_better=arguments.only_if_better, **asked)
     check_output(output, [source_path, *reference_paths])
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:
@@ -116,8 +116,7 @@ def write_files(
     )
     document.write_document(paths.settings, content)
     script = snippet(
-        chain,
-        outcome.match.unit_params,
+        *outcome.played(chain),
         source.sample_rate,
         source.num_channels,
         factor=outcome.level.factor,
@@ -147,6 +146,7 @@ def write_files(
                 }
                 write_text(paths.page, report.page(content, recordings, image))
     console.print(report.terminal_table(content))
+    console.print(f"fit to the reference: {outcome.fit.sentence}", highlight=False, soft_wrap=True)
     warn(console, outcome.notes)
     if source.is_mended:
         warn(

@@ -89,6 +89,8 @@ def settings_document(
             "sample_rate": outcome.rendered.sample_rate,
         },
         "plugin_states": [state_name(output, i, label) for i, (label, _) in enumerate(outcome.rendered.states)],
+        "fit": outcome.fit.document(),
+        "kept_take": outcome.kept_take,
         "notes": list(outcome.notes),
         "versions": {
             "dafxvae": __version__,
@@ -123,7 +125,7 @@ def read_document(path: Path) -> StoredTransfer:
     """Reads a settings file.
 
     Raises:
-        UserError: missing, no JSON, or not one that dafxvae wrote.
+        UserError: missing, no JSON, not one that dafxvae wrote, or of a take that was kept as it is.
     """
     try:
         content = json.loads(user_path(path).read_text(encoding="utf-8"))
@@ -133,6 +135,8 @@ def read_document(path: Path) -> StoredTransfer:
         raise UserError(f"{path} is not JSON ({error}): give an OUT.settings.json of a transfer") from error
     if not isinstance(content, dict) or content.get("kind") != KIND or content.get("format") != FORMAT:
         raise UserError(f"{path} is not the settings file of a transfer: give an OUT.settings.json that dafxvae wrote")
+    if content.get("kept_take"):  # absent in files of earlier versions
+        raise UserError(f"{path}: --only-if-better kept the take, without the effect; transfer again without it")
     try:
         exact = content["exact"]
         return StoredTransfer(

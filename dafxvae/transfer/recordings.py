@@ -2,9 +2,9 @@
 
 import math
 import numbers
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -71,6 +71,13 @@ class ArrayRecording:
         return self.audio[start : start + frames]
 
 
+def references_of(reference: np.ndarray | Sequence[np.ndarray], sample_rate: int) -> list[ArrayRecording]:
+    """One array or several as recordings, named for messages."""
+    several: list[Any] = list(reference) if isinstance(reference, list | tuple) else [reference]
+    names = ["the reference"] if len(several) == 1 else [f"reference {i}" for i in range(len(several))]
+    return [ArrayRecording(one, sample_rate, name) for one, name in zip(several, names, strict=True)]
+
+
 @dataclass(frozen=True)
 class Scan:
     """What one pass over a recording finds."""
@@ -89,6 +96,15 @@ class Scan:
     def loudness(self) -> float:
         """Integrated, in LUFS as played: mono comes from both loudspeakers. -inf for silence."""
         return played_loudness([self])
+
+
+def clipping_notes(sources: Sequence[Recording], scans: Sequence[Scan]) -> list[str]:
+    """Says of which recordings the scans found that they are clipped."""
+    return [
+        f"{one.name} is clipped: its distortion counts as part of its sound"
+        for one, found in zip(sources, scans, strict=True)
+        if found.is_clipped
+    ]
 
 
 def played_loudness(scans: list[Scan]) -> float:

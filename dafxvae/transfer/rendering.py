@@ -43,6 +43,13 @@ class Rendered:
         for start in range(0, self.frames, CHUNK):
             yield self.read(start, CHUNK) * factor
 
+    def replace_by(self, source: Recording, scan: Scan) -> None:
+        """Holds a recording as it is instead of its render."""
+        self.file.seek(0)
+        for block in chunks(source):
+            self.file.write(np.ascontiguousarray(block, np.float32).tobytes())
+        self.frames, self.scan, self.states = source.frames, scan, []
+
     def close(self) -> None:
         """Frees the temporary file."""
         self.file.close()

@@ -24,7 +24,15 @@ def settings_rows(document: dict[str, Any]) -> list[list[str]]:
         predicted = (document["predicted"] or {}).get(name)
         before = "" if predicted is None else shown(predicted, entry["unit"])
         changed = document["refined"] is not None and predicted != entry["value"]
-        remark = "locked" if name in document["locked"] else "refined" if changed else ""
+        remark = (
+            "not used"
+            if document["kept_take"]
+            else "locked"
+            if name in document["locked"]
+            else "refined"
+            if changed
+            else ""
+        )
         rows.append([name, shown(entry["value"], entry["unit"]), before, remark])
     return rows
 
@@ -60,6 +68,13 @@ def page(document: dict[str, Any], recordings: Mapping[str, tuple[Recording, int
     result.text(document["effect"])
     rows = [*settings_rows(document), ["level", f"{document['gain_db']:+.2f} dB", "", ""]]
     result.table(COLUMNS, rows)
+    result.heading("Fit")
+    result.text(f"{document['fit']['sentence']}.")
+    distances = document["fit"]["distances"].items()
+    result.table(
+        ("distance from the reference", "input", "with the effect", ""),
+        [[name, f"{d['before_db']:.1f} dB", f"{d['after_db']:.1f} dB", d["change"]] for name, d in distances],
+    )
     for note in document["notes"]:
         result.text(note, "note")
     result.heading("Spectra and levels")

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from dafxvae.core.errors import UserError
+from dafxvae.effects.chain import Chain
 from dafxvae.transfer import prediction, recordings, rendering
+from dafxvae.transfer.fit import Fit
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Options:
         refine: renders that a search for better settings may cost; 0 for none.
         max_tail_sec: how long a reverb may ring on after the input's end.
         ceiling_db: true peak that the output does not exceed, dBTP; it is turned down where it would. None for none.
+        only_if_better: the output is the input itself, to the bit, where its render is further from the reference in
+            what the effect is for.
     """
 
     amount: float = 1.0
@@ -31,6 +35,7 @@ class Options:
     refine: int = 0
     max_tail_sec: float = 10.0
     ceiling_db: float | None = -1.0
+    only_if_better: bool = False
 
     def __post_init__(self) -> None:
         for name, kind in (("amount", numbers.Real), ("refine", numbers.Integral), ("max_tail_sec", numbers.Real)):
@@ -59,6 +64,12 @@ class Outcome:
     source_scan: recordings.Scan
     reference_scans: list[recordings.Scan]
     notes: tuple[str, ...]
+    fit: Fit  # of the render, even where the take is kept
+    kept_take: bool  # `rendered` holds the input itself
+
+    def played(self, chain: Chain) -> tuple[Chain, np.ndarray]:
+        """The effects that made the output, and their settings `[K]`; none where the take is kept."""
+        return (Chain(()), self.match.unit_params[:0]) if self.kept_take else (chain, self.match.unit_params)
 
 
 @dataclass(frozen=True)
@@ -74,3 +85,5 @@ class Transfer:
     predicted: dict[str, Any] | None  # by the controller, before locks and refinement
     refined: dict[str, Any] | None  # distances before and after the search, renders
     notes: tuple[str, ...]  # what a user should know: clipped input, level above full scale
+    fit: Fit  # of the render, even where the take is kept
+    kept_take: bool  # `audio` is the input itself; the settings were not used

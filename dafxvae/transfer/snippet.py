@@ -103,7 +103,7 @@ def snippet(
     needed = [kind for kind in (Segments, Vst3) if any(entry.startswith(f"{kind.__name__}(") for entry in entries)]
     classes = "".join("\n\n" + inspect.getsource(kind).replace("list[Any]", "list") for kind in needed)
     return TEMPLATE.format(
-        effect=chain.name.replace("\\", "/"),
+        effect=chain.name.replace("\\", "/") or "The recording as it is, without an effect.",
         version=__version__,
         script=f"{Path(target).name}.py",
         source=source,
