@@ -95,16 +95,6 @@ class Controller:
         """Input features of several windows together (`combine_windows`); `[..., N, Z + S] -> [..., Z + S]`."""
         return catalog.combine_windows(features, self.descriptors, len(self.parameters))
 
-    def interpolate(self, neutral: np.ndarray, features: np.ndarray, amount: float) -> np.ndarray:
-        """From `neutral` (0) to `features` (1), and beyond; `[..., Z + S]`.
-
-        Direct estimates stay those of `features`: half of an echo is a softer one, not one after half the time.
-        """
-        found = neutral + amount * (features - neutral)
-        direct = list(self._h.direct)
-        found[..., direct] = features[..., direct]
-        return found
-
     def settings(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Settings for input features, and which are direct estimates; `[B, Z + S] -> [B, K]` in [0, 1], bool."""
         settings, is_direct = (np.asarray(part)[:, 0] for part in _settings(self._h, self.params, features))

@@ -39,7 +39,7 @@ def search(
     """
     rate, num_failed = controller.sample_rate, 0
     rows: dict[str, list[np.ndarray]] = {name: [] for name in SEARCHES}
-    for clip, example, own, is_direct in zip(dry, reference, *start):
+    for clip, example, own, is_direct in zip(dry, reference, start.unit_params, start.is_direct):
         distance = make_style_distance(example[None], rate)
         for name, (warm, num_renders) in SEARCHES.items():
             begin, free = (own, ~is_direct) if warm else (None, None)

@@ -17,6 +17,7 @@ from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
 from dafxvae.transfer import prediction, recordings, rendering, windows
+from dafxvae.transfer.amount import EXCERPT_SEC
 from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.results import Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
@@ -114,6 +115,7 @@ class StyleTransfer(Closable):
             windows.read_windows(source, scan.levels_db, self.windows),
             [windows.read_windows(one, found.levels_db, self.windows) for one, found in zip(references, scans)],
             lambda: self._excerpt(source, scan),
+            lambda: windows.read_excerpt(source, scan, EXCERPT_SEC),
             self.windows.sample_rate,
             options.amount,
             options.locks,
@@ -129,7 +131,7 @@ class StyleTransfer(Closable):
         wanted, ceiling_db = ("none", None) if keeps_take else (options.match_level, options.ceiling_db)
         level = rendering.level(wanted, scan, scans, rendered, ceiling_db, is_integer=is_integer)
         clipping = recordings.clipping_notes((source, *references), (scan, *scans))
-        notes = (*fit.notes(keeps_take), *clipping, *level.notes)
+        notes = (*fit.notes(keeps_take), *clipping, *match.notes, *level.notes)
         return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take)
 
     def play(

@@ -11,9 +11,8 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
+from dafxvae.transfer.amount import AUDIBLE_DB, nearest_neutral, settings_at, strength_of
 from dafxvae.transfer.windows import WindowFormat, clip_windows
-
-AMOUNTS = (0.0, 1.5)
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class FoundSettings:
     predicted: dict[str, Any] | None  # by the controller; None without one
     locked: dict[str, Any]
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
+    notes: tuple[str, ...] = ()
 
 
 class Prediction(NamedTuple):
@@ -31,6 +31,7 @@ class Prediction(NamedTuple):
 
     unit_params: np.ndarray  # float32 in [0, 1]
     is_direct: np.ndarray  # bool: direct estimates from a descriptor
+    strength: Any  # float32 `[]` or `[B]`: 0 where the reference is the input itself, 1 for any other
 
 
 class Refiner(Protocol):
@@ -38,17 +39,6 @@ class Refiner(Protocol):
 
     make_style_distance: Callable[..., Callable[[np.ndarray], np.ndarray]]
     refine: Callable[..., Any]
-
-
-def check_amount(amount: float) -> float:
-    """The amount, if it can be used.
-
-    Raises:
-        UserError: it is not within `AMOUNTS`.
-    """
-    if not AMOUNTS[0] <= amount <= AMOUNTS[1]:
-        raise UserError(f"amount {amount:g}: give {AMOUNTS[0]:g} (leave alone) to {AMOUNTS[1]:g}; 1 is the reference")
-    return float(amount)
 
 
 def parse_locks(items: Sequence[str]) -> dict[str, str]:
@@ -85,9 +75,7 @@ def window_format(controller: Controller) -> WindowFormat:
     return WindowFormat(controller.clip_samples, controller.sample_rate, controller.config.num_channels)
 
 
-def predict(
-    controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray], amount: float = 1.0
-) -> Prediction:
+def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> Prediction:
     """Predict the settings that give an input the style of references.
 
     Every window is encoded once; the latents of all pairs of windows are averaged, each reference counting the same.
@@ -96,24 +84,20 @@ def predict(
         controller: what predicts.
         dry: windows of the input, float32 `[W, T, C]` at the controller's rate.
         references: windows of each reference, `[V, T, C]`.
-        amount: 0 is the latent of the input against itself, 1 that of the reference; straight on beyond.
 
     Returns:
         Of one pair, `[K]`.
     """
     extractor = controller.extractor
-    own = extractor.encode(dry, is_reference=amount != 1.0)  # for other amounts it is its own reference, too
-    features = []
-    for reference in references:
-        other = extractor.encode(reference)
-        pairs = np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))
-        features.append(controller.combine(extractor.join(*pairs)))
-    combined = controller.combine(np.stack(features))
-    if amount != 1.0:
-        neutral = controller.combine(extractor.join(own, own))
-        combined = controller.interpolate(neutral, combined, amount)
+    own = extractor.encode(dry, is_reference=False)
+
+    def joined(other: np.ndarray) -> np.ndarray:
+        return controller.combine(extractor.join(np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))))
+
+    combined = controller.combine(np.stack([joined(extractor.encode(reference)) for reference in references]))
+    strength = strength_of(combined, joined(own), controller.encoders.g.latent_dim)
     settings, is_direct = controller.settings(combined[None].astype(np.float32))
-    return Prediction(settings[0], is_direct[0])
+    return Prediction(settings[0], is_direct[0], np.float32(strength))
 
 
 def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> Prediction:
@@ -131,12 +115,38 @@ def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray
     return Prediction(*(np.stack(column) for column in zip(*rows)))
 
 
+def _at_amount(
+    host: ChainHost, found: Prediction, amount: float, played: Callable[[], tuple[np.ndarray, int]]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Settings of a prediction at an amount `[K]`, and what there is to say of it."""
+    applied = amount * float(found.strength)
+    if applied == 1.0:
+        return found.unit_params, ()
+    neutral, change = nearest_neutral(host, found.unit_params, *played())
+    notes = []
+    if found.strength == 0.0:
+        notes.append("the reference is the input itself: nothing is to be changed")
+    elif found.strength < 1.0:
+        notes.append(f"the reference is nearly the input itself: the amount is {applied:.2f} instead of {amount:g}")
+    if change > AUDIBLE_DB:
+        notes.append(f"these effects cannot leave sound alone: at an amount of 0 the change is at {change:.0f} dB")
+    return settings_at(applied, neutral, found.unit_params), tuple(notes)
+
+
+def _search(refiner: Refiner | None) -> Refiner:
+    """The search for better settings."""
+    from dafxvae.transfer import refinement  # here: its libraries take .3 s to import
+
+    return refiner or cast(Refiner, refinement)
+
+
 def find_settings(
     host: ChainHost,
     controller: Controller | None,
     dry: np.ndarray,
     references: Sequence[np.ndarray],
     excerpt: Callable[[], np.ndarray],
+    played: Callable[[], tuple[np.ndarray, int]],
     sample_rate: int,
     amount: float,
     locks: Mapping[str, Any],
@@ -150,8 +160,9 @@ def find_settings(
         controller: None for a cold start, which refinement alone carries.
         dry, references: windows, see `predict`.
         excerpt: gives the part of the input that refinement renders, `[T, C]` at `sample_rate`.
-        sample_rate: Hz, of all of these.
-        amount: see `predict`.
+        played: gives a second of the input as the effect will play it, `[T, C]`, and its rate in Hz.
+        sample_rate: Hz, of all others.
+        amount: 0 for settings that leave the input alone, 1 for those of the reference; see `transfer.amount`.
         locks: name to value in physical units.
         num_refinements: renders that the search may cost; 0 for none.
         refiner: the search; None for `dafxvae.transfer.refinement`.
@@ -162,32 +173,26 @@ def find_settings(
     space = host.parameters
     is_locked, values = locked_values(space, locks)
     start = predicted = refined = None
+    notes: tuple[str, ...] = ()
     is_held = is_locked  # by the search
     if controller is not None:
-        start, is_direct = predict(controller, dry, references, amount)
-        is_held = is_locked | is_direct  # the distance of styles depends little on the exact time of an echo
+        found = predict(controller, dry, references)
+        start, notes = _at_amount(host, found, amount, played)
+        is_held = is_locked | found.is_direct  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(start)
         start = np.where(is_locked, values, start).astype(np.float32)
     elif not num_refinements:
         raise UserError("without a controller settings are searched for: give a number of renders, e.g. --refine 200")
     elif amount != 1.0:
-        raise UserError(f"amount {amount:g}: only the latent of a controller has one; leave it out")
+        raise UserError(f"amount {amount:g}: only a controller's prediction has one; leave it out")
     if num_refinements:
-        from dafxvae.transfer import refinement  # here: its libraries take .3 s to import
-
-        search = refiner or cast(Refiner, refinement)
+        search = _search(refiner)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)
-        fixed = values if start is None else start
-        found = search.refine(
-            host, distance, excerpt(), sample_rate, start, num_refinements, free=~is_held, fixed=fixed
-        )
-        start = np.where(is_locked, values, found.unit_params).astype(np.float32)
-        refined = {
-            "distance": float(found.distance),
-            "start_distance": float(found.start_distance),
-            "num_renders": int(found.num_renders),
-            "num_failed": int(found.num_failed),
-        }
+        fixed, free = values if start is None else start, ~is_held
+        searched = search.refine(host, distance, excerpt(), sample_rate, start, num_refinements, free=free, fixed=fixed)
+        start = np.where(is_locked, values, searched.unit_params).astype(np.float32)
+        names = ("distance", "start_distance", "num_renders", "num_failed")
+        refined = {name: np.asarray(getattr(searched, name)).item() for name in names}
     assert start is not None
     locked = {name: value for name, value in space.describe(values).items() if name in locks}
-    return FoundSettings(space.quantise(start), predicted, locked, refined)
+    return FoundSettings(space.quantise(start), predicted, locked, refined, notes)

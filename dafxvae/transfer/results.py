@@ -10,6 +10,7 @@ import numpy as np
 from dafxvae.core.errors import UserError
 from dafxvae.effects.chain import Chain
 from dafxvae.transfer import prediction, recordings, rendering
+from dafxvae.transfer.amount import AMOUNTS
 from dafxvae.transfer.fit import Fit
 
 
@@ -43,7 +44,9 @@ class Options:
                 raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
         if not isinstance(self.locks, Mapping):
             raise UserError(f"locks {self.locks!r}: give a mapping of names to values")
-        prediction.check_amount(self.amount)
+        if not AMOUNTS[0] <= self.amount <= AMOUNTS[1]:
+            low, high = AMOUNTS
+            raise UserError(f"amount {self.amount:g}: give {low:g} (leave alone) to {high:g}; 1 is the reference")
         if self.match_level not in rendering.LEVELS:
             raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
         if self.refine < 0:

@@ -99,3 +99,9 @@ def excerpt(source: Recording, scan: Scan, seconds: float = EXCERPT_SEC) -> tupl
     energy = np.convolve(10.0 ** (scan.levels_db / 10.0), np.ones(hops), mode="valid")
     start = round(int(np.argmax(energy)) * HOP_SEC * source.sample_rate)
     return min(start, source.frames - count), count
+
+
+def read_excerpt(source: Recording, scan: Scan, seconds: float) -> tuple[np.ndarray, int]:
+    """The samples of `excerpt`, float32 `[T, C]`, and their rate in Hz."""
+    start, count = excerpt(source, scan, seconds)
+    return np.asarray(source.read(start, count), np.float32), source.sample_rate

@@ -1,5 +1,7 @@
 """The most neutral settings of an effect: the true settings of an unprocessed reference."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dafxvae.core.rng import host_rng
@@ -36,7 +38,7 @@ def neutral_table(bank: Bank, sample_rate: int, num_channels: int) -> list[np.nd
 
 
 def neutral_settings(bank: Bank, effect: int, sample_rate: int, num_channels: int) -> np.ndarray:
-    """Searches the settings of one effect, a coordinate at a time, for the least change of a probe.
+    """The settings of one effect of a bank that change a probe least.
 
     Args:
         bank: the effects.
@@ -47,31 +49,49 @@ def neutral_settings(bank: Bank, effect: int, sample_rate: int, num_channels: in
     Returns:
         float32 `[K]`, zero outside the effect's columns.
     """
-    audio = probe(sample_rate, num_channels)
-    where = bank.columns(effect)
-    count = len(where)
-    # Half-way, both ends, and random draws: the best of them is where the search begins.
+    where, settings = bank.columns(effect), np.zeros(bank.num_params, np.float32)
+
+    def render(audio: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        every = np.zeros((len(tried), bank.num_params), np.float32)
+        every[:, where] = tried
+        batch = np.repeat(audio[None], len(tried), axis=0)
+        return bank.render(batch, np.full(len(tried), effect, np.int32), every, sample_rate)
+
     rng = host_rng(0, "neutral/starts", effect)
+    settings[where], _ = search_neutral(render, probe(sample_rate, num_channels), len(where), rng)
+    return settings
+
+
+Render = Callable[[np.ndarray, np.ndarray], np.ndarray]  # audio [T, C], settings [N, K] -> [N, T, C]
+
+
+def search_neutral(render: Render, audio: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Search the settings that change a sound least, a coordinate at a time.
+
+    Args:
+        render: the effect.
+        audio: the sound, `[T, C]`.
+        count: K.
+        rng: of the places where the search begins.
+
+    Returns:
+        float32 `[K]` in [0, 1], and what they change (`change_db`).
+    """
+    # Half-way, both ends, and random draws: the best of them is where the search begins.
     starts = np.concatenate([np.full((1, count), v) for v in (0.0, 0.5, 1.0)] + [rng.random((13, count))])
-    best, best_db = _best(bank, effect, audio, sample_rate, starts)
+    best, best_db = _best(render, audio, starts)
     for step in (None, None, *STEPS):
         for k in range(count):
             values = GRID if step is None else (best[k] - step, best[k] + step)
             tried = np.repeat(best[None], len(values), axis=0)
             tried[:, k] = np.clip(values, 0.0, 1.0)
-            found, found_db = _best(bank, effect, audio, sample_rate, tried)
+            found, found_db = _best(render, audio, tried)
             if found_db < best_db:
                 best, best_db = found, found_db
-    settings = np.zeros(bank.num_params, np.float32)
-    settings[where] = best
-    return settings
+    return best, best_db
 
 
-def _best(bank: Bank, effect: int, audio: np.ndarray, sample_rate: int, tried: np.ndarray) -> tuple[np.ndarray, float]:
-    settings = np.zeros((len(tried), bank.num_params), np.float32)
-    settings[:, bank.columns(effect)] = tried
-    batch = np.repeat(audio[None], len(tried), axis=0)
-    rendered = bank.render(batch, np.full(len(tried), effect, np.int32), settings, sample_rate)
-    changes = [change_db(audio, one) for one in rendered]
+def _best(render: Render, audio: np.ndarray, tried: np.ndarray) -> tuple[np.ndarray, float]:
+    changes = [change_db(audio, one) for one in render(audio, np.asarray(tried, np.float32))]
     place = int(np.argmin(changes))
     return tried[place].astype(np.float32), changes[place]
