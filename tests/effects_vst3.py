@@ -37,22 +37,22 @@ def zam(name: str) -> str:
 
 
 @functools.cache
-def _built(folder: str) -> str | None:
+def _built(folder: str, latency: int) -> str | None:
     dpf = _under_root("usr/share/dpf")
     compiler = shutil.which("g++") or shutil.which("clang++")
     if dpf is None or compiler is None or platform.system() != "Linux":
         return None
-    binary = Path(folder) / "Trouble.vst3" / "Contents" / f"{platform.machine()}-linux" / "Trouble.so"
+    binary = Path(folder) / str(latency) / "Trouble.vst3" / "Contents" / f"{platform.machine()}-linux" / "Trouble.so"
     binary.parent.mkdir(parents=True)
     command = [compiler, "-std=c++14", "-O2", "-fPIC", "-shared", "-DDISTRHO_PLUGIN_TARGET_VST3", "-DNDEBUG"]
-    command += [f"-I{SOURCE}", f"-I{dpf}/distrho", f"{dpf}/distrho/DistrhoPluginMain.cpp"]
+    command += [f"-DLATENCY={latency}", f"-I{SOURCE}", f"-I{dpf}/distrho", f"{dpf}/distrho/DistrhoPluginMain.cpp"]
     subprocess.run([*command, str(SOURCE / "TestPlugin.cpp"), "-o", str(binary), "-ldl", "-lpthread"], check=True)
     return str(binary.parents[2])
 
 
-def build_trouble(base: Path) -> str:
-    """Path of our own plugin, compiled once a session under `base`."""
-    path = _built(str(base / "vst3"))
+def build_trouble(base: Path, latency: int = 64) -> str:
+    """Path of our own plugin, which is late by `latency` samples, compiled once a session under `base`."""
+    path = _built(str(base / "vst3"), latency)
     if path is None:
         missing("needs Linux, g++ and Debian's dpf-source: apt-get install g++ dpf-source")
     return str(path)

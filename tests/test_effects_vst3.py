@@ -15,6 +15,7 @@ from scipy.signal import lfilter
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.effects.bank import open_bank
 from dafxvae.effects.factory import open_host
+from dafxvae.effects.playback import ChainStream
 from dafxvae.effects.vst3.process import Limits
 
 pytestmark = pytest.mark.vst3
@@ -58,6 +59,22 @@ def test_settings_reach_the_plugin_exactly_and_latency_is_compensated(trouble, c
     for b, (cutoff_hz, voices, invert) in enumerate(host.parameters.to_physical(unit)):
         wanted = expected(audio[b : b + 1], cutoff_hz, voices, -1.0 if invert else 1.0)
         np.testing.assert_allclose(out[b], wanted[0], atol=2e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_latency_above_the_blocks_of_pedalboard_is_compensated(tmp_path_factory, channels):
+    """By renders and by streams, at the beginning and to the end."""
+    late = build_trouble(tmp_path_factory.getbasetemp(), latency=44100)
+    audio = (0.3 * np.random.default_rng(0).standard_normal((1, 100_000, channels))).astype(np.float32)
+    with open_host(f"{late}(cutoff_hz)", num_workers=1) as host:
+        unit = host.parameters.from_values({"cutoff_hz": 1000.0})
+        wanted = expected(audio, 1000.0, 1)
+        assert host.chain.units[0].latency_samples == 44100
+        np.testing.assert_allclose(host.render(audio, unit[None], SAMPLE_RATE), wanted, atol=1e-6)
+        np.testing.assert_allclose(host.render(audio[:, :9000], unit[None], SAMPLE_RATE), wanted[:, :9000], atol=1e-6)
+        with ChainStream(host.chain, unit, SAMPLE_RATE, channels, audio.shape[1], host.pool.limits) as stream:
+            streamed = np.concatenate(list(stream.play(iter([audio[0]]))))
+        np.testing.assert_allclose(streamed, wanted[0], atol=1e-6)
 
 
 def test_frequencies_above_nyquist_are_clamped(trouble):

@@ -15,7 +15,7 @@ enum Parameters {
     kCount
 };
 
-static const uint32_t kLatency = 64;
+static const uint32_t kLatency = LATENCY;
 
 class Trouble : public Plugin {
 public:
