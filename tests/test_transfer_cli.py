@@ -206,9 +206,9 @@ def test_an_output_that_fits_worse_than_the_take_is_said_to(files, controller, c
     assert "further in" in document["fit"]["sentence"]
     assert document["notes"][0].startswith("the output is further from the reference than the take in")
     assert f"note: {document['notes'][0]}" in printed
-    assert document["fit"]["distances"]["space"] == {
-        "before_db": 0.0, "after_db": pytest.approx(5.0, abs=4.5), "change": "further"
-    }  # fmt: skip
+    space = document["fit"]["distances"]["space"]
+    assert (space["before_db"], space["change"]) == (0.0, "further")
+    assert space["after_db"] > 1.0
 
 
 def test_the_take_is_kept_where_the_effect_would_fit_worse(files, controller, capsys):

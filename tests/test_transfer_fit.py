@@ -73,6 +73,15 @@ def test_the_distance_of_dynamics_is_that_of_levels_and_crest_factors():
     assert 1.0 < distances(audio, gentle)["dynamics"] < distances(audio, strong)["dynamics"]
 
 
+def test_pauses_hardly_count_but_a_gate_does():
+    audio = music(20.0)
+    paused = audio.copy()
+    paused[3 * RATE : 15 * RATE] = 0.0
+    assert distances(audio, paused)["dynamics"] < 1.0
+    assert distances(audio, paused)["spectrum"] < 1.0
+    assert distances(audio, processed(audio, pedalboard.NoiseGate(-12.0, 10.0)))["dynamics"] > 1.0
+
+
 def test_a_level_that_falls_evenly_falls_by_its_slope_within_each_lag():
     slope = np.array([20.0, 40.0])  # dB/s of two bands
     levels = -slope * np.arange(75)[None, :, None] * fit.HOP_SEC

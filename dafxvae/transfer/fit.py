@@ -1,5 +1,6 @@
 """How well a transfer fits: distances to the reference, of the take before and of the output after."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,14 +15,16 @@ from dafxvae.transfer.rendering import Rendered
 from dafxvae.transfer.windows import MAX_WINDOWS
 
 WINDOW_SEC = 3.0  # read at a time
+ACTIVE_DB = -40.0  # windows quieter than the loudest by more are pauses
 HOP_SEC = 0.04  # of frames, which are two hops long
 BANDS_HZ = 1000.0 * 2.0 ** (np.arange(-13, 13) / 3)  # centres of third octaves, 50 Hz to 16 kHz
 OCTAVE = 3  # bands
 FLOOR_DB = -60.0  # below the loudest band nothing counts in a spectrum
-LEVEL_FLOOR_DB = -50.0  # the same below the mean level of the frames
+LEVEL_FLOOR_DB = -50.0  # frames quieter than their mean by more are pauses
 AUDIBLE_DB = -40.0  # octaves that are quieter than the loudest by more count for neither space nor modulation
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.97)  # of the levels of frames
 LAGS = (2, 3, 5, 8, 12, 18, 25)  # frames within which a level falls: .08 to 1 s
+HIGH_DB = 20.0  # of a window: from these levels down to its highest one falls are looked for
 FALL_QUANTILE = 0.9
 FALLING_BANDS = 3  # those that fall furthest: steady noise in the others says nothing of the room
 RATE_EDGES_HZ = 0.5 * 2.0 ** (np.arange(-0.5, 5.0))  # octaves of modulation around .5 to 8 Hz
@@ -98,12 +101,14 @@ def measure_profile(source: Recording | Rendered, frames: int | None = None) -> 
 
 def _profile(powers: np.ndarray, crests: np.ndarray, sides: np.ndarray) -> Profile:
     """A profile of band powers `[W, N, B]`, mean and peak power `[W, 2]`, and the energies of mid and side."""
+    is_active = crests[:, 0] >= crests[:, 0].max() * 10.0 ** (ACTIVE_DB / 10.0)
+    powers, crests = powers[is_active], crests[is_active]
     mean = powers.mean(axis=(0, 1))
     spectrum = _decibels(mean, np.nanmax(mean) * 10.0 ** (FLOOR_DB / 10.0))
     levels = np.nansum(powers, axis=2)
-    relative = _decibels(levels / max(levels.mean(), 1e-20), 10.0 ** (LEVEL_FLOOR_DB / 10.0))
-    active = crests[crests[:, 0] >= 0.01 * crests[:, 0].max()]
-    crest = _decibels(active[:, 1] / np.maximum(active[:, 0], 1e-20), 1.0).mean()
+    heard = levels[levels >= levels.mean() * 10.0 ** (LEVEL_FLOOR_DB / 10.0)]  # without pauses
+    relative = _decibels(heard / max(heard.mean(), 1e-20), 1e-20)
+    crest = _decibels(crests[:, 1] / np.maximum(crests[:, 0], 1e-20), 1.0).mean()
     bands = np.nan_to_num(powers[..., : len(BANDS_HZ) // OCTAVE * OCTAVE])
     octaves = bands.reshape(*powers.shape[:2], -1, OCTAVE).sum(axis=3)
     means = octaves.mean(axis=(0, 1))
@@ -121,12 +126,13 @@ def _profile(powers: np.ndarray, crests: np.ndarray, sides: np.ndarray) -> Profi
 
 def _falls(levels: np.ndarray) -> np.ndarray:
     """How far levels in dB `[W, N, B]` fall within each lag: a high quantile, of the bands that fall furthest."""
-    found = []
-    for lag in LAGS:
-        falls = (levels[:, :-lag] - levels[:, lag:]).reshape(-1, levels.shape[2])
-        far = np.sort(np.quantile(falls, FALL_QUANTILE, axis=0))[-FALLING_BANDS:] if len(falls) else [np.nan]
-        found.append(np.mean(far))
-    return np.array(found)
+    is_high = levels >= levels.max(axis=1, keepdims=True) - HIGH_DB
+    found = np.full((len(LAGS), levels.shape[2]), np.nan)
+    for (i, lag), band in itertools.product(enumerate(LAGS), range(levels.shape[2])):
+        falls = (levels[:, :-lag, band] - levels[:, lag:, band])[is_high[:, :-lag, band]]
+        if len(falls):
+            found[i, band] = np.quantile(falls, FALL_QUANTILE)
+    return np.sort(found, axis=1)[:, -FALLING_BANDS:].mean(axis=1)
 
 
 def _modulation(levels: np.ndarray) -> np.ndarray:
