@@ -331,3 +331,13 @@ def test_a_controller_that_was_stored_without_a_check_is_tried_when_it_is_loaded
     with pytest.raises(UserError, match=r"encoders\.safetensors: f and g encode their check clip"):
         read_controller(path.with_name("older.safetensors"))
     read_controller(path)
+
+
+def test_settings_that_are_not_heard_are_named(tmp_path):
+    chain = save_toy(tmp_path, "Compressor", name="compressor")
+    with dafxvae.load_controller(chain) as style:
+        locks = {"ratio": 1.0, "threshold_db": -30.0}
+        result = style.transfer(music(), music(seed=5), RATE, locks=locks)
+    assert set(result.moves_db) == set(result.settings)
+    unheard = [result.moves_db[name] for name in ("attack_ms", "release_ms", "threshold_db")]
+    assert max(unheard) < 0.2 < result.moves_db["ratio"]

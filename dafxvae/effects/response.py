@@ -5,7 +5,7 @@ move the response. Every column is relative to the probe itself: an effect that 
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -96,8 +96,10 @@ def response_distance_db(first: Response, second: Response) -> np.ndarray:
     return 10.0 * np.linalg.norm(first.vector() - second.vector(), axis=-1)
 
 
-def audibility(host: EffectHost, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
-    """How much the response changes while one parameter alone takes five values over its range; dB, `[K]`.
+def audibility(
+    host: EffectHost, unit_params: np.ndarray, sample_rate: int, sweep: Sequence[float] = SWEEP
+) -> np.ndarray:
+    """How much the response changes while one parameter alone moves over its range; dB, `[K]`.
 
     Zero for a parameter that cannot be heard at these settings: the attack of a compressor at a ratio of 1.
 
@@ -105,14 +107,15 @@ def audibility(host: EffectHost, unit_params: np.ndarray, sample_rate: int) -> n
         host: the effect.
         unit_params: the settings, `[K]` in [0, 1].
         sample_rate: Hz, above 22 kHz.
+        sweep: the values that each takes in turn.
     """
-    count = len(host.parameters)
-    rows = np.repeat(np.asarray(unit_params, np.float32)[None], 1 + count * len(SWEEP), axis=0)
+    count, size = len(host.parameters), len(sweep)
+    rows = np.repeat(np.asarray(unit_params, np.float32)[None], 1 + count * size, axis=0)
     for k in range(count):
-        rows[1 + k * len(SWEEP) : 1 + (k + 1) * len(SWEEP), k] = SWEEP
+        rows[1 + k * size : 1 + (k + 1) * size, k] = sweep
     response = measure_response(host, rows, sample_rate)
     base = Response(*(part[:1] for part in response))
-    return response_distance_db(response, base)[1:].reshape(count, len(SWEEP)).max(-1)
+    return response_distance_db(response, base)[1:].reshape(count, size).max(-1)
 
 
 def describe_probe(rendered: np.ndarray, sample_rate: int) -> Response:

@@ -14,6 +14,8 @@ from dafxvae.controllers.names import open_controller
 from dafxvae.core.errors import UserError
 from dafxvae.core.resource import Closable
 from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_host
+from dafxvae.effects.response import audibility
+from dafxvae.effects.units import BuiltinUnit
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
 from dafxvae.transfer import prediction, recordings, rendering, windows
@@ -132,7 +134,13 @@ class StyleTransfer(Closable):
         level = rendering.level(wanted, scan, scans, rendered, ceiling_db, is_integer=is_integer)
         clipping = recordings.clipping_notes((source, *references), (scan, *scans))
         notes = (*fit.notes(keeps_take), *clipping, *match.notes, *level.notes)
-        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take)
+        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, self._moves_db(match.unit_params))
+
+    def _moves_db(self, unit_params: np.ndarray) -> np.ndarray | None:
+        """How much each parameter can move the sound from these settings, `[K]`; None for plugins, which are slow."""
+        if not all(isinstance(unit, BuiltinUnit) for unit in self.host.chain.units):
+            return None
+        return audibility(self.host, unit_params, self.windows.sample_rate, sweep=(0.0, 0.5, 1.0))
 
     def play(
         self,
@@ -207,6 +215,7 @@ class StyleTransfer(Closable):
             outcome.notes,
             outcome.fit,
             outcome.kept_take,
+            None if outcome.moves_db is None else dict(zip(self.host.parameters.names, outcome.moves_db.tolist())),
         )
 
     def transfer_batch(

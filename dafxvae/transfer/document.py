@@ -46,10 +46,17 @@ def identity(path: Path) -> dict[str, Any]:
     return {"file": str(path), "bytes": path.stat().st_size, "sha256_of_first_mib": digest}
 
 
-def with_units(space: ParameterSpace, unit_params: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Name to value and unit."""
+def with_units(
+    space: ParameterSpace, unit_params: np.ndarray, moves_db: np.ndarray | None = None
+) -> dict[str, dict[str, Any]]:
+    """Name to value and unit, and to how much the parameter can move the sound where that is known."""
+    from dafxvae.effects.response import HEARD_DB  # here: it imports jax, which applying stored settings does without
+
     values = space.describe(unit_params)
-    return {parameter.name: {"value": values[parameter.name], "unit": parameter.unit} for parameter in space}
+    found = {parameter.name: {"value": values[parameter.name], "unit": parameter.unit} for parameter in space}
+    for entry, moves in zip(found.values(), () if moves_db is None else moves_db.tolist()):
+        entry |= {"moves_db": round(moves, 2), "heard": moves >= HEARD_DB}
+    return found
 
 
 def state_name(output: Path, index: int, label: str) -> str:
@@ -72,7 +79,7 @@ def settings_document(
         "kind": KIND,
         "format": FORMAT,
         "effect": chain.name,
-        "settings": with_units(chain.parameters, match.unit_params),
+        "settings": with_units(chain.parameters, match.unit_params, outcome.moves_db),
         "gain_db": level.gain_db,
         "match_level": options.match_level,
         "amount": options.amount,

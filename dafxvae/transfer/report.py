@@ -24,15 +24,14 @@ def settings_rows(document: dict[str, Any]) -> list[list[str]]:
         predicted = (document["predicted"] or {}).get(name)
         before = "" if predicted is None else shown(predicted, entry["unit"])
         changed = document["refined"] is not None and predicted != entry["value"]
-        remark = (
-            "not used"
-            if document["kept_take"]
-            else "locked"
-            if name in document["locked"]
-            else "refined"
-            if changed
-            else ""
-        )
+        remarks = {
+            "locked": name in document["locked"],
+            "refined": changed and name not in document["locked"],
+            "not heard here": not entry.get("heard", True),
+        }
+        if document["kept_take"]:
+            remarks = {"not used": True}
+        remark = ", ".join(words for words, holds in remarks.items() if holds)
         rows.append([name, shown(entry["value"], entry["unit"]), before, remark])
     return rows
 

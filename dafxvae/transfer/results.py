@@ -69,6 +69,7 @@ class Outcome:
     notes: tuple[str, ...]
     fit: Fit  # of the render, even where the take is kept
     kept_take: bool  # `rendered` holds the input itself
+    moves_db: np.ndarray | None  # [K] how much each parameter can move the sound; None for plugins
 
     def played(self, chain: Chain) -> tuple[Chain, np.ndarray]:
         """The effects that made the output, and their settings `[K]`; none where the take is kept."""
@@ -90,3 +91,4 @@ class Transfer:
     notes: tuple[str, ...]  # what a user should know: clipped input, level above full scale
     fit: Fit  # of the render, even where the take is kept
     kept_take: bool  # `audio` is the input itself; the settings were not used
+    moves_db: dict[str, float] | None  # how much each parameter alone can move the sound; None for plugins
