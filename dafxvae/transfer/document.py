@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import platform
 import re
 from collections.abc import Sequence
@@ -39,11 +40,16 @@ class Paths(NamedTuple):
         return cls(*(output.with_name(output.name + suffix) for suffix in (".settings.json", ".py", ".png", ".html")))
 
 
+def utf8_name(path: Path) -> str:
+    """The name of a file as UTF-8 has it, whatever the locale; bytes that are none are escaped."""
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
+
+
 def identity(path: Path) -> dict[str, Any]:
     """Name and size of a file, and the SHA-256 of its first MiB."""
     with path.open("rb") as file:
         digest = hashlib.sha256(file.read(HASHED_BYTES)).hexdigest()
-    return {"file": str(path), "bytes": path.stat().st_size, "sha256_of_first_mib": digest}
+    return {"file": utf8_name(path), "bytes": path.stat().st_size, "sha256_of_first_mib": digest}
 
 
 def with_units(
@@ -91,7 +97,7 @@ def settings_document(
         "input": identity(source),
         "references": [identity(path) for path in references],
         "output": {
-            "file": str(output),
+            "file": utf8_name(output),
             "samples": outcome.rendered.frames,
             "sample_rate": outcome.rendered.sample_rate,
         },
