@@ -265,6 +265,7 @@ def test_an_effect_with_nothing_to_search_is_refused():
         ({"amount": "1"}, "amount '1': give a number"),
         ({"refine": 2.5}, "refine 2.5: give a number of renders"),
         ({"max_tail_sec": None}, "max_tail_sec None"),
+        ({"ceiling_db": "-1"}, "ceiling_db '-1': give a number"),
         ({"locks": ["a=1"]}, "give a mapping"),
         ({"locks": {3: 1}}, "no parameter to lock is called '3'"),
     ],

@@ -1,5 +1,6 @@
 """Paths as users write them, and folders for what dafxvae makes (cache) and fetches (data); none is created here."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,8 +8,20 @@ from dafxvae.core.errors import UserError
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
-    """A path in which `~` stands for a home folder, where there is one."""
-    return Path(os.path.expanduser(path))
+    """A path in which `~` stands for a home folder, where there is one; it need not be there.
+
+    Raises:
+        UserError: it is empty, or the system refuses to look for it.
+    """
+    found = os.path.expanduser(path)
+    if not found:
+        raise UserError("an empty path is given: is a variable not set?")
+    try:
+        os.stat(found)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            raise UserError(f"cannot use {found}: {error.strerror}") from error
+    return Path(found)
 
 
 def _folder(variable: str, xdg_variable: str, home_default: str) -> Path:

@@ -3,13 +3,12 @@
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from dafxvae.core.command_line import Command
-from dafxvae.core.paths import data_dir
+from dafxvae.core.paths import data_dir, user_path
 from dafxvae.data.corpora.layouts import MANIFEST
 from dafxvae.data.corpora.packages import PACKAGES, corpus_folder, fetch, package
 from dafxvae.data.corpora.statistics import FolderStats, folder_stats
@@ -90,7 +89,7 @@ def _names(parser: argparse.ArgumentParser) -> None:
 
 
 def _folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=user_path)
 
 
 COMMANDS = (

@@ -22,6 +22,7 @@ from dafxvae.reporting.pictures import save_png
 from dafxvae.reporting.response_picture import draw_response
 
 EFFECT_HELP = "for example 'HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name'"
+HIGHEST_RATE = 768000  # Hz
 
 
 def list_effects(arguments: argparse.Namespace) -> None:
@@ -74,13 +75,15 @@ def render_file(arguments: argparse.Namespace) -> None:
 
 def show_response(arguments: argparse.Namespace) -> None:
     """Print what an effect does to the probe, and how much each of its parameters can be heard there."""
-    values, picture = _values(arguments.set), arguments.output and user_path(arguments.output)
+    values, picture = _values(arguments.set), arguments.output
     if picture:
         if picture.suffix.lower() != ".png":
             raise UserError(f"-o {arguments.output}: the picture is a PNG file, for example -o response.png")
         check_output(picture, [])
-    if arguments.sample_rate < 2 * HIGH_HZ:
-        raise UserError(f"--sample-rate {arguments.sample_rate}: the probe needs {2 * HIGH_HZ:.0f} Hz or more")
+    if not 2 * HIGH_HZ <= arguments.sample_rate <= HIGHEST_RATE:
+        raise UserError(
+            f"--sample-rate {arguments.sample_rate}: the probe needs {2 * HIGH_HZ:.0f} to {HIGHEST_RATE} Hz"
+        )
     with open_host(arguments.effect) as host:
         unit_params = host.parameters.from_values(values)[None]
         response = measure_response(host, unit_params, arguments.sample_rate)
@@ -132,7 +135,7 @@ def _set(parser: argparse.ArgumentParser) -> None:
 def _response(parser: argparse.ArgumentParser) -> None:
     _effect_and_json(parser)
     _set(parser)
-    parser.add_argument("-o", "--output", metavar="FILE.png", help="draw it, too")
+    parser.add_argument("-o", "--output", type=user_path, metavar="FILE.png", help="draw it, too")
     parser.add_argument("--sample-rate", type=int, default=44100, metavar="HZ", help="default 44100")
 
 

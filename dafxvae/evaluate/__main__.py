@@ -9,19 +9,19 @@ The same command goes on where it was stopped. See docs/evaluation.md.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import logging
 from rich.console import Console
 
 from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
+from dafxvae.core.paths import user_path
 
 CORPUS_HELP = "a name in the data folder's held_out, a folder of audio, or 'embedded'; may be repeated"
 
 
 def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", action="append", required=True, metavar="NAME_OR_DIR", help=CORPUS_HELP)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument("-o", "--output", type=user_path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--seed", type=int, default=0, help="of pairs, random settings and searches (default 0)")
     parser.add_argument("--workers", type=int, default=0, help="renders at once (default: one a core)")
     parser.add_argument("--clip-sec", type=float, default=5.46, help="length of the clips in seconds (default 5.46)")
@@ -45,7 +45,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 
 def add_table(parser: argparse.ArgumentParser) -> None:
     """Declare the folders of a joint table."""
-    parser.add_argument("folders", type=Path, nargs="+", metavar="DIR", help="of a finished evaluation")
+    parser.add_argument("folders", type=user_path, nargs="+", metavar="DIR", help="of a finished evaluation")
 
 
 def add_styles(parser: argparse.ArgumentParser) -> None:

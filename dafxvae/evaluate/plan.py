@@ -14,6 +14,7 @@ from dafxvae.core.version import __version__
 FORMAT = 3
 PARTS = "parts"  # folder of what is computed already
 MODES = ("other_file", "other_section", "same_clip")
+MOST_PAIRS, LONGEST_SEC = 1_000_000, 600.0
 INPUTS = ("dry", "styled")
 
 
@@ -29,10 +30,12 @@ class Plan:
     pesq_pairs: int = 40  # the first of the pairs, on speech
 
     def __post_init__(self) -> None:
-        if self.num_pairs < 2:
-            raise UserError(f"--pairs {self.num_pairs}: give at least 2, or there is no interval")
-        if self.clip_sec < 0.5:
-            raise UserError(f"--clip-sec {self.clip_sec}: give at least 0.5, or loudness cannot be measured")
+        if not 2 <= self.num_pairs <= MOST_PAIRS:
+            raise UserError(f"--pairs {self.num_pairs}: give at least 2, or there is no interval, to {MOST_PAIRS}")
+        if not 0.5 <= self.clip_sec <= LONGEST_SEC:
+            raise UserError(
+                f"--clip-sec {self.clip_sec}: give at least 0.5, or loudness cannot be measured, to {LONGEST_SEC:g}"
+            )
         for name in ("seed", "search_pairs", "baseline_pairs", "pesq_pairs"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a number that is not negative")

@@ -12,18 +12,18 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from absl import logging
 from rich.console import Console
 
 from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 
 
 def _add_shared(parser: argparse.ArgumentParser, pairs: int) -> None:
-    parser.add_argument("workdir", type=Path, help="of a run, or a *.safetensors file of f and g")
-    parser.add_argument("-o", "--output", type=Path, help="folder for the results")
+    parser.add_argument("workdir", type=user_path, help="of a run, or a *.safetensors file of f and g")
+    parser.add_argument("-o", "--output", type=user_path, help="folder for the results")
     parser.add_argument("--corpus", metavar="DIR", help="held-out audio; default: the test split of the run's own")
     parser.add_argument("--pairs", type=int, default=pairs, help=f"training pairs of the probes (default {pairs})")
     parser.add_argument("--seed", type=int, default=0, help="of pairs and probes (default 0)")

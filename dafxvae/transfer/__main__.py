@@ -9,7 +9,6 @@ Beside out.wav it writes out.wav.settings.json and out.wav.py, a script of pedal
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 
@@ -21,7 +20,9 @@ from dafxvae.core.paths import user_path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("files", nargs="*", metavar="FILE", help="the input, then one or more references")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="wav (float), flac, aiff, ogg, opus or mp3")
+    parser.add_argument(
+        "-o", "--output", type=user_path, required=True, help="wav (float), flac, aiff, ogg, opus or mp3"
+    )
     parser.add_argument("--controller", metavar="NAME", help="a stored controller, the folder of a run, or a file")
     parser.add_argument("--effect", help="without a controller: an effect or chain, whose settings --refine searches")
     parser.add_argument("--amount", type=float, help="0 leaves the style alone, 1 (default), up to 1.5")
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
-    parser.add_argument("--apply", type=Path, metavar="SETTINGS", help="play FILEs through stored settings instead")
+    parser.add_argument(
+        "--apply", type=user_path, metavar="SETTINGS", help="play FILEs through stored settings instead"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -71,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> None:
         from dafxvae.transfer.files import apply_settings
 
         stems = [user_path(path) for path in arguments.files]
-        apply_settings(arguments.apply, stems, user_path(arguments.output), arguments.subtype, console)
+        apply_settings(arguments.apply, stems, arguments.output, arguments.subtype, console)
         return
     if len(arguments.files) < 2:
         raise UserError(f"{len(arguments.files)} files given: give the input and at least one reference")

@@ -63,7 +63,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         EffectError: the effect failed.
     """
     source_path, *reference_paths = [user_path(path) for path in arguments.files]
-    output = user_path(arguments.output)
+    output = arguments.output
     named = {"amount": "amount", "match_level": "match_level", "refine": "refine", "max_tail": "max_tail_sec"}
     given = {field: getattr(arguments, name) for name, field in named.items()}
     asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}

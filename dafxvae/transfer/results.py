@@ -39,8 +39,9 @@ class Options:
     only_if_better: bool = False
 
     def __post_init__(self) -> None:
-        for name, kind in (("amount", numbers.Real), ("refine", numbers.Integral), ("max_tail_sec", numbers.Real)):
-            if not isinstance(getattr(self, name), kind):
+        for name in ("amount", "refine", "max_tail_sec", "ceiling_db"):
+            kind = numbers.Integral if name == "refine" else numbers.Real
+            if not isinstance(getattr(self, name), kind) and (name, getattr(self, name)) != ("ceiling_db", None):
                 raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
         if not isinstance(self.locks, Mapping):
             raise UserError(f"locks {self.locks!r}: give a mapping of names to values")

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from dafxvae.core.command_line import Command
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.gradients.measure.calibration import calibrate, warnings_for
 from dafxvae.gradients.measure.measured_steps import (
@@ -22,6 +23,8 @@ from dafxvae.gradients.measure.measured_steps import (
 from dafxvae.gradients.measure.problems import Sampling
 from dafxvae.gradients.measure.report import report
 from dafxvae.gradients.schemes import Estimator
+
+MOST_SETTINGS, MOST_SAMPLES = 100_000, 1 << 24
 
 
 class Shown(NamedTuple):
@@ -64,7 +67,7 @@ def _add_sampling(parser: argparse.ArgumentParser, num_samples: int) -> None:
         "--samples", type=int, default=num_samples, help=f"length of a clip in samples (default {num_samples})"
     )
     parser.add_argument("--rate", type=int, default=24000, help="sample rate in Hz (default 24000)")
-    parser.add_argument("--folder", help="audio to measure on; default: the embedded corpus")
+    parser.add_argument("--folder", type=user_path, help="audio to measure on; default: the embedded corpus")
 
 
 def _add_calibrate(parser: argparse.ArgumentParser) -> None:
@@ -78,9 +81,10 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 
 
 def _sampling(arguments: argparse.Namespace) -> Sampling:
-    if arguments.settings < 1 or arguments.samples < 1024:
+    if not (1 <= arguments.settings <= MOST_SETTINGS and 1024 <= arguments.samples <= MOST_SAMPLES):
         raise UserError(
-            f"--settings {arguments.settings}, --samples {arguments.samples}: give at least 1 and 1024 of them"
+            f"--settings {arguments.settings}, --samples {arguments.samples}: give 1 to {MOST_SETTINGS} and 1024 to "
+            f"{MOST_SAMPLES} of them"
         )
     return Sampling(arguments.settings, arguments.samples, arguments.rate, arguments.folder)
 
