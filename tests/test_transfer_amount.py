@@ -13,6 +13,7 @@ from dafxvae.transfer.amount import NEAR, nearest_neutral, settings_at, strength
 
 # Filters that turn the phase wherever they stand, a limiter that adds gain, a drive that always bends a little.
 NEVER_NEUTRAL = {"distortion", "eq", "ladder", "limiter_gate", "lofi", "vocal"}
+AMOUNTS = np.linspace(0.0, 1.0, 5)
 NAMES = sorted(path.stem for path in shipped_folder().glob("*.safetensors"))
 
 
@@ -22,9 +23,9 @@ def test_every_shipped_controller_leaves_sound_alone_at_0_and_goes_evenly_to_1(n
     with open_host(open_controller(name).effect, num_workers=1) as host:
         wanted = np.random.default_rng(3).uniform(0.1, 0.9, len(host.parameters)).astype(np.float32)
         wanted = host.parameters.quantise(wanted)
-        neutral, change = nearest_neutral(host, wanted, audio, RATE)
+        neutral, change = nearest_neutral(host, wanted, np.zeros(len(wanted), bool), audio, RATE)
         assert (change < -60.0) != (name in NEVER_NEUTRAL)
-        settings = np.stack([settings_at(amount, neutral, wanted) for amount in np.linspace(0.0, 1.0, 5)])
+        settings = np.stack([settings_at(amount, neutral, wanted, host.parameters) for amount in AMOUNTS])
         changes = [change_db(audio, one) for one in host.render_variants(audio[None], settings[None], RATE)[0]]
     assert changes[0] == pytest.approx(change, abs=1e-3)
     assert all(after > before - 1.0 for before, after in itertools.pairwise(changes))
@@ -38,10 +39,34 @@ def test_what_need_not_move_stays_as_predicted():
         wanted = host.parameters.from_values(
             {"Delay.delay_seconds": 0.3, "Delay.feedback": 0.5, "Delay.mix": 0.4, "LadderFilter.mode": "LPF24"}
         )
-        neutral, _ = nearest_neutral(host, wanted, audio, RATE)
+        neutral, _ = nearest_neutral(host, wanted, np.zeros(len(wanted), bool), audio, RATE)
     moved = {name for name, was, now in zip(names, wanted, neutral) if was != now}
     assert "Delay.mix" in moved
     assert not moved & {"Delay.delay_seconds", "Delay.feedback", "LadderFilter.mode"}
+
+
+def test_what_is_locked_stays_and_the_others_make_up_for_it():
+    audio = music()[:RATE].astype(np.float32).reshape(RATE, -1)
+    with open_host("Compressor | LowpassFilter", num_workers=1) as host:
+        values = {"Compressor.threshold_db": -30.0, "Compressor.ratio": 8.0, "LowpassFilter.cutoff_frequency_hz": 5000.0}
+        wanted = host.parameters.from_values(values)
+        is_locked = np.array([name != "Compressor.threshold_db" for name in host.parameters.names])
+        neutral, change = nearest_neutral(host, wanted, is_locked, audio, RATE)
+        found = host.parameters.describe(neutral)
+    np.testing.assert_array_equal(neutral[is_locked], wanted[is_locked])
+    assert found["Compressor.threshold_db"] > -3.0  # the ratio alone would have done, were it free
+    assert change > -40.0  # the filter cannot be neutral
+
+
+def test_between_two_modes_there_is_no_third_one():
+    with open_host("LadderFilter", num_workers=1) as host:
+        space = host.parameters
+        neutral, wanted = (
+            space.from_values({"mode": mode, "drive": drive}) for mode, drive in (("LPF12", 1), ("HPF12", 2))
+        )
+        found = [space.describe(settings_at(amount, neutral, wanted, space)) for amount in (0.0, 0.3, 0.5, 1.0, 1.5)]
+    assert [each["mode"] for each in found] == ["LPF12", "LPF12", "HPF12", "HPF12", "HPF12"]
+    np.testing.assert_allclose([each["drive"] for each in found], 2.0 ** np.array([0.0, 0.3, 0.5, 1.0, 1.5]), rtol=1e-4)
 
 
 def test_a_reference_counts_fully_unless_it_is_nearly_the_input():

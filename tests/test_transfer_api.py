@@ -124,6 +124,15 @@ def test_the_amount_leads_from_the_input_to_the_prediction(style):
     np.testing.assert_allclose(beyond, np.clip(full + (full - none) / 2, 0.0, 1.0), atol=1e-6)
 
 
+def test_an_amount_of_0_holds_locks_and_is_no_start_for_a_search(style):
+    audio, locks = music(), {"Compressor.ratio": 8.0}
+    options = {"amount": 0.0, "locks": locks, "match_level": "none", "ceiling_db": None}
+    for num_refinements in (0, 8):
+        result = style.transfer(audio, music(seed=5), RATE, refine=num_refinements, **options)
+        assert result.settings["Compressor.ratio"] == pytest.approx(8.0, abs=1e-4)
+        assert change_db(audio, result.audio[: len(audio)]) < -60.0
+
+
 def test_the_output_has_the_loudness_that_was_asked_for(style):
     audio, reference = music(seed=1, level=0.05), music(seed=2, level=0.4)
     for mode, wanted in (("on", loudness(reference)), ("off", loudness(audio))):
@@ -263,6 +272,7 @@ def test_an_effect_with_nothing_to_search_is_refused():
         ({"reference_rate": 0}, "the reference has a sample rate of 0"),
         ({"reference": []}, "no reference"),
         ({"amount": "1"}, "amount '1': give a number"),
+        ({"ceiling_db": "none"}, "ceiling_db 'none': give a true peak"),
         ({"refine": 2.5}, "refine 2.5: give a number of renders"),
         ({"max_tail_sec": None}, "max_tail_sec None"),
         ({"ceiling_db": "-1"}, "ceiling_db '-1': give a number"),

@@ -300,7 +300,7 @@ def test_files_that_cannot_be_used(files, controller, capsys, kind, message, pla
         (["--lock", "Reverb.room_size"], "give NAME=VALUE"),
         (["--lock", "Reverb.room_size=big"], "give a finite number"),
         (["--lock", "Reverb.room_size=3"], "give 0 to 1"),
-        (["--lock", "Reverb.width=1", "--lock", "Reverb.width=0"], "already locked"),
+        (["--lock", "Reverb.width=1", "--lock", "Reverb.width=0"], "is already 1; give it once"),
         (["--effect", "Reverb"], "leave --effect out"),
         (["--refine", "-3"], "refine -3"),
         (["-o", "out.xyz"], "no format for '.xyz'"),

@@ -16,6 +16,7 @@ from dafxvae.effects import tables
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.check import check
 from dafxvae.effects.factory import open_host
+from dafxvae.effects.parameters import parse_values
 from dafxvae.effects.response import HIGH_HZ, audibility, measure_response
 from dafxvae.effects.vst3.discovery import installed_vst3
 from dafxvae.reporting.pictures import save_png
@@ -61,7 +62,7 @@ def render_file(arguments: argparse.Namespace) -> None:
     """Render a file through an effect; settings that are not given stay at their defaults."""
     source, target, effect = arguments.input, arguments.output, arguments.effect
     check_output(user_path(target), [Path(source)])
-    values = _values(arguments.set)
+    values = parse_values(arguments.set, "--set")
     with open_host(effect, num_workers=1) as host:
         unit_params = host.parameters.from_values(values)[None]
         audio, sample_rate = read_audio(source)
@@ -75,7 +76,7 @@ def render_file(arguments: argparse.Namespace) -> None:
 
 def show_response(arguments: argparse.Namespace) -> None:
     """Print what an effect does to the probe, and how much each of its parameters can be heard there."""
-    values, picture = _values(arguments.set), arguments.output
+    values, picture = parse_values(arguments.set, "--set"), arguments.output
     if picture:
         if picture.suffix.lower() != ".png":
             raise UserError(f"-o {arguments.output}: the picture is a PNG file, for example -o response.png")
@@ -96,16 +97,6 @@ def show_response(arguments: argparse.Namespace) -> None:
             Console().print(tables.response_table(response), tables.audibility_table(host, unit_params[0], heard))
     if picture:
         save_png(picture, draw_response(response, host.name))
-
-
-def _values(settings: list[str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for setting in settings:
-        name, _, value = setting.partition("=")
-        if not name or not value:
-            raise UserError(f"--set {setting}: give NAME=VALUE, for example --set room_size=0.7")
-        values[name] = value
-    return values
 
 
 def _effect(parser: argparse.ArgumentParser) -> None:

@@ -265,3 +265,20 @@ def join_spaces(labels: Sequence[str], spaces: Sequence[ParameterSpace]) -> Para
         prefix = label if nth == 1 else f"{label}{nth}"
         joined += [replace(parameter, name=f"{prefix}.{parameter.name}") for parameter in space]
     return ParameterSpace(tuple(joined))
+
+
+def parse_values(items: Sequence[str], option: str) -> dict[str, str]:
+    """`NAME=VALUE` as an option of a command line gives them.
+
+    Raises:
+        UserError: no name, no value, or a name given twice.
+    """
+    values: dict[str, str] = {}
+    for item in items:
+        name, _, value = (part.strip() for part in item.partition("="))
+        if not name or not value:
+            raise UserError(f"{option} {item}: give NAME=VALUE, for example {option} room_size=0.4")
+        if name in values:
+            raise UserError(f"{option} {item}: {name} is already {values[name]}; give it once")
+        values[name] = value
+    return values

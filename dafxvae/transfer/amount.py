@@ -6,6 +6,7 @@ from dafxvae.core.rng import host_rng
 from dafxvae.data.pairs.neutral import change_db, search_neutral
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.factory import ChainHost
+from dafxvae.effects.parameters import ParameterSpace
 
 AMOUNTS = (0.0, 1.5)
 EXCERPT_SEC = 1.0  # of the input that must be left alone
@@ -27,13 +28,18 @@ def strength_of(features: np.ndarray, itself: np.ndarray, latent_dim: int) -> fl
     return float(min(1.0, np.sqrt(np.mean(difference**2)) / NEAR))
 
 
-def settings_at(amount: float, neutral: np.ndarray, unit_params: np.ndarray) -> np.ndarray:
-    """Settings on the line from `neutral` (0) to `unit_params` (1) and beyond, within [0, 1]; `[K]`."""
-    return np.clip(neutral + np.float32(amount) * (unit_params - neutral), 0.0, 1.0).astype(np.float32)
+def settings_at(amount: float, neutral: np.ndarray, unit_params: np.ndarray, space: ParameterSpace) -> np.ndarray:
+    """Settings on the line from `neutral` (0) to `unit_params` (1) and beyond, within [0, 1]; `[K]`.
+
+    There is nothing between two modes: the neutral one holds below an amount of a half, then the wanted one.
+    """
+    between = np.clip(neutral + np.float32(amount) * (unit_params - neutral), 0.0, 1.0)
+    is_mode = np.array([parameter.kind == "choice" for parameter in space], bool)
+    return np.where(is_mode, neutral if amount < 0.5 else unit_params, between).astype(np.float32)
 
 
 def nearest_neutral(
-    host: ChainHost, unit_params: np.ndarray, audio: np.ndarray, sample_rate: int
+    host: ChainHost, unit_params: np.ndarray, is_locked: np.ndarray, audio: np.ndarray, sample_rate: int
 ) -> tuple[np.ndarray, float]:
     """Settings that leave a sound alone and differ from given ones in as few parameters as possible.
 
@@ -42,6 +48,7 @@ def nearest_neutral(
     Args:
         host: of the effect or chain.
         unit_params: `[K]`.
+        is_locked: bool `[K]`, those that must not differ.
         audio: the sound, float32 `[T, C]`; a second is enough.
         sample_rate: Hz.
 
@@ -53,17 +60,20 @@ def nearest_neutral(
         one = ChainHost(Chain((unit,)), host.pool, host.failures, owns_pool=False)
         own = slice(start, start + len(one.parameters))
         start = own.stop
-        if len(one.parameters):
-            neutral[own] = _neutral_of_one(one, neutral[own], audio, sample_rate, place)
+        if not is_locked[own].all():
+            neutral[own] = _neutral_of_one(one, neutral[own], is_locked[own], audio, sample_rate, place)
     return neutral, change_db(audio, _play(host, sample_rate, audio, neutral[None])[0])
 
 
-def _neutral_of_one(host: ChainHost, wanted: np.ndarray, audio: np.ndarray, sample_rate: int, place: int) -> np.ndarray:
+def _neutral_of_one(
+    host: ChainHost, wanted: np.ndarray, is_locked: np.ndarray, audio: np.ndarray, sample_rate: int, place: int
+) -> np.ndarray:
     """The neutral settings of one effect that share most with the wanted ones.
 
     Modes and switches stay as wanted where they can: there is nothing between two of them.
     """
-    every, smooth = np.arange(len(wanted)), np.flatnonzero([not each.is_discrete for each in host.parameters])
+    every = np.flatnonzero(~is_locked)
+    smooth = np.array([k for k in every if not host.parameters[int(k)].is_discrete], int)
 
     def search(free: np.ndarray) -> tuple[np.ndarray, float]:
         def render(audio: np.ndarray, tried: np.ndarray) -> np.ndarray:

@@ -11,10 +11,10 @@ from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
+from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.files import is_integer, sample_progress, warn
-from dafxvae.transfer.prediction import parse_locks
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
@@ -69,7 +69,9 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     if arguments.ceiling is not None:
         asked["ceiling_db"] = parse_ceiling(arguments.ceiling)
-    options = Options(locks=parse_locks(arguments.lock or ()), only_if_better=arguments.only_if_better, **asked)
+    options = Options(
+        locks=parse_values(arguments.lock or (), "--lock"), only_if_better=arguments.only_if_better, **asked
+    )
     check_output(output, [source_path, *reference_paths])
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:

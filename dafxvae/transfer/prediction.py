@@ -41,23 +41,6 @@ class Refiner(Protocol):
     refine: Callable[..., Any]
 
 
-def parse_locks(items: Sequence[str]) -> dict[str, str]:
-    """`NAME=VALUE` as the command line gives them.
-
-    Raises:
-        UserError: no name, no value, or a name given twice.
-    """
-    locks: dict[str, str] = {}
-    for item in items:
-        name, _, value = (part.strip() for part in item.partition("="))
-        if not name or not value:
-            raise UserError(f"--lock {item}: give NAME=VALUE, for example --lock room_size=0.4")
-        if name in locks:
-            raise UserError(f"--lock {item}: {name} is already locked at {locks[name]}; lock it once")
-        locks[name] = value
-    return locks
-
-
 def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """What locks mean: (bool `[K]`, which are locked; float32 `[K]`, their normalised values).
 
@@ -116,21 +99,27 @@ def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray
 
 
 def _at_amount(
-    host: ChainHost, found: Prediction, amount: float, played: Callable[[], tuple[np.ndarray, int]]
+    host: ChainHost,
+    unit_params: np.ndarray,
+    is_locked: np.ndarray,
+    amount: float,
+    strength: float,
+    played: Callable[[], tuple[np.ndarray, int]],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Settings of a prediction at an amount `[K]`, and what there is to say of it."""
-    applied = amount * float(found.strength)
+    """Settings `[K]` at an amount of the given ones, locks held, and what there is to say of it."""
+    applied = amount * strength
     if applied == 1.0:
-        return found.unit_params, ()
-    neutral, change = nearest_neutral(host, found.unit_params, *played())
+        return unit_params, ()
+    neutral, change = nearest_neutral(host, unit_params, is_locked, *played())
     notes = []
-    if found.strength == 0.0:
+    if strength == 0.0:
         notes.append("the reference is the input itself: nothing is to be changed")
-    elif found.strength < 1.0:
+    elif strength < 1.0:
         notes.append(f"the reference is nearly the input itself: the amount is {applied:.2f} instead of {amount:g}")
     if change > AUDIBLE_DB:
-        notes.append(f"these effects cannot leave sound alone: at an amount of 0 the change is at {change:.0f} dB")
-    return settings_at(applied, neutral, found.unit_params), tuple(notes)
+        these = "with what is locked, these effects" if is_locked.any() else "these effects"
+        notes.append(f"{these} cannot leave sound alone: at an amount of 0 the change is at {change:.0f} dB")
+    return settings_at(applied, neutral, unit_params, host.parameters), tuple(notes)
 
 
 def _search(refiner: Refiner | None) -> Refiner:
@@ -172,15 +161,14 @@ def find_settings(
     """
     space = host.parameters
     is_locked, values = locked_values(space, locks)
-    start = predicted = refined = None
+    found = start = predicted = refined = None
     notes: tuple[str, ...] = ()
     is_held = is_locked  # by the search
     if controller is not None:
         found = predict(controller, dry, references)
-        start, notes = _at_amount(host, found, amount, played)
         is_held = is_locked | found.is_direct  # the distance of styles depends little on the exact time of an echo
-        predicted = space.describe(start)
-        start = np.where(is_locked, values, start).astype(np.float32)
+        predicted = space.describe(found.unit_params)
+        start = np.where(is_locked, values, found.unit_params).astype(np.float32)
     elif not num_refinements:
         raise UserError("without a controller settings are searched for: give a number of renders, e.g. --refine 200")
     elif amount != 1.0:
@@ -194,5 +182,7 @@ def find_settings(
         names = ("distance", "start_distance", "num_renders", "num_failed")
         refined = {name: np.asarray(getattr(searched, name)).item() for name in names}
     assert start is not None
+    if found is not None:
+        start, notes = _at_amount(host, start, is_locked, amount, float(found.strength), played)
     locked = {name: value for name, value in space.describe(values).items() if name in locks}
     return FoundSettings(space.quantise(start), predicted, locked, refined, notes)
