@@ -154,6 +154,6 @@ def write_files(
         warn(
             console, [f"{source.name} does not say how long it is: {paths.script.name} needs it converted, e.g. to WAV"]
         )
-    console.print(
-        f"{output}, {paths.settings.name}, {paths.script.name}", markup=False, highlight=False, soft_wrap=True
-    )
+    optional = [paths.picture] * arguments.picture + [paths.page] * arguments.page
+    written = ", ".join([str(output), *(path.name for path in (paths.settings, paths.script, *optional))])
+    console.print(written, markup=False, highlight=False, soft_wrap=True)
