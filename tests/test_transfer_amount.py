@@ -48,9 +48,9 @@ def test_what_need_not_move_stays_as_predicted():
 def test_what_is_locked_stays_and_the_others_make_up_for_it():
     audio = music()[:RATE].astype(np.float32).reshape(RATE, -1)
     with open_host("Compressor | LowpassFilter", num_workers=1) as host:
-        values = {"Compressor.threshold_db": -30.0, "Compressor.ratio": 8.0, "LowpassFilter.cutoff_frequency_hz": 5000.0}
-        wanted = host.parameters.from_values(values)
-        is_locked = np.array([name != "Compressor.threshold_db" for name in host.parameters.names])
+        held = {"Compressor.ratio": 8.0, "LowpassFilter.cutoff_frequency_hz": 5000.0}
+        wanted = host.parameters.from_values({"Compressor.threshold_db": -30.0} | held)
+        is_locked = np.array([name in held for name in host.parameters.names])
         neutral, change = nearest_neutral(host, wanted, is_locked, audio, RATE)
         found = host.parameters.describe(neutral)
     np.testing.assert_array_equal(neutral[is_locked], wanted[is_locked])

@@ -54,8 +54,6 @@ class Options:
             raise UserError(f"refine {self.refine}: give a number of renders, 0 for none")
         if not 0.0 <= self.max_tail_sec <= 60.0:
             raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to 60 seconds")
-        if self.ceiling_db is not None and not isinstance(self.ceiling_db, numbers.Real):
-            raise UserError(f"ceiling_db {self.ceiling_db!r}: give a true peak in dBTP, or None for no ceiling")
         if self.ceiling_db is not None and not -30.0 <= self.ceiling_db <= 0.0:
             raise UserError(f"ceiling {self.ceiling_db:g}: give -30 to 0 dBTP, or none")
 
