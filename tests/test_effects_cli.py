@@ -146,3 +146,31 @@ def test_each_zam_plugin_gets_its_verdict(name):
         assert report.num_failures == 0
     names = [p.name for p in report.parameters]
     assert not any("sample_rate" in n or "buffer_size" in n or "program" in n or "reduction" in n for n in names)
+
+
+def test_a_response_says_what_is_heard_and_draws_it(run, tmp_path):
+    picture = tmp_path / "response.png"
+    code, out, _ = run("response", "Compressor", "--set", "ratio=4", "threshold_db=-30", "-o", str(picture))
+    assert code == 0
+    assert "gain, dB" in out
+    assert "attack_ms" in out
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    code, out, _ = run("response", "Compressor", "--json", "--sample-rate", "24000")
+    data = json.loads(out)
+    assert data["settings"]["attack_ms"] == {"value": pytest.approx(1.0), "moves_db": 0.0, "heard": False}
+    assert np.abs(data["spectrum"]).max() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["Reverb", "--set", "room_size"], "NAME=VALUE"),
+        (["Reverb", "-o", "response.jpg"], "PNG"),
+        (["Reverb", "--sample-rate", "8000"], "22000"),
+        (["Nothing"], "Nothing"),
+    ],
+)
+def test_a_response_that_makes_no_sense_is_refused(run, arguments, message):
+    code, _, error = run("response", *arguments)
+    assert code == 2
+    assert message in error

@@ -1,14 +1,9 @@
 """The response of an effect to the probe: zero for nothing, equal for equal sound, right where the truth is known."""
 
-import json
-import sys
-
 import numpy as np
 import pytest
 from effects_vst3 import zam
 
-from dafxvae.core.command_line import run_cli
-from dafxvae.effects import __main__ as cli
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.probe_signal import NOISE_DBFS, probe_segments, probe_signal
@@ -130,47 +125,3 @@ def test_a_plugin_has_a_response(name):
     assert np.isfinite(first).all()
     assert np.abs(first).max() > 0.0
     np.testing.assert_allclose(first, second, atol=1e-3)
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["effects", "response", *arguments])
-        monkeypatch.setenv("COLUMNS", "120")
-        code = 0
-        try:
-            run_cli(cli.main)
-        except SystemExit as error:
-            code = error.code
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
-
-
-def test_the_command_says_what_is_heard_and_draws_it(run, tmp_path):
-    picture = tmp_path / "response.png"
-    code, out, _ = run("Compressor", "--set", "ratio=4", "threshold_db=-30", "-o", str(picture))
-    assert code == 0
-    assert "gain, dB" in out
-    assert "attack_ms" in out
-    assert picture.read_bytes()[:4] == b"\x89PNG"
-    code, out, _ = run("Compressor", "--json", "--sample-rate", "24000")
-    data = json.loads(out)
-    assert data["settings"]["attack_ms"] == {"value": pytest.approx(1.0), "moves_db": 0.0, "heard": False}
-    assert np.abs(data["spectrum"]).max() == 0.0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["Reverb", "--set", "room_size"], "NAME=VALUE"),
-        (["Reverb", "-o", "response.jpg"], "PNG"),
-        (["Reverb", "--sample-rate", "8000"], "22000"),
-        (["Nothing"], "Nothing"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(run, arguments, message):
-    code, _, error = run(*arguments)
-    assert code == 2
-    assert message in error
