@@ -6,7 +6,7 @@ from transfer_toys import RATE, music
 
 from dafxvae.core.errors import UserError
 from dafxvae.transfer import windows
-from dafxvae.transfer.recordings import ArrayRecording, check_header, played_loudness, scan
+from dafxvae.transfer.recordings import ArrayRecording, check_header, clipping_notes, played_loudness, scan
 
 
 def source(audio, rate=RATE):
@@ -36,7 +36,9 @@ def test_loudness_of_several_recordings_is_that_of_one_after_the_other():
 
 
 def test_clipped_audio_is_noticed():
-    assert scan(source(np.clip(8 * music(), -1, 1))).is_clipped
+    clipped = source(np.clip(8 * music(), -1, 1))
+    assert scan(clipped).is_clipped
+    assert len(clipping_notes([clipped, clipped], [scan(clipped)] * 2)) == 1  # it may be input and reference
 
 
 @pytest.mark.parametrize(

@@ -99,12 +99,9 @@ class Scan:
 
 
 def clipping_notes(sources: Sequence[Recording], scans: Sequence[Scan]) -> list[str]:
-    """Says of which recordings the scans found that they are clipped."""
-    return [
-        f"{one.name} is clipped: its distortion counts as part of its sound"
-        for one, found in zip(sources, scans, strict=True)
-        if found.is_clipped
-    ]
+    """Says of which recordings the scans found that they are clipped, once of each."""
+    clipped = dict.fromkeys(one.name for one, found in zip(sources, scans, strict=True) if found.is_clipped)
+    return [f"{name} is clipped: its distortion counts as part of its sound" for name in clipped]
 
 
 def played_loudness(scans: list[Scan]) -> float:
