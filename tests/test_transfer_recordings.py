@@ -1,16 +1,32 @@
 """What is read of a recording, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 from transfer_toys import RATE, music
 
 from dafxvae.core.errors import UserError
 from dafxvae.transfer import windows
+from dafxvae.transfer.document import FORMAT, KIND, read_document
 from dafxvae.transfer.recordings import ArrayRecording, check_header, clipping_notes, played_loudness, scan
 
 
 def source(audio, rate=RATE):
     return ArrayRecording(audio, rate, "it")
+
+
+def test_settings_edited_by_hand_are_refused(tmp_path):
+    path = tmp_path / "settings.json"
+    exact = {"unit_params": [0.5], "factor": 1.0, "max_tail_sec": 10.0}
+    right = {"kind": KIND, "format": FORMAT, "effect": "Gain", "settings": {}, "ceiling_db": -1.0}
+    path.write_text(json.dumps(right | {"exact": exact}))
+    assert read_document(path).ceiling_db == -1.0
+    wrong = [{"factor": float("nan")}, {"factor": 0.0}, {"unit_params": [float("inf")]}, {"max_tail_sec": 1e9}]
+    for content in (*({"exact": exact | one} for one in wrong), {"exact": exact, "ceiling_db": "loud"}):
+        path.write_text(json.dumps(right | content))
+        with pytest.raises(UserError, match="edited by hand"):
+            read_document(path)
 
 
 def test_a_scan_measures_peak_loudness_and_levels():

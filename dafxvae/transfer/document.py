@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # they import jax, which applying stored settings does withou
 
 FORMAT = 1
 KIND = "dafxvae transfer"
+LONGEST_TAIL_SEC = 60.0
 HASHED_BYTES = 1 << 20  # of the beginning of a file: enough to tell files apart without reading an hour of audio
 
 
@@ -152,13 +153,17 @@ def read_document(path: Path) -> StoredTransfer:
         raise UserError(f"{path}: --only-if-better kept the take, without the effect; transfer again without it")
     try:
         exact = content["exact"]
-        return StoredTransfer(
+        stored = StoredTransfer(
             content["effect"],
             content["settings"],
             np.array(exact["unit_params"], np.float32),
             np.float32(exact["factor"]),
             float(exact["max_tail_sec"]),
-            content.get("ceiling_db"),  # of a version that had none
+            None if content.get("ceiling_db") is None else float(content["ceiling_db"]),  # a version had none
         )
+        numbers = [*stored.unit_params, stored.factor, stored.max_tail_sec, stored.ceiling_db or 0.0]
+        if not np.isfinite(numbers).all() or stored.factor <= 0 or not 0 <= stored.max_tail_sec <= LONGEST_TAIL_SEC:
+            raise ValueError("numbers that a transfer can have had")
+        return stored
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} lacks {error}: it was edited by hand or cut off; transfer again") from error

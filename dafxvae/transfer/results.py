@@ -11,6 +11,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.chain import Chain
 from dafxvae.transfer import prediction, recordings, rendering
 from dafxvae.transfer.amount import AMOUNTS
+from dafxvae.transfer.document import LONGEST_TAIL_SEC
 from dafxvae.transfer.fit import Fit
 
 
@@ -52,8 +53,8 @@ class Options:
             raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
         if self.refine < 0:
             raise UserError(f"refine {self.refine}: give a number of renders, 0 for none")
-        if not 0.0 <= self.max_tail_sec <= 60.0:
-            raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to 60 seconds")
+        if not 0.0 <= self.max_tail_sec <= LONGEST_TAIL_SEC:
+            raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to {LONGEST_TAIL_SEC:g} seconds")
         if self.ceiling_db is not None and not -30.0 <= self.ceiling_db <= 0.0:
             raise UserError(f"ceiling {self.ceiling_db:g}: give -30 to 0 dBTP, or none")
 
