@@ -103,11 +103,16 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def check_output(output: Path, inputs: Sequence[Path]) -> None:
-    """Refuse to overwrite a file that is read.
+    """Refuse to overwrite a file that is read, or what is no file.
 
     Raises:
-        UserError: `output` is one of `inputs`.
+        UserError: `output` is one of `inputs`, or a folder, or below a file.
     """
+    if os.path.isdir(output):
+        raise UserError(f"cannot write {output}: it is a folder")
+    for parent in output.parents:
+        if os.path.exists(parent) and not os.path.isdir(parent):
+            raise UserError(f"cannot write {output}: {parent} is a file, not a folder")
     for path in inputs:
         source = user_path(path)
         same = os.path.realpath(output) == os.path.realpath(source)

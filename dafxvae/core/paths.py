@@ -11,13 +11,17 @@ def user_path(path: str | os.PathLike[str]) -> Path:
     """A path in which `~` stands for a home folder, where there is one; it need not be there.
 
     Raises:
-        UserError: it is empty, or the system refuses to look for it.
+        UserError: it is empty or no path, or the system refuses to look for it.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"{path!r} is no path: give the name of a file or folder")
     found = os.path.expanduser(path)
     if not found:
         raise UserError("an empty path is given: is a variable not set?")
     try:
         os.stat(found)
+    except ValueError as error:
+        raise UserError(f"{path!r} is no path ({error}): give the name of a file or folder") from error
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             raise UserError(f"cannot use {found}: {error.strerror}") from error

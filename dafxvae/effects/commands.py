@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from dafxvae.audio.io import read_audio, write_audio
@@ -68,6 +69,8 @@ def render_file(arguments: argparse.Namespace) -> None:
         audio, sample_rate = read_audio(source)
         if audio.shape[1] > 2:
             raise UserError(f"{source} has {audio.shape[1]} channels: give a mono or stereo file")
+        if not np.isfinite(audio).all():
+            raise UserError(f"{source} holds NaN or inf: repair or export it again")
         out = host.render(audio[None], unit_params, sample_rate)[0]
         if host.failures.count:
             raise EffectError(f"the render failed: {host.failures.last[-1]}")

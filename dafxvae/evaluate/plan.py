@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
+from dafxvae.core.rng import check_seed
 from dafxvae.core.version import __version__
 
 # Raise it when the same plan would give other numbers: 2 predicts by all pairs of windows, 3 matches loudness as well.
@@ -36,7 +37,8 @@ class Plan:
             raise UserError(
                 f"--clip-sec {self.clip_sec}: give at least 0.5, or loudness cannot be measured, to {LONGEST_SEC:g}"
             )
-        for name in ("seed", "search_pairs", "baseline_pairs", "pesq_pairs"):
+        check_seed(self.seed)
+        for name in ("search_pairs", "baseline_pairs", "pesq_pairs"):
             if getattr(self, name) < 0:
                 raise UserError(f"--{name.replace('_', '-')} {getattr(self, name)}: give a number that is not negative")
         if 0 < self.baseline_pairs < 16:

@@ -17,8 +17,8 @@ from absl import logging
 from rich.console import Console
 
 from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
-from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
+from dafxvae.core.rng import check_seed
 
 
 def _add_shared(parser: argparse.ArgumentParser, pairs: int) -> None:
@@ -47,8 +47,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(command: str, arguments: argparse.Namespace) -> None:
-    if arguments.seed < 0:
-        raise UserError(f"--seed {arguments.seed}: give a number that is not negative")
+    check_seed(arguments.seed)
     from dafxvae.latent.commands import run_command  # imports jax, which must come after the environment is set
     from dafxvae.training.stopping import Stopped
 

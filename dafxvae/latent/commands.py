@@ -11,13 +11,14 @@ from rich.console import Console
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
+from dafxvae.core.paths import user_path
 from dafxvae.effects.bank import open_bank
 from dafxvae.latent import report_page
-from dafxvae.latent.examples import Gathered, gather, single_effects
+from dafxvae.latent.examples import Gathered, check_pairs, gather, single_effects
 from dafxvae.latent.measures import Studied, study
 from dafxvae.latent.pruning import prune
 from dafxvae.latent.report import find, write
-from dafxvae.latent.source import ModelSource, open_source
+from dafxvae.latent.source import ModelSource, held_out_corpus, open_source
 from dafxvae.latent.sweep import SweepSizes, default_sizes, sweep
 
 FOLDERS = {"report": "latent", "sweep": "latent", "prune": "pruned"}
@@ -39,8 +40,14 @@ def output_folder(arguments: Namespace, source: ModelSource) -> Path:
 
 def run_command(arguments: Namespace, progress: Console, console: Console) -> None:
     """Run `report`, `sweep` or `prune`; `progress` shows its steps, `console` its results."""
+    check_pairs(arguments.pairs)
     source = open_source(arguments.workdir)
+    if arguments.command != "prune":
+        SweepSizes(arguments.sizes or (), arguments.seeds, arguments.beta)
     optional.load_sklearn("linear_model", "latent")  # before anything is rendered
+    if arguments.corpus is not None:
+        arguments.corpus = str(user_path(arguments.corpus))
+        held_out_corpus(source.config, arguments.corpus)
     folder = output_folder(arguments, source)
     effects = single_effects(source.encoders.metadata["bank"])
     if len(effects) < 2:

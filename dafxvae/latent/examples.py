@@ -120,6 +120,12 @@ def collect(
     return ProbeExamples(task, {name: Features(*map(np.concatenate, zip(*rows))) for name, rows in found.items()})
 
 
+def check_pairs(num_pairs: int) -> None:
+    """Raises UserError for too few pairs to fit a probe on."""
+    if num_pairs < MIN_PAIRS:
+        raise UserError(f"--pairs {num_pairs}: give at least {MIN_PAIRS}; a few thousand for numbers to believe")
+
+
 def gather(
     source: ModelSource, bank: EffectBank, folder: str | None, num_pairs: int, seed: int, console: Console,
     with_baselines: bool = True,
@@ -130,13 +136,11 @@ def gather(
         source: f and g.
         bank: of single effects.
         folder: held-out audio; None for the test split of the run's own recordings.
-        num_pairs: training pairs.
+        num_pairs: training pairs, `MIN_PAIRS` at least.
         seed: of the pairs.
         console: for the progress.
         with_baselines: also the features of `baselines`.
     """
-    if num_pairs < MIN_PAIRS:
-        raise UserError(f"--pairs {num_pairs}: give at least {MIN_PAIRS}; a few thousand for numbers to believe")
     config = source.config
     corpus = build_corpus(config)
     train, valid, test = corpus.split("train"), corpus.split("valid"), held_out_corpus(config, folder)

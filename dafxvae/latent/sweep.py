@@ -4,7 +4,9 @@ f is frozen, so its encodings of the training pairs are computed once and stored
 steps and the choice of the best checkpoint are those of the main job.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,12 +45,19 @@ METRICS = {
 }
 
 
-class SweepSizes(NamedTuple):
+@dataclass(frozen=True)
+class SweepSizes:
     """What a sweep trains."""
 
     sizes: Sequence[int]  # of g's latent; the run's own is always among them
     seeds: int  # trainings of each size
     beta: float | None  # weight of g's KL term; None for the run's own
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or min(self.sizes, default=1) < 1:
+            raise UserError(f"--seeds {self.seeds}, --sizes {list(self.sizes)}: give numbers of at least 1")
+        if self.beta is not None and not 0.0 <= self.beta < math.inf:
+            raise UserError(f"--beta {self.beta}: give a number of at least 0")
 
 
 class Data(NamedTuple):
@@ -170,17 +179,15 @@ def sweep(
         JSON, a row for each size.
     """
     config, full = source.config, source.encoders.g.latent_dim
-    sizes, seeds, beta = plan
-    if seeds < 1 or min(sizes, default=1) < 1 or (beta is not None and beta < 0):
-        raise UserError(f"--seeds {seeds}, --sizes {list(sizes)}, --beta {beta}: give positive numbers")
+    beta = plan.beta
     count = min(config.g.num_steps * config.g.batch_size, MAX_PAIRS)
     pairs = training_data(source, folder, count)
     settings, mask = measures.settings_weights(gathered.test.task, gathered.parameters, studied.names)
     key = fingerprint(source.encoders.variables)[:8] + ("" if beta is None else f"_beta{beta:g}")
     scores: dict[int, list[dict[str, np.ndarray]]] = {}
     used: dict[int, list[int]] = {}
-    for size in sorted({*sizes, full}):
-        for seed in range(config.seed, config.seed + seeds):
+    for size in sorted({*plan.sizes, full}):
+        for seed in range(config.seed, config.seed + plan.seeds):
             console.print(f"training g with {size} dimensions, seed {seed}")
             g = train_g(source, pairs, size, seed, folder / f"{key}_z{size}_s{seed}", beta)
             scores.setdefault(size, []).append(score_g(g, gathered, settings, mask))

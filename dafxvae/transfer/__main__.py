@@ -8,7 +8,7 @@ Beside out.wav it writes out.wav.settings.json and out.wav.py, a script of pedal
 """
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 
 from rich.console import Console
 
@@ -85,10 +85,8 @@ def _run(arguments: argparse.Namespace) -> None:
     commands.run_transfer(arguments, console)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    command = Command("", "a recording in the style of another", add_arguments, _run)
-    dispatch("python -m dafxvae.transfer", __doc__, [command], words)
+COMMANDS = (Command("", "a recording in the style of another", add_arguments, _run),)
+main = partial(dispatch, "python -m dafxvae.transfer", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":
