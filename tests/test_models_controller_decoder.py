@@ -235,26 +235,18 @@ def test_of_several_windows_the_clearest_echo_counts_and_the_mean_of_all_else(co
         np.testing.assert_array_equal(item[4:], rows[rows[:, 4 + echoes.CONFIDENCE].argmax(), 4:])
 
 
-def test_half_an_amount_is_half_of_everything_but_direct_estimates(controller):
-    neutral, latents = np.random.default_rng(1).standard_normal((2, 4 + echoes.NUM_COLUMNS)).astype(np.float32)
-    lag = 4 + echoes.STRONGEST_LAG
-    others = np.arange(len(neutral)) != lag
-    for amount in (0.0, 0.5, 1.5):
-        found = controller.interpolate(neutral, latents, amount)
-        np.testing.assert_allclose(found[others], (neutral + amount * (latents - neutral))[others], atol=1e-6)
-        assert found[lag] == latents[lag]
-
-
-def test_refinement_leaves_direct_estimates_alone(controller):
+def test_refinement_leaves_direct_estimates_alone(controller, monkeypatch):
     """The distance of styles depends little on the exact time of an echo."""
+    monkeypatch.setattr("dafxvae.transfer.amount.NEAR", 1e-6)  # networks that were never trained
     count = len(controller.parameters)
     params = jax.tree.map(np.array, controller.params)
     params["MLP_0"]["Dense_1"]["bias"][count + 1] = 1e6  # the second setting takes the direct estimate
     reading = dataclasses.replace(controller, params=params)
     dry, reference = np.random.default_rng(2).standard_normal((2, 1, 8192, 1)).astype(np.float32) * 0.1
-    settings, is_direct = prediction.predict(reading, dry, [reference], 1.0)
+    settings, is_direct, _ = prediction.predict(reading, dry, [reference])
     assert is_direct.tolist() == [i == 1 for i in range(count)]
     with open_host(controller.effect, num_workers=1) as host:
-        found = prediction.find_settings(host, reading, dry, [reference], lambda: dry[0], 24000, 1.0, {}, 12, None)
+        excerpts = (lambda: dry[0]), (lambda: (dry[0], 24000))
+        found = prediction.find_settings(host, reading, dry, [reference], *excerpts, 24000, 1.0, {}, 12, None)
     assert found.unit_params[1] == pytest.approx(settings[1], abs=1e-6)
     assert np.abs(found.unit_params - settings)[~is_direct].max() > 1e-3
