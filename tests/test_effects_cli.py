@@ -1,6 +1,7 @@
 """The command line of effects: in-process, since a new interpreter a command would take the longest."""
 
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -146,6 +147,11 @@ def test_each_zam_plugin_gets_its_verdict(name):
         assert report.num_failures == 0
     names = [p.name for p in report.parameters]
     assert not any("sample_rate" in n or "buffer_size" in n or "program" in n or "reduction" in n for n in names)
+
+
+def test_effects_are_listed_without_jax_or_matplotlib():
+    code = "import sys, dafxvae.effects.commands; assert not {'jax', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_response_says_what_is_heard_and_draws_it(run, tmp_path):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from dafxvae.audio import dsp, mel
+from dafxvae.audio import bands, dsp
 from dafxvae.latent import sound
 from dafxvae.latent.report import pca_2d
 from dafxvae.latent.report_page import add_strip
@@ -25,7 +25,7 @@ def noise():
 
 def log_mel(audio):
     power = np.asarray(dsp.power_spectrogram(jnp.asarray(audio[:, 0]), SIZE, HOP)) * (4.0 / SIZE) ** 2
-    return np.log(power @ mel.mel_filterbank(RATE, SIZE, 40, 20.0, 11000.0) + 1e-9)
+    return np.log(power @ bands.mel_filterbank(RATE, SIZE, 40, 20.0, 11000.0) + 1e-9)
 
 
 def test_no_gain_changes_nothing(noise):

@@ -20,8 +20,6 @@ from dafxvae.effects.factory import open_host
 from dafxvae.effects.parameters import parse_values
 from dafxvae.effects.response import HIGH_HZ, audibility, measure_response
 from dafxvae.effects.vst3.discovery import installed_vst3
-from dafxvae.reporting.pictures import save_png
-from dafxvae.reporting.response_picture import draw_response
 
 EFFECT_HELP = "for example 'HighpassFilter | Compressor(threshold_db, ratio=4) | path/suite.vst3::Plugin Name'"
 HIGHEST_RATE = 768000  # Hz
@@ -99,6 +97,9 @@ def show_response(arguments: argparse.Namespace) -> None:
         else:
             Console().print(tables.response_table(response), tables.audibility_table(host, unit_params[0], heard))
     if picture:
+        from dafxvae.reporting.pictures import save_png  # here: matplotlib takes a second to import
+        from dafxvae.reporting.response_picture import draw_response
+
         save_png(picture, draw_response(response, host.name))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dafxvae.audio.mel import hz_to_mel, mel_filterbank
+from dafxvae.audio.bands import mel_centres_hz, mel_filterbank
 from dafxvae.effects import probe_signal as probe
 from dafxvae.effects.host import EffectHost
 
@@ -40,9 +40,7 @@ RESPONSE_SIZE = (
 
 def band_centres_hz() -> np.ndarray:
     """Centre of each band of the spectrum; `[NUM_BANDS]`."""
-    low, high = hz_to_mel(LOW_HZ), hz_to_mel(HIGH_HZ)
-    mel = np.linspace(low, high, NUM_BANDS + 2)[1:-1]
-    return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
+    return mel_centres_hz(NUM_BANDS, LOW_HZ, HIGH_HZ)
 
 
 class Response(NamedTuple):
@@ -214,11 +212,17 @@ def _harmonics(audio: np.ndarray, tone_hz: float, sample_rate: int) -> np.ndarra
     return _db(np.stack([*levels, power[:, ~(is_near & (nearest >= 1))].sum(-1)], -1), floor_db=-70.0)
 
 
+@lru_cache(maxsize=8)
+def _moving_reference(sample_rate: int) -> np.ndarray:
+    """Levels of the long noise itself, dB; `[1, N, bands]`."""
+    own = probe.probe_segments(sample_rate)["moving"][1][None, None]
+    return _db(_band_power(own, sample_rate, _window(sample_rate) // 2))
+
+
 def _movement(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """How far the gain of broad bands swings, by rate; dB, `[B, MOVING_BANDS, rates]`."""
     hop = _window(sample_rate) // 2
-    own = probe.probe_segments(sample_rate)["moving"][1][None, None]
-    gain = _db(_band_power(audio, sample_rate, hop)) - _db(_band_power(own, sample_rate, hop))
+    gain = _db(_band_power(audio, sample_rate, hop)) - _moving_reference(sample_rate)
     gain -= gain.mean(1, keepdims=True)
     window = np.hanning(gain.shape[1] + 2)[1:-1, None]
     power = np.abs(np.fft.rfft(gain * window, axis=1)) ** 2 * (2.0 / window.sum()) ** 2  # [B, rates, bands]

@@ -6,18 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dafxvae.audio import dsp, mel
+from dafxvae.audio import dsp
+from dafxvae.audio.bands import mel_centres_hz
 from dafxvae.audio.griffin_lim import griffin_lim
 from dafxvae.audio.io import to_channels
 
 GAIN_RANGE = (-60.0, 24.0)  # dB: a decoder's wildest output must not deafen
 NUM_ITERATIONS = 24  # of Griffin-Lim
-
-
-def mel_centres_hz(num_mels: int, high_hz: float) -> np.ndarray:
-    """Centres of the bands of `mel.mel_filterbank` from 20 Hz; `[num_mels]`."""
-    edges_mel = np.linspace(mel.hz_to_mel(20.0), mel.hz_to_mel(high_hz), num_mels + 2)
-    return (700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0))[1:-1]
 
 
 class MelFrames(NamedTuple):
@@ -31,7 +26,7 @@ class MelFrames(NamedTuple):
     def to_bins(self, bands: np.ndarray) -> np.ndarray:
         """Values of mel bands `[N, F]` at the bins of the FFT, by linear interpolation over frequency."""
         bins_hz = np.arange(self.size // 2 + 1) * self.sample_rate / self.size
-        centres = mel_centres_hz(bands.shape[1], self.high_hz)
+        centres = mel_centres_hz(bands.shape[1], 20.0, self.high_hz)
         return np.stack([np.interp(bins_hz, centres, row) for row in bands])
 
 

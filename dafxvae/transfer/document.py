@@ -18,6 +18,7 @@ from dafxvae.core.paths import user_path
 from dafxvae.core.version import __version__
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.parameters import ParameterSpace
+from dafxvae.effects.response import HEARD_DB
 
 if TYPE_CHECKING:  # they import jax, which applying stored settings does without
     from dafxvae.transfer.results import Options, Outcome
@@ -57,8 +58,6 @@ def with_units(
     space: ParameterSpace, unit_params: np.ndarray, moves_db: np.ndarray | None = None
 ) -> dict[str, dict[str, Any]]:
     """Name to value and unit, and to how much the parameter can move the sound where that is known."""
-    from dafxvae.effects.response import HEARD_DB  # here: it imports jax, which applying stored settings does without
-
     values = space.describe(unit_params)
     found = {parameter.name: {"value": values[parameter.name], "unit": parameter.unit} for parameter in space}
     for entry, moves in zip(found.values(), () if moves_db is None else moves_db.tolist()):

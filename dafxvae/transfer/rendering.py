@@ -171,7 +171,7 @@ def limit(
         if peak * factor > ceiling:
             less_db = 20.0 * np.log10(peak * factor / ceiling)
             factor = HEADROOM * ceiling / peak
-            notes.append(f"{less_db:.1f} dB quieter, so that its peaks stay below {ceiling_db:g} dBTP (--ceiling none)")
+            notes.append(f"{less_db:.1f} dB quieter, so that its peaks stay below {ceiling_db:g} dBTP")
         return Level(np.float32(factor), tuple(notes))
     over = peak * factor
     if over > 1.0:
