@@ -136,6 +136,13 @@ def decode_audio(data: bytes) -> tuple[np.ndarray, int]:
     return soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
 
 
+def encode_flac(audio: np.ndarray, sample_rate: int) -> bytes:
+    """A FLAC file of 16 bit in memory, of float `[T, C]` in [-1, 1]."""
+    buffer = io.BytesIO()
+    soundfile.write(buffer, audio, sample_rate, format="FLAC", subtype="PCM_16")
+    return buffer.getvalue()
+
+
 def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads a 16-bit file whole without conversion: int16 `[T, C]` (half the memory of float32, the same bits)."""
     found = existing_audio(path)

@@ -13,7 +13,8 @@ from dafxvae.evaluate.methods import CONTROLLER
 from dafxvae.evaluate.plan import Cell
 from dafxvae.metrics import MATCHED
 from dafxvae.reporting.page import Page
-from dafxvae.reporting.pictures import jpeg_bytes, png_bytes, spectrogram_panels
+from dafxvae.reporting.pictures import png_bytes
+from dafxvae.reporting.player import PlayerClip
 
 MAX_SOUNDS = 16  # cells whose sounds are in the page, 1.4 MB each; all are in the folder
 COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
@@ -71,10 +72,9 @@ def _sounds(page: Page, folder: Path, cell: dict[str, Any], are_inside: bool) ->
     if not are_inside:
         page.text(f"Sounds of the pair with the median ratio (item {cell['median_item']}): sounds/{own}", "note")
         return
-    clips = {name: read_audio(place / f"{name}.flac")[0] for name in names}
+    roles = ("take", "reference", "output", "target")
     page.text(f"The pair with the median ratio (item {cell['median_item']}):", "note")
-    page.picture(jpeg_bytes(spectrogram_panels(clips, cell["sample_rate"])), "spectrograms")
-    page.sounds(clips, cell["sample_rate"])
+    page.player([PlayerClip(role, name, *read_audio(place / f"{name}.flac")) for role, name in zip(roles, names)])
 
 
 def report_page(results: dict[str, Any], folder: Path) -> str:

@@ -3,24 +3,18 @@
 import base64
 import html
 import io
+import json
 import re
 import wave
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 import numpy as np
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1b2430;max-width:1360px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.2rem} h2{margin-top:2.6rem;border-bottom:1px solid #d9dde2} h3{margin-bottom:.3rem}
-.table{overflow-x:auto;margin:.8rem 0} table{border-collapse:collapse;font-size:.85rem}
-.interval{white-space:nowrap;color:#5a6675;font-size:.75rem}
-td,th{padding:.22rem .45rem;border-bottom:1px solid #e6e9ed}
-th{text-align:left;font-weight:600} td{font-variant-numeric:tabular-nums} img{max-width:100%;height:auto}
-.sounds{display:flex;flex-wrap:wrap;gap:.5rem;margin-bottom:1.4rem} .sounds figure{margin:0;font-size:.75rem}
-audio{width:170px;height:30px;display:block}
-.note{color:#5a6675;font-size:.85rem} .yes{color:#22733a} .no{color:#a8321f}
-.answer{background:#f2f5f9;border-left:4px solid #1f5fa8;padding:.6rem 1rem;margin:1rem 0}
-"""
+from dafxvae.reporting.player import PlayerClip, player_data
+
+WEB = files("dafxvae.reporting") / "web"
+MODULES = ("dom", "mix", "waveform", "trials", "blind", "charts", "player")  # imported by these names
 INTERVAL = r"\([^()]* … [^()]*\)"
 
 
@@ -41,12 +35,24 @@ def _data(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def _web(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
+
+
+def _scripts() -> str:
+    """The modules of the page inside it: an import map leads from their names to their text."""
+    imports = {name: _data("text/javascript", _web(f"{name}.js").encode()) for name in MODULES}
+    map_ = json.dumps({"imports": imports})
+    return f'<script type="importmap">{map_}</script><script type="module">{_web("main.js")}</script>'
+
+
 class Page:
     """Collects parts in order; every text is escaped."""
 
     def __init__(self, title: str, subtitle: str):
         self._title = html.escape(title)
-        self._parts = [f"<h1>{self._title}</h1><p class=note>{html.escape(subtitle)}</p>"]
+        self._parts = [f"<p class=brand>dafxvae</p><h1>{self._title}</h1><p class=note>{html.escape(subtitle)}</p>"]
+        self._has_player = False
 
     def heading(self, text: str) -> None:
         self._parts.append(f"<h2>{html.escape(text)}</h2>")
@@ -65,9 +71,18 @@ class Page:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Plain cells; "yes" and "no" are coloured, **so** is bold, and an interval (low … high) stays on one line."""
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
+        head = "".join(f"<th scope=col>{html.escape(column)}</th>" for column in columns)
         body = "".join("<tr>" + "".join(self._cell(cell) for cell in row) + "</tr>" for row in rows)
-        self._parts.append(f"<div class=table><table><tr>{head}</tr>{body}</table></div>")
+        self._parts.append(f"<div class=table><table>{f'<tr>{head}</tr>' if any(columns) else ''}{body}</table></div>")
+
+    def cards(self, tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]]) -> None:
+        """Small tables with titles, beside each other; columns and rows as of `table`."""
+        self._parts.append("<div class=cards>")
+        for title, (columns, rows) in tables.items():
+            self._parts.append(f"<section class=card><h3>{html.escape(title)}</h3>")
+            self.table(columns, rows)
+            self._parts.append("</section>")
+        self._parts.append("</div>")
 
     def details(self, summary: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table behind a click."""
@@ -92,10 +107,22 @@ class Page:
         )
         self._parts.append(f"<div class=sounds>{players}</div>")
 
+    def player(self, clips: Sequence[PlayerClip], note: str = "") -> None:
+        """Recordings to switch between at one position, and charts of them; the note says what they are."""
+        content = json.dumps(player_data(clips)).replace("<", "\\u003c")  # no text of it ends the element
+        self._parts.append(
+            f'<section class="player" aria-label="Player"><p class="muted">{html.escape(note)}</p>'
+            f'<script type="application/json">{content}</script>'
+            '<noscript>The player and the charts need JavaScript.</noscript></section><div class="charts"></div>'
+        )
+        self._has_player = True
+
     def render(self) -> str:
         """The page."""
         body = "\n".join(self._parts)
         return (
-            f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{self._title}</title>'
-            f"<style>{STYLE}</style><body>{body}</body></html>\n"
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{self._title}</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<link rel="icon" href="data:,"><style>{_web("page.css")}</style></head>'
+            f"<body><main>{body}</main>{_scripts() if self._has_player else ''}</body></html>\n"
         )

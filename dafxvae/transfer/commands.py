@@ -132,21 +132,16 @@ def write_files(
     for name, (_, state) in zip(content["plugin_states"], outcome.rendered.states, strict=True):
         write_bytes(output.with_name(name), state)
     if arguments.picture or arguments.page:
-        from dafxvae.transfer.overview import picture  # matplotlib takes a second to import
-
         with AudioReader(output) as written:
-            image = picture({"input": source, "reference": references[0], "output": written})
             if arguments.picture:
-                write_bytes(paths.picture, image)
+                from dafxvae.transfer.overview import picture  # matplotlib takes a second to import
+
+                write_bytes(paths.picture, picture({"input": source, "reference": references[0], "output": written}))
             if arguments.page:
                 start, _ = windows.excerpt(source, outcome.source_scan, report.LISTEN_SEC)
                 other, _ = windows.excerpt(references[0], outcome.reference_scans[0], report.LISTEN_SEC)
-                recordings = {
-                    "input": (source, start),
-                    "reference": (references[0], other),
-                    "output": (written, start),
-                }
-                write_text(paths.page, report.page(content, recordings, image))
+                clips = report.listening_clips(source, references[0], written, (start, other))
+                write_text(paths.page, report.page(content, clips))
     console.print(report.terminal_table(content))
     console.print(f"fit to the reference: {outcome.fit.sentence}", highlight=False, soft_wrap=True)
     warn(console, outcome.notes)

@@ -1,11 +1,12 @@
 """Report of a transfer: a table for the terminal, a page."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
 from dafxvae.reporting.page import Page
+from dafxvae.reporting.player import PlayerClip
 from dafxvae.transfer.recordings import Recording
 
 LISTEN_SEC = 20.0  # of each recording on the page
@@ -48,34 +49,56 @@ def terminal_table(document: dict[str, Any]) -> Table:
     return table
 
 
-def page(document: dict[str, Any], recordings: Mapping[str, tuple[Recording, int]], image: bytes) -> str:
-    """One HTML file: players, settings, picture; nothing is fetched from anywhere.
+def settings_cards(document: dict[str, Any]) -> dict[str, tuple[Sequence[str], list[list[str]]]]:
+    """The settings of each effect of a chain as columns and rows; how much each can move the sound, where known."""
+    rows = settings_rows(document)
+    is_changed = any(predicted not in ("", value) for _, value, predicted, _ in rows)
+    cards: dict[str, list[list[str]]] = {}
+    for (name, value, predicted, remark), entry in zip(rows, document["settings"].values()):
+        effect, _, own = name.rpartition(".")
+        moves = f"moves ≤ {entry['moves_db']:.1f} dB" if entry.get("heard") else ""
+        row = [own, value, *[f"predicted {predicted}" if predicted else ""] * is_changed, remark or moves]
+        cards.setdefault(effect or document["effect"], []).append(row)
+    cards["Level"] = [["gain after the effects", f"{document['gain_db']:+.2f} dB", ""]]
+    return {effect: ((), rows) for effect, rows in cards.items()}
+
+
+def listening_clips(
+    source: Recording, reference: Recording, output: Recording, starts: tuple[int, int]
+) -> list[PlayerClip]:
+    """Excerpts for the page.
+
+    Args:
+        source, reference, output: the recordings.
+        starts: first samples of the excerpts, of source (and output) and of the reference.
+    """
+    parts = (("take", source, starts[0]), ("reference", reference, starts[1]), ("output", output, starts[0]))
+    return [
+        PlayerClip(role, role.capitalize(), one.read(at, round(LISTEN_SEC * one.sample_rate)), one.sample_rate)
+        for role, one, at in parts
+    ]
+
+
+def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:
+    """One HTML file: player, charts, settings; nothing is fetched from anywhere.
 
     Args:
         document: of `document.settings_document`.
-        recordings: label to (recording, first sample of its excerpt); one sample rate each.
-        image: of `dafxvae.transfer.overview.picture`.
+        clips: of `listening_clips`.
     """
     names = ", ".join(entry["file"] for entry in document["references"])
-    result = Page("Style transfer", f"{document['input']['file']} in the style of {names}")
-    result.heading("Listen")
-    for label, (source, start) in recordings.items():
-        clip = source.read(start, round(LISTEN_SEC * source.sample_rate))
-        result.sounds({label: clip}, source.sample_rate)
-    result.text(f"Up to {LISTEN_SEC:.0f} s of each, from where it is most active; 16 bit.", "note")
+    cards = settings_cards(document)
+    result = Page(f"{document['input']['file']} in the style of {names}", " → ".join(list(cards)[:-1]))
+    result.text(f"Fit to the reference: {document['fit']['sentence']}.", "answer")
+    result.player(clips, f"Up to {LISTEN_SEC:.0f} s of each, from where it is most active.")
     result.heading("Settings")
-    result.text(document["effect"])
-    rows = [*settings_rows(document), ["level", f"{document['gain_db']:+.2f} dB", "", ""]]
-    result.table(COLUMNS, rows)
+    result.cards(cards)
     result.heading("Fit")
-    result.text(f"{document['fit']['sentence']}.")
     distances = document["fit"]["distances"].items()
     result.table(
-        ("distance from the reference", "input", "with the effect", ""),
+        ("distance from the reference", "take", "output", ""),
         [[name, f"{d['before_db']:.1f} dB", f"{d['after_db']:.1f} dB", d["change"]] for name, d in distances],
     )
     for note in document["notes"]:
         result.text(note, "note")
-    result.heading("Spectra and levels")
-    result.picture(image, "average spectra and level envelopes of input, reference and output")
     return result.render()
