@@ -153,6 +153,31 @@ def test_fetch_unpacks_audio_and_writes_a_manifest(debian, tmp_path):
         assert {track.licence for track in corpus.tracks} == {"CC-BY-SA-3.0"}
 
 
+@needs_dpkg
+def test_fetch_leaves_out_what_is_listed(debian):
+    folder = packages.fetch(debian._replace(left_out=("fr_CA_m_Bob",)))
+    assert sorted(path.name for path in folder.iterdir()) == [MANIFEST, "en_US_f_Ann", "es_MX_f_Ann"]
+    assert set(json.loads((folder / MANIFEST).read_text())["groups"].values()) == {"Ann"}
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "group"),
+    [
+        ("fillets-ng-data-cs", "airplane/let-m-divna.ogg", "fillets small fish"),
+        ("fillets-ng-data-nl", "airplane/let-m-divna.ogg", "Dutch fillets small fish"),
+        ("klettres-data", "uk/alpha/a-1.ogg", "KDE uk"),
+        ("ktuberling-data", "uk/cow.ogg", "KDE uk"),
+        ("gcin-voice", "ㄊㄢ3/5.ogg", "gcin 5"),
+        ("hedgewars-data", "Sounds/voices/British/Amazing.ogg", "hedgewars British"),
+        ("hedgewars-data", "Music/City.ogg", "hedgewars City"),
+        ("hedgewars-data", "Sounds/explosion.ogg", "hedgewars effects"),
+        ("sonic-pi-samples", "loop_amen.flac", "Sonic Pi loop"),
+    ],
+)
+def test_groups_are_speakers_and_pieces(name, path, group):
+    assert packages.package(name).group(path) == group
+
+
 def test_fetch_deletes_no_folder_of_the_same_name(debian, tmp_path):
     mine = packages.corpus_folder(debian, tmp_path) / "mine.wav"
     mine.parent.mkdir(parents=True)
