@@ -169,6 +169,7 @@ def test_fetch_leaves_out_what_is_listed(debian):
         ("ktuberling-data", "uk/cow.ogg", "KDE uk"),
         ("gcin-voice", "ㄊㄢ3/5.ogg", "gcin 5"),
         ("hedgewars-data", "Sounds/voices/British/Amazing.ogg", "hedgewars British"),
+        ("hedgewars-data", "Sounds/voices/Classic/Drat.ogg", "hedgewars Default"),
         ("hedgewars-data", "Music/City.ogg", "hedgewars City"),
         ("hedgewars-data", "Sounds/explosion.ogg", "hedgewars effects"),
         ("sonic-pi-samples", "loop_amen.flac", "Sonic Pi loop"),

@@ -56,10 +56,11 @@ def _kde(name: str) -> str:
 
 
 def _hedgehog(name: str) -> str:
-    """Sounds/voices/British/Amazing.ogg is a voice, Music/City.ogg a piece, the rest is effects."""
+    """Sounds/voices/British/Amazing.ogg is a voice, Music/City.ogg a piece, the rest is effects; the voices Classic
+    and Default share recordings."""
     *folders, file = Path(name).parts
     kind = folders[-1] if "voices" in folders else Path(file).stem if "Music" in folders else "effects"
-    return f"hedgewars {kind}"
+    return f"hedgewars {kind.replace('Classic', 'Default')}"
 
 
 def _folder(name: str) -> str:
@@ -133,7 +134,7 @@ PACKAGES: tuple[Package, ...] = (
         "hedgewars-data", "speech and music", False, "1.0.2-6",
         "722225903a72604403e6e0026e40e9a6953f47a74d94efc5f55504bc05bb4761",
         "GPL-2.0-only (music), GFDL-1.3 and CC-BY-SA-3.0 (sounds)", "usr/share/games/hedgewars/Data", _hedgehog,
-        "Game music, and six packs of shouted lines",
+        "Game music, effects, and the shouted lines of several voices",
     ),
     Package(
         "sonic-pi-samples", "music", False, "3.2.2~repack-8",
