@@ -11,6 +11,7 @@ from tiny import tiny_config
 
 from dafxvae.controllers.controller import read_controller, save_controller
 from dafxvae.controllers.encoders import load_encoders
+from dafxvae.controllers.experience import measure_experience, store_experience
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.weights import save_weights
 from dafxvae.descriptors import combs
@@ -52,6 +53,7 @@ def workdir(folders):
     h["MLP_0"]["Dense_1"]["kernel"] = np.random.default_rng(0).standard_normal((16, len(names))).astype(np.float32)
     encoders = load_encoders(path / "encoders.safetensors")
     save_controller(path / "controller.safetensors", h, names, encoders, CONFIG)
+    store_experience(path / "controller.safetensors", measure_experience(np.zeros((3, len(names))), np.eye(3, 4)))
     claim_workdir(CONFIG, path)
     return path
 
@@ -108,6 +110,8 @@ def test_prune_writes_a_model_that_loads_and_predicts(run, workdir):
     assert controller.encoders.g.latent_dim == found["g"]["after"]
     clips = np.full((2, 8192, 1), 0.1, np.float32)
     assert controller.predict(clips, clips).shape == (2, 5)
+    assert controller.experience is not None
+    np.testing.assert_array_equal(controller.experience.latent_mean, np.eye(3, 4).mean(axis=0)[found["g"]["kept"]])
     assert max(found["rms_change"].values()) < 0.5
 
 

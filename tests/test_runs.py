@@ -77,6 +77,22 @@ def test_the_stored_controller_is_self_contained_and_deterministic(finished):
     assert controller.parameters == ("room_size", "damping", "wet_level", "dry_level", "width")
 
 
+def test_a_stored_controller_knows_its_average_prediction_and_its_pairs(finished):
+    workdir, _ = finished
+    controller = read_controller(workdir / "controller.safetensors", workdir / "encoders.safetensors")
+    with np.load(workdir / "pairs" / "h" / "latents.npz") as stored:
+        seen = stored["z"][stored["valid"] > 0]
+    settings = controller.settings(seen)[0]
+    found = controller.experience
+    assert found is not None
+    np.testing.assert_allclose(found.settings_mean, settings.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.latent_mean, seen[:, :4].mean(axis=0), rtol=1e-5)
+    assert found.latent_covariance.shape == (4, 4)
+    assert found.near[0] == pytest.approx(np.quantile([found.spread(row) for row in settings], 0.05), rel=1e-5)
+    assert found.spread(found.settings_mean) == 0.0
+    assert found.spread(found.settings_mean + 2.0 * found.settings_deviation) == pytest.approx(2.0, rel=1e-5)
+
+
 def test_training_h_leaves_f_and_g_as_they_were(finished, folders):
     """Another controller over the stored f and g: their bytes are the same afterwards, in the store and the workdir."""
     stored = folders / "data" / "pretrained" / "default.safetensors"
@@ -259,14 +275,16 @@ def test_every_config_resolves_with_every_preset(path):
         config = namespace["get_config"]()
         config.preset = preset
         resolved = resolve_preset(config, overridden=["f.num_steps"])
-        assert isinstance(resolved, ConfigDict)
-        assert resolved.f.num_steps == base_config().f.num_steps  # what the user set wins over the preset
+        assert (
+            resolved.f.num_steps == resolve_preset(base_config()).f.num_steps
+        )  # what the user set wins over the preset
         for key, value in values.items():
             if key != "f.num_steps":
                 node = resolved
                 for part in key.split("."):
                     node = node[part]
                 assert node == value
+        assert isinstance(resolved, ConfigDict)
 
 
 def test_an_unknown_preset_names_the_known_ones():

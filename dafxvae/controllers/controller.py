@@ -18,6 +18,7 @@ from dafxvae.controllers.encoders import (
     stored_encoders_path,
     verify_encoders,
 )
+from dafxvae.controllers.experience import Experience
 from dafxvae.core.errors import UserError
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
@@ -44,6 +45,7 @@ class Controller:
     config: Config
     check: np.ndarray | None = None  # [Z], latent of `check_clip` when it was stored; None: f and g are verified
     version: str = __version__  # of dafxvae, by which it was stored
+    experience: Experience | None = None  # None: stored before there was any
 
     @property
     def clip_samples(self) -> int:
@@ -197,4 +199,5 @@ def read_controller(path: Path, encoders_path: Path | None = None) -> Controller
         ConfigDict(current_config(metadata["config"])),
         check,
         metadata["version"],
+        Experience(**variables["experience"]) if "experience" in variables else None,
     )

@@ -14,6 +14,7 @@ import numpy as np
 from dafxvae.config import Config
 from dafxvae.controllers.controller import Controller, read_controller, save_controller
 from dafxvae.controllers.encoders import load_encoders, save_encoders
+from dafxvae.controllers.experience import store_experience
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.latent.activity import per_dimension
@@ -198,6 +199,8 @@ def prune(source: ModelSource, gathered: Gathered, studied: Studied, folder: Pat
         path = folder / "controller.safetensors"
         measured = encoders._replace(templates=source.controller.encoders.templates)
         save_controller(path, params, source.controller.parameters, measured, config)
+        if source.controller.experience is not None:
+            store_experience(path, source.controller.experience.of_latents(keep_g.rows))
         pruned = read_controller(path, folder / "encoders.safetensors")
         settings = [each.predict(shown.dry, shown.reference) for each in (source.controller, pruned)]
         change["controller's settings"] = root_mean_square(settings[0] - settings[1])

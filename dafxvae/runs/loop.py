@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dafxvae.config import Config
 from dafxvae.controllers.controller import read_controller, save_controller, store_results
+from dafxvae.controllers.experience import measure_experience, store_experience
 from dafxvae.core.files import write_json
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.gradients.measure.calibration import warnings_for
@@ -51,6 +52,9 @@ def train_controller(
         state = run_stage(stage, workdir / "h", session, clock)
         save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
         controller = read_controller(path, workdir / "encoders.safetensors")
+        seen = features.train.z[features.train.valid > 0]
+        experience = measure_experience(controller.settings(seen)[0], seen[:, : encoders.g.latent_dim])
+        store_experience(path, experience)
         assert pairs.test is not None
         chosen = predict_clips(controller, pairs.test.dry, pairs.test.reference).unit_params
         results = evaluate_controller(pairs.test, bank, chosen, config.sample_rate, config.seed)
