@@ -49,14 +49,15 @@ def train(arguments: list[str]) -> None:
 def run(config: Config, workdir: Path) -> None:
     """Runs the job until its end or until a signal stops it: Ctrl-C exits with code 130, SIGTERM with 0."""
     from dafxvae.runs.jobs import run_job  # imports jax, which must come after the environment is set
-    from dafxvae.training.parallel import join_processes
+    from dafxvae.training.parallel import ending_together, join_processes
     from dafxvae.training.stopping import Stopped
 
     join_processes()
 
     console = Console(stderr=True)
     try:
-        run_job(config, workdir, console)
+        with ending_together():
+            run_job(config, workdir, console)
     except Stopped as stopped:
         console.print(f"stopped by {stopped}; saved in {workdir}: the same command goes on from there")
         sys.exit(130 if stopped.signal_number == signal.SIGINT else 0)

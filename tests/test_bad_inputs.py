@@ -7,6 +7,7 @@ import argparse
 import inspect
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,6 +30,9 @@ from dafxvae.gradients import __main__ as gradients
 from dafxvae.latent import __main__ as latent
 from dafxvae.transfer import __main__ as transfer
 
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+REVERB = f"--config={CONFIGS / 'reverb.py'} --num_pairs 1"
+EVALUATION = "--controllers toy.safetensors --corpus songs --pairs 2 -o out"
 PROGRAMS = {
     module.__name__.split(".")[1]: module
     for module in (controllers, data, effects, evaluate, gradients, latent, transfer)
@@ -41,10 +45,7 @@ NUMBERS = {int: ("x", "", "nan", "-1", "1.5", "9" * 20), float: ("x", "", "nan",
 ENDLESS = {
     "refine",
     "workers",
-    "search_pairs",
     "baseline_pairs",
-    "pesq_pairs",
-    "seeds",
     "sizes",
     "latent.pairs",
     "beta",
@@ -249,9 +250,15 @@ def test_a_bad_value_is_refused(place, capsys, program, line, said):
         ("effects", "response Gain --sample-rate 8000", "8000"),
         ("effects", "render in.wav in.wav Gain", "in.wav"),
         ("effects", "nonsense", "nonsense"),
+        ("gradients", "calibrate --builtins --json", "--json"),
         ("evaluate", "--controllers toy.safetensors --corpus songs --pairs 1 -o out", "--pairs 1"),
+        ("evaluate", f"{EVALUATION} --clip-sec 1 --pesq-pairs 2", "no --corpus is of speech"),
+        ("evaluate", f"{EVALUATION} --search-pairs 3", "at most the 2 of --pairs"),
         ("evaluate", "--controllers toy.safetensors --corpus songs --pairs 2 -o out --seed 4294967296", "--seed 4294"),
         ("latent", "report run --seed 4294967296", "--seed 4294967296"),
+        ("latent", "report run --sizes 2 3", "--sizes belong to the sweep: add --retrain"),
+        ("latent", "report run --seeds 2 --beta 1", "--seeds, --beta belong to the sweep"),
+        ("latent", "sweep run --seeds 2147483649", "--seeds 2147483649"),
         ("latent", "sweep run --sizes 0", "--sizes [0]"),
         ("latent", "prune run --beta 1", "--beta"),
         ("controllers", "import toy.safetensors", "--name"),
@@ -260,6 +267,12 @@ def test_a_bad_value_is_refused(place, capsys, program, line, said):
         ("data", "render --num_pairs x", "x"),
         ("data", "render --config missing.py --num_pairs 1 --out out", "missing.py"),
         ("data", "render --nonsense 1", "nonsense"),
+        ("data", f"render {REVERB} --out out --config.seed=2147483648", "--config.seed 2147483648"),
+        ("data", f"render {REVERB} --out out --config.num_channels=3", "--config.num_channels"),
+        ("data", f"render {REVERB} --out out --config.data.with_embedded=True", "--config.data.folder"),
+        ("data", f"render {REVERB} --out out --config.bank=('Gain',)", "--stage h"),
+        ("data", f"render {REVERB} --out out --stage=g --config.effect=Gain", "--stage g"),
+        ("data", f"render --config={CONFIGS}/spoken_digits.py --num_pairs 1 --out out", "digits trains on no pairs"),
     ],
 )
 def test_what_does_not_go_together_is_refused(place, capsys, program, line, said):

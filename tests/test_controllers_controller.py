@@ -1,10 +1,14 @@
 """Stored controllers: those of older configurations are read like new ones."""
 
+from dataclasses import replace
+
+import jax
 import numpy as np
 import pytest
 from transfer_toys import save_toy
 
 from dafxvae.controllers.controller import current_config, read_controller
+from dafxvae.core.errors import UserError
 from dafxvae.core.weights import load_weights, save_weights
 
 LFO = {"rate": "rate_hz", "num_templates": 7, "mix_estimates": True}
@@ -45,3 +49,11 @@ def test_a_controller_of_an_older_configuration_predicts_the_same(tmp_path):
     del h["lfo"]
     save_weights(path, variables, metadata)
     np.testing.assert_array_equal(read_controller(path).predict(dry, reference), before)
+
+
+def test_a_controller_that_predicts_no_numbers_is_refused(tmp_path):
+    controller = read_controller(save_toy(tmp_path))
+    clips = np.full((1, 8192, 1), 0.1, np.float32)
+    nan = jax.tree.map(lambda leaf: np.full_like(leaf, np.nan), controller.params)
+    with pytest.raises(UserError, match="the controller of Reverb predicts NaN"):
+        replace(controller, params=nan).predict(clips, clips)

@@ -76,6 +76,21 @@ def test_the_same_training_on_any_number_of_devices_and_processes(tmp_path):
     assert list((tmp_path / "together-0" / "checkpoints").iterdir())
 
 
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(
+    ("who", "code", "words"),
+    [("first", 2, "0 is damaged"), ("second", 1, "process 1: Traceback")],
+)
+def test_what_ends_one_process_ends_all_with_its_message(tmp_path, who, code, words):
+    if who == "first":
+        (tmp_path / "0").mkdir()
+        (tmp_path / "0" / "state").write_text("words")
+    port, worker = free_port(), str(ROOT / "tests" / "process_failing.py")
+    codes, outputs = finish(start([worker, who, str(tmp_path)], [environment(1, index, 2, port) for index in (0, 1)]))
+    assert codes == [code, code], "\n".join(outputs)
+    assert all(words in output for output in outputs)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_whole_run_of_two_processes_preempted_and_resumed(tmp_path):

@@ -6,13 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tiny import tiny_config
 
+from dafxvae.core.errors import UserError
 from dafxvae.runs.stage_pairs import whole_batches
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
 from dafxvae.training.stage import Stage, evaluate, run_stage
-from dafxvae.training.state import create_state
+from dafxvae.training.state import create_state, lower_rate
 from dafxvae.training.steps import ObjectiveOutput, make_eval_step, make_train_step
 from dafxvae.training.writer import MetricWriter
 
@@ -45,9 +47,9 @@ def objective_towards(goal):
     return objective
 
 
-def run(folder, num_steps, trained_goal, evaluate_every=250):
-    """Trains a number from 0 towards `trained_goal` by a tenth a step, and validates how near it is to 1."""
-    optimizer, batch, curve = optax.sgd(0.05), Items(np.arange(2)), Curve()
+def run(folder, num_steps, trained_goal, evaluate_every=250, learning_rate=0.05):
+    """Trains a number from 0 towards `trained_goal`, by a tenth a step, and validates how near it is to 1."""
+    optimizer, batch, curve = optax.sgd(learning_rate), Items(np.arange(2)), Curve()
 
     def batches(start):
         while True:
@@ -87,6 +89,24 @@ def test_a_long_stage_keeps_its_cadence(tmp_path):
 @pytest.mark.parametrize("num_steps", [1, 3])
 def test_a_stage_of_hardly_any_steps_is_evaluated_at_each(tmp_path, num_steps):
     assert list(run(tmp_path, num_steps, trained_goal=1.0)[1]) == list(range(num_steps + 1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "kept"),
+    [
+        ({"learning_rate": 1e12}, "stage toy, step [0-9]: .* not finite; lower the learning rate. The ch", {"0"}),
+        ({"trained_goal": np.inf}, "step 1: .* nothing was learnt before: lower the weights of the loss", {"0"}),
+    ],
+)
+def test_numbers_that_are_not_finite_end_a_stage_with_what_to_try(tmp_path, changes, words, kept):
+    with pytest.raises(UserError, match=words):
+        run(tmp_path, **{"num_steps": 20, "trained_goal": 1.0} | changes)
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == kept
+
+
+def test_a_rate_to_try_is_lower_and_no_more_than_the_usual_one():
+    assert "--config.f.learning_rate 10, for example to 0.001," in lower_rate(tiny_config(f__learning_rate=10.0), "f")
+    assert "0.0005, for example to 5e-05," in lower_rate(tiny_config(), "h")
 
 
 class Numbers(NamedTuple):

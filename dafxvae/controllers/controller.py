@@ -98,8 +98,14 @@ class Controller:
         return catalog.combine_windows(features, self.descriptors, len(self.parameters))
 
     def settings(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Settings for input features, and which are direct estimates; `[B, Z + S] -> [B, K]` in [0, 1], bool."""
+        """Settings for input features, and which are direct estimates; `[B, Z + S] -> [B, K]` in [0, 1], bool.
+
+        Raises:
+            UserError: they are no numbers.
+        """
         settings, is_direct = (np.asarray(part)[:, 0] for part in _settings(self._h, self.params, features))
+        if not np.isfinite(settings).all():
+            raise UserError(f"the controller of {self.effect} predicts NaN: its weights are unusable; train it again")
         return settings, is_direct
 
     def predict(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:

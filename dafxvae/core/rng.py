@@ -14,10 +14,10 @@ def stream_id(name: str) -> int:
     return zlib.crc32(name.encode())
 
 
-def check_seed(seed: int) -> None:
+def check_seed(seed: int, option: str = "--seed") -> None:
     """Raises UserError for a seed that some generator cannot take."""
     if not 0 <= seed <= LARGEST_SEED:
-        raise UserError(f"--seed {seed}: give a number that is not negative, up to {LARGEST_SEED}")
+        raise UserError(f"{option} {seed}: give a number that is not negative, up to {LARGEST_SEED}")
 
 
 def host_rng(seed: int, stream: str, *index: int) -> np.random.Generator:

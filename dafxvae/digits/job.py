@@ -25,7 +25,7 @@ from dafxvae.runs.preparation import open_session
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Show, Stage, run_stage
-from dafxvae.training.state import TrainState, create_state, make_optimizer
+from dafxvae.training.state import TrainState, create_state, lower_rate, make_optimizer
 from dafxvae.training.steps import make_eval_step, make_train_step
 from dafxvae.training.writer import MetricWriter, open_writer
 from dafxvae.types import DigitBatch
@@ -87,6 +87,7 @@ def build_digit_stage(config: Config, digits: Digits, num_devices: int) -> Stage
         valid=fixed_batches(valid, -(-min(EVAL_BATCH, len(valid.digit)) // num_devices) * num_devices),
         num_steps=part.num_steps,
         config_text=f"```\n{config}\n```",
+        remedy=lower_rate(config, STAGE),
         show=_show(config, vae, frozen, valid),
         open_writer=partial(open_writer, config=config),
     )

@@ -36,11 +36,11 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--modes", default="other_file", help="other_file, other_section, same_clip (default the first)"
     )
     parser.add_argument("--inputs", default="dry", help="dry, styled (default dry)")
-    parser.add_argument("--search-pairs", type=int, default=40, help="pairs that are searched as well (default 40)")
+    parser.add_argument("--search-pairs", type=int, help="pairs that are searched as well (default 40)")
     parser.add_argument(
         "--baseline-pairs", type=int, default=1500, help="training pairs of the learned baselines (default 1500)"
     )
-    parser.add_argument("--pesq-pairs", type=int, default=40, help="pairs of speech with PESQ (default 40)")
+    parser.add_argument("--pesq-pairs", type=int, help="pairs of speech with PESQ (default 40)")
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:

@@ -34,6 +34,8 @@ from dafxvae.evaluate.summary import summarise
 from dafxvae.metrics import MATCHED
 from dafxvae.metrics.speech import is_pesq_installed
 
+NUM_FIRST = 40  # pairs that are searched, or scored by PESQ
+
 
 class ControllerTask(NamedTuple):
     """A controller and its cells."""
@@ -76,6 +78,25 @@ def check_libraries(plan: Plan) -> None:
     """Raises UserError when something is missing that the plan needs, before anything is rendered."""
     if plan.baseline_pairs:
         optional.load("sklearn.ensemble", "scikit-learn", "evaluation")
+
+
+def make_plan(arguments: Namespace) -> Plan:
+    """The numbers of an evaluation; of the first pairs there are 40 by default, or as many as there are pairs.
+
+    Raises:
+        UserError: a number that cannot be, more of the first pairs than pairs, or PESQ without its library.
+    """
+    firsts = []
+    for name in ("search_pairs", "pesq_pairs"):
+        asked = getattr(arguments, name)
+        if asked is not None and asked > arguments.pairs:
+            raise UserError(f"--{name.replace('_', '-')} {asked}: give at most the {arguments.pairs} of --pairs")
+        firsts.append(min(NUM_FIRST, arguments.pairs) if asked is None else asked)
+    if arguments.pesq_pairs:
+        optional.load("pesq", "pesq", "evaluation")  # asked for by hand, it must not be left out
+    elif not is_pesq_installed():
+        firsts[1] = 0
+    return Plan(arguments.pairs, arguments.seed, arguments.clip_sec, firsts[0], arguments.baseline_pairs, firsts[1])
 
 
 def make_tasks(arguments: Namespace, plan: Plan) -> list[ControllerTask]:
@@ -175,24 +196,22 @@ def run_evaluation(arguments: Namespace, messages: Console, console: Console) ->
         UserError: bad input; the message says what to change.
     """
     workers = num_workers(arguments.workers)
-    pesq_pairs = arguments.pesq_pairs if is_pesq_installed() else 0
-    plan = Plan(
-        arguments.pairs, arguments.seed, arguments.clip_sec, min(arguments.search_pairs, arguments.pairs),
-        arguments.baseline_pairs, min(pesq_pairs, arguments.pairs),
-    )  # fmt: skip
+    plan = make_plan(arguments)
     check_libraries(plan)
     jobs = make_tasks(arguments, plan)
+    has_speech = any(place.is_speech for job in jobs for _, _, place in job.cells)
+    if arguments.pesq_pairs and not has_speech:
+        raise UserError(f"--pesq-pairs {arguments.pesq_pairs}: no --corpus is of speech; leave it out")
     for job in jobs if plan.baseline_pairs else ():
         if any(read_cell(arguments.output, plan, cell) is None for cell, _, _ in job.cells):
             training_corpus(job.controller.config)  # refused before there are results of others
-    corpora = {cell.corpus: place for job in jobs for cell, _, place in job.cells}
     claim_folder(
         arguments.output,
         plan,
         {job.name: identify(job.controller) for job in jobs},
         {f"{cell.corpus} at {corpus.sample_rate} Hz": digest(corpus) for job in jobs for cell, corpus, _ in job.cells},
     )
-    if not is_pesq_installed() and any(place.is_speech for place in corpora.values()):
+    if has_speech and not is_pesq_installed():
         messages.print(
             "pesq is not installed: PESQ is not measured (`pip install 'dafxvae[evaluation]'`)", markup=False
         )

@@ -32,7 +32,7 @@ def _add_shared(parser: argparse.ArgumentParser, pairs: int) -> None:
 def _add_sweep(parser: argparse.ArgumentParser) -> None:
     _add_shared(parser, 3000)
     parser.add_argument("--sizes", type=int, nargs="+", help="of g; default: half, once, twice the recommended")
-    parser.add_argument("--seeds", type=int, default=3, help="trainings of each size (default 3)")
+    parser.add_argument("--seeds", type=int, help="trainings of each size (default 3)")
     parser.add_argument("--beta", type=float, help="weight of g's KL term in the sweep (default: the run's)")
 
 

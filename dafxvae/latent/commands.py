@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from dafxvae.core import optional
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.core.paths import user_path
+from dafxvae.core.rng import check_seed
 from dafxvae.effects.bank import open_bank
 from dafxvae.latent import report_page
 from dafxvae.latent.examples import Gathered, check_pairs, gather, single_effects
@@ -21,6 +23,7 @@ from dafxvae.latent.report import find, write
 from dafxvae.latent.source import ModelSource, held_out_corpus, open_source
 from dafxvae.latent.sweep import SweepSizes, default_sizes, sweep
 
+NUM_SEEDS = 3  # trainings of each size
 FOLDERS = {"report": "latent", "sweep": "latent", "prune": "pruned"}
 
 
@@ -43,7 +46,12 @@ def run_command(arguments: Namespace, progress: Console, console: Console) -> No
     check_pairs(arguments.pairs)
     source = open_source(arguments.workdir)
     if arguments.command != "prune":
-        SweepSizes(arguments.sizes or (), arguments.seeds, arguments.beta)
+        last_seed = source.config.seed + sweep_sizes(arguments, ()).seeds - 1
+        check_seed(last_seed, f"the run's seed and --seeds {arguments.seeds} reach")
+    if arguments.command == "report" and not arguments.retrain:
+        given = [f"--{name}" for name in ("sizes", "seeds", "beta") if getattr(arguments, name) is not None]
+        if given:
+            raise UserError(f"{', '.join(given)} belong to the sweep: add --retrain, or leave them out")
     optional.load_sklearn("linear_model", "latent")  # before anything is rendered
     if arguments.corpus is not None:
         arguments.corpus = str(user_path(arguments.corpus))
@@ -81,13 +89,18 @@ def run_command(arguments: Namespace, progress: Console, console: Console) -> No
             console.print(f"report: {folder / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
+def sweep_sizes(arguments: Namespace, sizes: Sequence[int]) -> SweepSizes:
+    """What a sweep trains, of sizes that are given or else `sizes`."""
+    seeds = NUM_SEEDS if arguments.seeds is None else arguments.seeds
+    return SweepSizes(arguments.sizes or sizes, seeds, arguments.beta)
+
+
 def retrain(
     arguments: Namespace, source: ModelSource, gathered: Gathered, studied: Studied, folder: Path, progress: Console
 ) -> dict[str, Any]:
     """Run the sweep and store `sweep.json`."""
-    sizes = arguments.sizes or default_sizes(studied.g.recommendation.size, source.encoders.g.latent_dim)
-    plan = SweepSizes(sizes, arguments.seeds, arguments.beta)
-    found = sweep(source, gathered, studied, plan, folder / "sweep", progress)
+    sizes = default_sizes(studied.g.recommendation.size, source.encoders.g.latent_dim)
+    found = sweep(source, gathered, studied, sweep_sizes(arguments, sizes), folder / "sweep", progress)
     write_json(folder / "sweep.json", found)
     return found
 

@@ -108,6 +108,7 @@ def train_g(source: ModelSource, pairs: Data, latent_dim: int, seed: int, folder
         batches=partial(iterate, CachedPairs(EncodedBatch, pairs.train._asdict(), size, seed)),
         valid=stage_pairs.whole_batches(valid, size),
         num_steps=sizes.num_steps,
+        remedy="give a smaller --beta, or train f and g with a lower --config.g.learning_rate",
     )
     every = max(1, sizes.num_steps // 8)
     with StopRequest() as stop:

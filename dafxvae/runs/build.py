@@ -34,7 +34,7 @@ from dafxvae.runs.stage_pairs import StagePairs
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Stage
-from dafxvae.training.state import create_state, make_optimizer
+from dafxvae.training.state import create_state, lower_rate, make_optimizer
 from dafxvae.training.steps import Objective, make_eval_step, make_train_step
 from dafxvae.training.warm_start import KnownPairs, WarmStart, fit_settings
 from dafxvae.training.writer import open_writer
@@ -138,6 +138,7 @@ def _make_stage(
         valid=pairs.valid,
         num_steps=config[name].num_steps,
         config_text=f"```\n{config}\n```",
+        remedy=lower_rate(config, name),
         renders_per_example=2,  # target and reference
         open_writer=partial(open_writer, config=config),
         **hooks,
@@ -192,7 +193,11 @@ def measure_effect(config: Config, bank: EffectBank, encoders: networks.Encoders
 
 
 def warm_start(config: Config, pairs: StagePairs, bank: EffectBank) -> WarmStart:
-    """h's first parameters: the known settings of the training pairs regressed on their input features."""
+    """h's first parameters: the known settings of the training pairs regressed on their input features.
+
+    Raises:
+        UserError: the regression ended in NaN.
+    """
     h = networks.build_h(config, bank.num_params)
     params = jax.jit(h.init)(_init_key(config, "h"), jnp.asarray(pairs.valid[0].z[:1]))["params"]
     valid = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
@@ -201,7 +206,14 @@ def warm_start(config: Config, pairs: StagePairs, bank: EffectBank) -> WarmStart
     uncertain = catalog.uncertain_columns(train.features.shape[1], descriptors, bank.num_params)
     known = known_curves(bank.hosts[0], config.h.lfo.rate, catalog.rate_estimates(descriptors))
     key = _init_key(config, "h/warm_start")
-    return fit_settings(h, params, train, valid, config.h.warm_start, key, uncertain, known)
+    found = fit_settings(h, params, train, valid, config.h.warm_start, key, uncertain, known)
+    if not np.isfinite(found.errors).all():
+        part = config.h.warm_start
+        raise UserError(
+            f"the regression of the known settings ended in NaN: lower --config.h.warm_start.learning_rate "
+            f"{part.learning_rate:g} or --config.h.warm_start.noise {part.noise:g}, and give another --workdir"
+        )
+    return found
 
 
 def build_decoder_stage(

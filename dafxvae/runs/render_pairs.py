@@ -11,6 +11,8 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 from dafxvae.data.pairs.prerendered import render_pairs
 from dafxvae.runs import build, stage_pairs
+from dafxvae.runs.unused import check_rendered
+from dafxvae.runs.values import check_pairs
 
 SHARD_PAIRS = 16
 STAGES = ("h", "f", "g")
@@ -46,14 +48,17 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         return
     try:
         rest = values(argv)[1:]
-        config = None
+        config, given = None, {}
         if holder.value is not None:
-            config = resolve_preset(holder.value, config_flags.get_override_values(values["config"]))
+            given = config_flags.get_override_values(values["config"])
+            config = resolve_preset(holder.value, given)
     except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise UserError(f"{reason}: see --help, and the keys in dafxvae/config.py") from error
     if rest or config is None or out.value is None:
         raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
+    check_rendered(config, given, stage.value)
+    check_pairs(config)
     own, job = stage.value == "h", parse_job(part.value)
     with build.build_bank(config, [config.effect]) if own else build.build_pretraining_bank(config) as bank:
         pairs = stage_pairs.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)

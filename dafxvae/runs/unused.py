@@ -16,6 +16,10 @@ PRETRAINING = (  # how f and g are trained; their own parts of the configuration
     *("bank", "chains", "calibration_batches", "compute_dtype"),
     *("accumulate.f", "accumulate.g", "data.prerendered.f", "data.prerendered.g"),
 )
+RENDERED = (  # what pairs that are rendered ahead depend on, besides their effects
+    *("seed", "preset", "sample_rate", "num_channels", "clip_samples", "num_workers"),
+    *("data.folder", "data.with_embedded", "data.minutes", "data.mode", "data.options"),
+)
 
 
 class Rule(NamedTuple):
@@ -102,6 +106,26 @@ def check_used(config: Config, given: Iterable[str]) -> None:
             reasons.append("the job digits does not look at it")
         if reasons:
             raise UserError(f"--config.{key} changes nothing here: {reasons[0]}")
+
+
+def check_rendered(config: Config, given: Iterable[str], stage: str) -> None:
+    """Refuse options without an effect on pairs that are rendered ahead.
+
+    Args:
+        config: resolved.
+        given: dotted keys that the user has set by hand.
+        stage: whose pairs they are: f, g or h.
+
+    Raises:
+        UserError: one of them changes nothing; or the job trains on no pairs.
+    """
+    if config.job != "controller":
+        raise UserError(f"the job {config.job} trains on no pairs: give --config configs/reverb.py, or another")
+    check_used(config, given)
+    effects = ("effect",) if stage == "h" else ("bank", "chains")
+    for key in sorted(given):
+        if not _is_of(key, (*RENDERED, *effects)):
+            raise UserError(f"--config.{key} changes nothing here: pairs of --stage {stage} do not depend on it")
 
 
 def pretraining_choices(config: Config) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Values of a configuration that no run can have: refused by their keys before anything is made."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 
@@ -9,6 +9,7 @@ from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config, base_config
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
+from dafxvae.core.rng import check_seed
 from dafxvae.data.pairs.draws import MODES, PairOptions
 from dafxvae.effects.bank import RandomChains
 from dafxvae.gradients.schemes import Estimator
@@ -43,13 +44,14 @@ def check_numbers(config: Config) -> None:
             if number < (1 if name in COUNTS else 0) or (name in POSITIVE and number == 0):
                 least = "at least 1" if name in COUNTS else "more than 0" if name in POSITIVE else "at least 0"
                 raise UserError(f"--config.{key} is {value}: give {least}, such as {usual.get(key, 1.0)}")
+    check_seed(config.seed, "--config.seed")
 
 
-def check_parts(config: Config) -> None:
-    """Refuse numbers and parts of a controller's configuration that nothing can be built of.
+def check_pairs(config: Config) -> None:
+    """Refuse what no training pairs can be made with.
 
     Raises:
-        UserError: one of them, with its key.
+        UserError: one value, with its key.
     """
     check_numbers(config)
     if config.num_channels not in (1, 2):
@@ -59,6 +61,21 @@ def check_parts(config: Config) -> None:
     low, high = config.data.options.gain_db
     if low > high:
         raise UserError(f"--config.data.options.gain_db is ({low}, {high}): give the lower one first")
+    _check_built(
+        {
+            "data.options": lambda: PairOptions(**config.data.options.to_dict()),
+            "chains": lambda: RandomChains(**config.chains.to_dict()),
+        }
+    )
+
+
+def check_parts(config: Config) -> None:
+    """Refuse numbers and parts of a controller's configuration that nothing can be built of.
+
+    Raises:
+        UserError: one of them, with its key.
+    """
+    check_pairs(config)
     if not config.h.stft_sizes or not any(config.h.loss_weights.values()):
         raise UserError(
             "--config.h.stft_sizes and --config.h.loss_weights: give at least one size, and a weight above 0"
@@ -69,17 +86,21 @@ def check_parts(config: Config) -> None:
         loss = make_audio_loss(config.h.loss_weights.to_dict(), config.h.stft_sizes, config.sample_rate)
         jax.eval_shape(loss, clip, clip)
 
-    parts: dict[str, Callable[[], object]] = {
-        "f.kl": lambda: make_kl_penalty(config.f.kl, config.f.num_steps),
-        "g.kl": lambda: make_kl_penalty(config.g.kl, config.g.num_steps),
-        "h.descriptors": lambda: networks.input_descriptors(config),
-        "h.loss_weights and h.stft_sizes": measure,
-        "estimator": lambda: Estimator(
-            **config.estimator.to_dict() | {"step_size": config.estimator.step_size or 1e-3}
-        ),
-        "data.options": lambda: PairOptions(**config.data.options.to_dict()),
-        "chains": lambda: RandomChains(**config.chains.to_dict()),
-    }
+    _check_built(
+        {
+            "f.kl": lambda: make_kl_penalty(config.f.kl, config.f.num_steps),
+            "g.kl": lambda: make_kl_penalty(config.g.kl, config.g.num_steps),
+            "h.descriptors": lambda: networks.input_descriptors(config),
+            "h.loss_weights and h.stft_sizes": measure,
+            "estimator": lambda: Estimator(
+                **config.estimator.to_dict() | {"step_size": config.estimator.step_size or 1e-3}
+            ),
+        }
+    )
+
+
+def _check_built(parts: Mapping[str, Callable[[], object]]) -> None:
+    """Raises UserError naming the key of what cannot be built."""
     for key, build in parts.items():
         try:
             build()

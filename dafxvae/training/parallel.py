@@ -6,7 +6,11 @@ and holds the same state; the first one alone writes what others would read.
 """
 
 import os
-from collections.abc import Callable, Mapping
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import jax
@@ -14,11 +18,13 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.data.pairs.shares import ProcessShare
 
 AXIS = "devices"
 VARIABLES = ("DAFXVAE_COORDINATOR", "DAFXVAE_NUM_PROCESSES", "DAFXVAE_PROCESS_ID")
+FAILED, HEARD = "dafxvae/failed", "dafxvae/heard"  # keys of what the processes of a run tell each other
+LOOK_SEC, WAIT_SEC = 1.0, 10.0
 Devices = list[Any]  # of jax.Device, which type checkers take for a variable
 
 
@@ -48,6 +54,51 @@ def join_processes(environment: Mapping[str, str] = os.environ) -> None:
         jax.distributed.initialize(**numbers)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the processes of the run did not find each other at {coordinator!r}: {error}") from error
+
+
+@contextmanager
+def ending_together() -> Iterator[None]:
+    """What ends one process of a run ends all, with its message and exit code; else the others would wait for it.
+
+    The others may wait on a device, where nothing reaches them: a thread of each looks for what another one says, and
+    ends its process at once, as a kill would.
+    """
+    if jax.process_count() == 1:
+        yield
+        return
+    from jax._src import distributed  # has no public name; processes that vanish without a word are noticed by JAX
+
+    store, done = distributed.global_state.client, threading.Event()
+    watcher = threading.Thread(target=_end_with_others, args=(store, done), daemon=True)
+    watcher.start()
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        code = 2 if isinstance(error, UserError | EffectError) else 130 if isinstance(error, KeyboardInterrupt) else 1
+        text = str(error) if code == 2 else traceback.format_exc()
+        with suppress(jax.errors.JaxRuntimeError):  # where another one was first, this error may come of it
+            store.key_value_set(FAILED, f"{code} process {jax.process_index()}: {text}")
+        watcher.join(2 * WAIT_SEC)
+        raise
+    finally:
+        done.set()
+
+
+def _end_with_others(store: Any, done: threading.Event) -> None:
+    """Ends this process as soon as one of the run has failed; the first one, which keeps the store, goes last."""
+    while not done.wait(LOOK_SEC):
+        try:
+            code, _, text = store.blocking_key_value_get(FAILED, 1).partition(" ")
+        except jax.errors.JaxRuntimeError:  # none has
+            continue
+        sys.stderr.write(f"error: {text}\n")
+        with suppress(jax.errors.JaxRuntimeError):  # of one that is gone already
+            store.key_value_set(f"{HEARD}/{jax.process_index()}", "")
+            for index in range(1, jax.process_count() if is_first_process() else 0):
+                store.blocking_key_value_get(f"{HEARD}/{index}", round(1000 * WAIT_SEC))
+        sys.stderr.flush()
+        sys.stdout.flush()
+        os._exit(int(code))
 
 
 def share() -> ProcessShare:

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.training import parallel
 from dafxvae.training.checkpoint import Checkpoints, DamagedCheckpoint
@@ -40,18 +41,20 @@ class Stage:
     valid: Iterable[Batch]  # the fixed held-out batches
     num_steps: int
     config_text: str = ""  # shown beside the curves
+    remedy: str = "lower the learning rate"  # for a loss that is not finite
     show: Show = lambda state, writer: None  # sounds and pictures of an evaluation
     check: Callable[[], None] = lambda: None  # raises when effects fail too often
     renders_per_example: int = 0  # that went into a batch
     open_writer: Callable[[Path], MetricWriter] = tensorboard_writer
 
 
-def check_finite(stage: str, step: int, metrics: dict[str, float]) -> None:
-    """Raises FloatingPointError naming the step and the metric, unless all are finite."""
+def check_finite(stage: Stage, step: int, metrics: dict[str, float]) -> None:
+    """Raises UserError naming the step, the metrics and what to try, unless all are finite."""
     bad = [name for name, value in metrics.items() if not np.isfinite(value)]
     if bad:
-        raise FloatingPointError(
-            f"stage {stage}, step {step}: {', '.join(bad)} not finite; the last checkpoint is kept"
+        remedy = stage.remedy if step > 1 else "nothing was learnt before: lower the weights of the loss"
+        raise UserError(
+            f"stage {stage.name}, step {step}: {', '.join(bad)} not finite; {remedy}. The checkpoints before are kept"
         )
 
 
@@ -79,13 +82,13 @@ class Log:
         self._pending = (step, metrics)
 
     def flush(self) -> None:
-        """Writes what is pending; raises FloatingPointError for a number that is not finite."""
+        """Writes what is pending; raises UserError for a number that is not finite."""
         if self._pending is None:
             return
         step, metrics = self._pending
         self._pending = None
         values = to_scalars(jax.device_get(parallel.unreplicate(metrics)))
-        check_finite(self._stage.name, step, values)
+        check_finite(self._stage, step, values)
         self._stage.check()
         if self._last_lap_step is None or step - self._last_lap_step >= self._every:
             values |= self._speed(step)
@@ -139,7 +142,7 @@ def evaluate(eval_step: Callable, state: Any, frozen: Any, stage: Stage, devices
     counts = np.maximum([result.pop(NUM_VALID) for result in results], 1e-9)  # none at all: means of nothing
     means = {name: np.average([result[name] for result in results], axis=0, weights=counts) for name in results[0]}
     values = to_scalars(means)
-    check_finite(stage.name, int(parallel.unreplicate(state.step)), values)
+    check_finite(stage, int(parallel.unreplicate(state.step)), values)
     return values
 
 
@@ -154,9 +157,9 @@ def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> 
 
     Raises:
         Stopped: on Ctrl-C or SIGTERM, after saving.
-        FloatingPointError: a loss or gradient that is not finite, naming the step.
         EffectError: the effect fails again and again.
-        UserError: the checkpoints belong to another run, or the disk refuses them.
+        UserError: a loss or gradient is not finite (names the step and what to try), the checkpoints belong to another
+            run, or the disk refuses them.
     """
     with (
         closing(Checkpoints(directory / "checkpoints", session.about)) as checkpoints,

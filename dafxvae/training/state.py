@@ -8,7 +8,7 @@ import optax
 from flax import struct
 from jax import Array
 
-from dafxvae.config import Config
+from dafxvae.config import Config, base_config
 
 
 class TrainState(struct.PyTreeNode):
@@ -39,6 +39,13 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
     schedule = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, config.num_steps)
     adam = optax.adamw(schedule, weight_decay=config.weight_decay, mask=is_decayed)
     return optax.chain(optax.clip_by_global_norm(config.clip_norm), adam)
+
+
+def lower_rate(config: Config, name: str) -> str:
+    """What to try where the losses of a stage, `config[name]`, stop being finite."""
+    rate = config[name].learning_rate
+    lower = min(rate / 10, base_config()[name].learning_rate)
+    return f"lower --config.{name}.learning_rate {rate:g}, for example to {lower:g}, and give another --workdir"
 
 
 def create_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:

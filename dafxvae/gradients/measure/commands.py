@@ -97,6 +97,8 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         raise UserError(
             f"calibrate {arguments.effect} --builtins: give one of the two, --builtins measures all of them"
         )
+    if arguments.json:
+        raise UserError("calibrate --builtins --json: leave --json out, the steps are written into a file")
     console = Console()
     calibrate_builtins(calibratable_builtins(), _sampling(arguments), progress=console.print)
     console.print(f"written to {SHIPPED}", highlight=False, soft_wrap=True)
