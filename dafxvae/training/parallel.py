@@ -68,7 +68,8 @@ def ending_together() -> Iterator[None]:
         return
     from jax._src import distributed  # has no public name; processes that vanish without a word are noticed by JAX
 
-    store, done = distributed.global_state.client, threading.Event()
+    store: Any = distributed.global_state.client
+    done = threading.Event()
     watcher = threading.Thread(target=_end_with_others, args=(store, done), daemon=True)
     watcher.start()
     try:

@@ -43,8 +43,9 @@ def make_optimizer(config: Config) -> optax.GradientTransformation:
 
 def lower_rate(config: Config, name: str) -> str:
     """What to try where the losses of a stage, `config[name]`, stop being finite."""
+    usual: Config = base_config()
     rate = config[name].learning_rate
-    lower = min(rate / 10, base_config()[name].learning_rate)
+    lower = min(rate / 10, usual[name].learning_rate)
     return f"lower --config.{name}.learning_rate {rate:g}, for example to {lower:g}, and give another --workdir"
 
 
