@@ -9,7 +9,7 @@ from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 
-import numpy as np
+import jax.numpy as jnp
 
 from dafxvae.core.command_line import run_cli
 from dafxvae.training import parallel
@@ -23,7 +23,7 @@ def main():
     with parallel.ending_together():
         if who == "second" and not parallel.is_first_process():
             raise ZeroDivisionError
-        Checkpoints(Path(folder)).restore_newest(TrainState(np.int32(0), {"x": np.zeros(2)}, ()))
+        Checkpoints(Path(folder)).restore_newest(TrainState(jnp.zeros((), "int32"), {"x": jnp.zeros(2)}, ()))
         parallel.all_have(True)
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
+from process_worker import make_pairs
 from tiny import tiny_config
 
 from dafxvae.config import PRESETS, base_config, resolve_preset
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
+from dafxvae.effects.bank import open_bank
+from dafxvae.runs import build
 from dafxvae.runs.jobs import run_job
 from dafxvae.runs.values import check_numbers, check_parts
 
@@ -44,6 +47,7 @@ def test_no_number_is_negative_or_none_at_all(key, bad, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
+        ("seed", 2**31, "--config.seed 2147483648: give a number that is not negative, up to 2147483647"),
         ("checkpoint_every_steps", 0, "at least 1"),
         ("h.num_steps", 0, "at least 1"),
         ("h.batch_size", 0, "at least 1"),
@@ -92,3 +96,10 @@ def test_the_configurations_of_the_project_are_good(path, preset):
     config = resolve_preset(config)
     check_numbers(config)
     check_parts(config)
+
+
+@pytest.mark.parametrize(("key", "value"), [("learning_rate", 1e30), ("noise", 1e38)])
+def test_a_regression_that_ends_in_nan_names_what_to_lower(key, value):
+    config = tiny_config(h__descriptors=(), h__warm_start__num_steps=8, **{f"h__warm_start__{key}": value})
+    with open_bank(["Gain"], num_workers=1) as bank, pytest.raises(UserError, match=f"warm_start.{key} 1e\\+3"):
+        build.warm_start(config, make_pairs(bank), bank)

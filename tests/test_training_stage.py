@@ -61,10 +61,10 @@ def run(folder, num_steps, trained_goal, evaluate_every=250, learning_rate=0.05)
         frozen={},
         train_step=make_train_step(objective_towards(trained_goal), optimizer, 0, "toy/train"),
         eval_step=make_eval_step(objective_towards(1.0), 0, "toy/valid"),
-        batches=batches,
-        valid=[batch],
+        batches=batches,  # type: ignore[arg-type]
+        valid=[batch],  # type: ignore[list-item]
         num_steps=num_steps,
-        open_writer=lambda directory: MetricWriter(curve),
+        open_writer=lambda directory: MetricWriter(curve),  # type: ignore[arg-type]
     )
     best = run_stage(stage, folder, Session(Cadence(1, evaluate_every, 1000), parallel.local_devices(1)), Clock())
     return int(best.step), curve.losses
@@ -127,7 +127,7 @@ def test_every_validation_pair_counts_once_whatever_their_number(tmp_path):
     state = create_state({"x": jnp.zeros(())}, optax.sgd(0.1))
     devices = parallel.local_devices(1)
     step = parallel.compile_step(make_eval_step(objective, 0, "toy/valid"), devices)
-    stage = Stage("toy", state, {}, step, step, iter, batches, 1)
+    stage = Stage("toy", state, {}, step, step, iter, batches, 1)  # type: ignore[arg-type]
     found = evaluate(step, parallel.replicate(state, devices), {}, stage, devices)
     assert found == pytest.approx({"loss": 19 / 6, "twice": 38 / 6})
 

@@ -2,13 +2,8 @@ import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from process_worker import make_pairs
-from tiny import tiny_config
 
-from dafxvae.core.errors import UserError
-from dafxvae.effects.bank import open_bank
 from dafxvae.models.controller_decoder import ControllerDecoder
-from dafxvae.runs import build
 from dafxvae.training.warm_start import KnownPairs, fit_settings, squared_error
 
 CONFIG = ConfigDict(
@@ -70,10 +65,3 @@ def test_pairs_that_failed_do_not_count(start):
     counted = train._replace(unit_params=wrong)
     errors = [float(fit_settings(*start, k, valid, CONFIG, jax.random.key(1)).errors.min()) for k in (masked, counted)]
     assert errors[0] < 0.3 * errors[1]
-
-
-@pytest.mark.parametrize(("key", "value"), [("learning_rate", 1e30), ("noise", 1e38)])
-def test_a_regression_that_ends_in_nan_names_what_to_lower(key, value):
-    config = tiny_config(h__descriptors=(), h__warm_start__num_steps=8, **{f"h__warm_start__{key}": value})
-    with open_bank(["Gain"], num_workers=1) as bank, pytest.raises(UserError, match=f"warm_start.{key} 1e\\+3"):
-        build.warm_start(config, make_pairs(bank), bank)
