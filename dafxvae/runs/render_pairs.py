@@ -12,7 +12,7 @@ from dafxvae.core.paths import user_path
 from dafxvae.data.pairs.prerendered import render_pairs
 from dafxvae.runs import build, stage_pairs
 from dafxvae.runs.unused import check_rendered
-from dafxvae.runs.values import check_pairs
+from dafxvae.runs.values import check_pair_values
 
 SHARD_PAIRS = 16
 STAGES = ("h", "f", "g")
@@ -58,7 +58,7 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
     if rest or config is None or out.value is None:
         raise UserError(f"give --config FILE, --out DIR and --num_pairs N (arguments not understood: {rest})")
     check_rendered(config, given, stage.value)
-    check_pairs(config)
+    check_pair_values(config)
     own, job = stage.value == "h", parse_job(part.value)
     with build.build_bank(config, [config.effect]) if own else build.build_pretraining_bank(config) as bank:
         pairs = stage_pairs.build_train_pairs(config, stage.value, build.build_corpus(config), bank, SHARD_PAIRS)

@@ -47,7 +47,7 @@ def check_numbers(config: Config) -> None:
     check_seed(config.seed, "--config.seed")
 
 
-def check_pairs(config: Config) -> None:
+def check_pair_values(config: Config) -> None:
     """Refuse what no training pairs can be made with.
 
     Raises:
@@ -75,7 +75,7 @@ def check_parts(config: Config) -> None:
     Raises:
         UserError: one of them, with its key.
     """
-    check_pairs(config)
+    check_pair_values(config)
     if not config.h.stft_sizes or not any(config.h.loss_weights.values()):
         raise UserError(
             "--config.h.stft_sizes and --config.h.loss_weights: give at least one size, and a weight above 0"
