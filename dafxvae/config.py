@@ -65,6 +65,8 @@ def _data() -> dict[str, Any]:
             "untouched_share": 0.1,
             "style_share": 0.0,
             "augment_share": 0.0,
+            "same_clip_share": 0.0,
+            "mastered_share": 0.0,
             "gain_db": (-12.0, 6.0),
             "silence_db": -50.0,
             "min_output_db": -65.0,

@@ -43,7 +43,7 @@ LEVELS = {  # the longest matching prefix counts
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it
     "soundfile": ["dafxvae.audio.io", "dafxvae.audio.decoding"],
-    "pedalboard": ["dafxvae.effects", "dafxvae.data.pairs.augment"],
+    "pedalboard": ["dafxvae.effects", "dafxvae.data.pairs.augment", "dafxvae.data.pairs.mastering"],
     "orbax": ["dafxvae.training.checkpoint"],
     "tensorboardX": ["dafxvae.training.writer"],
     "wandb": ["dafxvae.training.writer"],

@@ -8,6 +8,7 @@ import numpy as np
 from dafxvae.core.errors import UserError
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
 from dafxvae.data.pairs.augment import MAX_SEMITONES, MAX_TEMPO_CHANGE, change_pitch_and_tempo, source_frames
+from dafxvae.data.pairs.mastering import master
 
 MODES = ("same_clip", "other_section", "other_file", "mixed")
 MAX_CUTS = 16  # tries at a clip that is not silent
@@ -22,6 +23,7 @@ class Clip(NamedTuple):
     gain: float  # linear, applied to the samples
     semitones: float = 0.0  # pitch shift
     tempo: float = 1.0  # above 1 is faster
+    mastering: int | None = None  # seed of the release chain that it went through
 
 
 class ClipCutter:
@@ -58,6 +60,11 @@ class ClipCutter:
 
     def read(self, clip: Clip, out: np.ndarray) -> None:
         """Writes a clip's samples to `out`, float32 `[T, C]`; zeros beyond the end of a short track."""
+        self._cut(clip, out)
+        if clip.mastering is not None:
+            out[:] = master(out, clip.mastering, self.corpus.sample_rate)
+
+    def _cut(self, clip: Clip, out: np.ndarray) -> None:
         frames = source_frames(self.clip_samples, clip.tempo)
         pcm = self._cache.read(self.corpus.tracks[clip.track], clip.start, frames)
         scale = np.float32(clip.gain / 32768.0)

@@ -17,6 +17,8 @@ from dafxvae.data.pairs.clips import MODES, PEAK, Clip, ClipCutter
 from dafxvae.data.pairs.neutral import change_db, neutral_table
 from dafxvae.types import PairBatch
 
+MASTERED_INPUTS = 0.25  # share of the inputs of mastered references that are mastered too, by a chain of their own
+
 
 @dataclass(frozen=True)
 class PairOptions:
@@ -25,6 +27,8 @@ class PairOptions:
     untouched_share: float = 0.0  # of pairs whose reference no effect touched
     style_share: float = 0.0  # of pairs whose input went through other settings before (style to style)
     augment_share: float = 0.0  # of clips whose pitch and tempo are changed; costs .1 s a clip
+    same_clip_share: float = 0.0  # of pairs whose reference is the very clip of the input, whatever the mode
+    mastered_share: float = 0.0  # of pairs whose reference was mastered before the effect, some with their input too
     gain_db: tuple[float, float] = (-12.0, 6.0)  # random gain of each clip
     silence_db: float = -50.0  # RMS dBFS below which a stretch of a track is not used
     min_output_db: float = -65.0  # RMS dBFS below which a render counts as silent
@@ -33,9 +37,9 @@ class PairOptions:
     max_attempts: int = 8  # draws for one pair; the last is kept whatever it is
 
     def __post_init__(self) -> None:
-        for name in ("untouched_share", "style_share", "augment_share"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UserError(f"{name} must be in [0, 1], got {getattr(self, name)}")
+        for name, value in dataclasses.asdict(self).items():
+            if name.endswith("_share") and not 0.0 <= value <= 1.0:
+                raise UserError(f"{name} must be in [0, 1], got {value}")
         if self.max_attempts < 1:
             raise UserError(f"max_attempts must be at least 1, got {self.max_attempts}")
 
@@ -93,10 +97,11 @@ class PairMaker:
 
     def draw(self, item: int, attempt: int) -> Draw:
         """Draws pair `item`; `attempt` counts how often it was drawn before."""
-        kind = host_rng(self._seed, f"pairs/{self._stream}/kind", item).random(2)  # the shares hold over redraws
+        kind = host_rng(self._seed, f"pairs/{self._stream}/kind", item).random(4)  # the shares hold over redraws
         rng = host_rng(self._seed, f"pairs/{self._stream}", item, attempt)
         dry = self.cutter.draw(rng)
-        reference = self.cutter.draw_reference(rng, dry, self._mode)
+        mode = "same_clip" if kind[2] < self.options.same_clip_share else self._mode
+        reference = self.cutter.draw_reference(rng, dry, mode)
         effect, unit_params, mask = (values[0] for values in self.bank.sample(rng, 1))
         style = None
         if kind[1] < self.options.style_share:
@@ -105,6 +110,11 @@ class PairMaker:
         untouched = bool(kind[0] < self.options.untouched_share)
         if untouched:
             unit_params = self._neutral[effect]
+        if kind[3] < self.options.mastered_share:
+            seeds = [int(seed) for seed in rng.integers(1 << 31, size=2)]
+            reference = reference._replace(mastering=seeds[0])
+            if rng.random() < MASTERED_INPUTS:
+                dry = dry._replace(mastering=seeds[1])
         return Draw(dry, reference, int(effect), unit_params, mask, style, untouched)
 
     def render(self, draws: Sequence[Draw], items: np.ndarray) -> PairBatch:

@@ -83,7 +83,8 @@ def _join(batches: list[PairBatch]) -> PairBatch:
 
 def _clip_json(clip: Clip, corpus: Corpus) -> dict[str, Any]:
     track = corpus.tracks[clip.track]
-    return {"track": track.name, "sha256": track.sha256} | {key: getattr(clip, key) for key in CLIP_NUMBERS}
+    stored = {"track": track.name, "sha256": track.sha256} | {key: getattr(clip, key) for key in CLIP_NUMBERS}
+    return stored if clip.mastering is None else stored | {"mastering": clip.mastering}
 
 
 def _settings_json(bank: Bank, effect: int, unit_params: np.ndarray) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _load(path: Path, header: dict[str, Any], corpus: Corpus, bank: Bank) -> lis
             raise UserError(f"{path} needs the recording '{entry['track']}', which corpus '{corpus.name}' lacks")
         if corpus.tracks[index].sha256 != entry["sha256"]:
             raise UserError(f"the recording '{entry['track']}' is not the one that {path} was made of: delete the file")
-        return Clip(index, *(entry[key] for key in CLIP_NUMBERS))
+        return Clip(index, *(entry[key] for key in CLIP_NUMBERS), mastering=entry.get("mastering"))
 
     def settings(entry: dict[str, Any]) -> tuple[int, np.ndarray, np.ndarray]:
         effect = bank.names.index(entry["effect"])
