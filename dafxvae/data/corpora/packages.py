@@ -104,7 +104,7 @@ PACKAGES: tuple[Package, ...] = (
     Package(
         "asterisk-core-sounds-ru-g722", "speech", False, "1.6.1-1",
         "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b",
-        "CC-BY-SA-3.0", _SPEECH, _voice, "Russian telephone prompts, one speaker",
+        "CC-BY-3.0", _SPEECH, _voice, "Russian telephone prompts, one speaker",
     ),
     Package(
         "fillets-ng-data-nl", "speech", False, "1.0.1-1.1",
@@ -139,7 +139,7 @@ PACKAGES: tuple[Package, ...] = (
     Package(
         "sonic-pi-samples", "music", False, "3.2.2~repack-8",
         "25f2312d2fae005e6ad0f4726b8ed3084e776006a5a132083506e960224ac79d",
-        "CC0-1.0", "usr/share/sonic-pi/samples", _sample_kind, "Loops and single notes, lossless",
+        "CC0-1.0 and MIT, by sample", "usr/share/sonic-pi/samples", _sample_kind, "Loops and single notes, lossless",
     ),
     Package(
         "wesnoth-1.16-music", "music", False, "1:1.16.9-1",
