@@ -64,7 +64,19 @@ def read(path):
 
 def test_a_transfer_and_all_that_lies_beside_it(files, controller):
     out = files / "out.wav"
-    run(files / "in.wav", files / "ref.wav", "--controller", controller, "-o", out, "--picture", "--page")
+    run(
+        files / "in.wav",
+        files / "ref.wav",
+        "--controller",
+        controller,
+        "-o",
+        out,
+        "--picture",
+        "--page",
+        "--export",
+        "reascript",
+    )
+    assert "reaper.InsertMedia" in (files / "out.wav.lua").read_text()
     info = soundfile.info(out)
     assert (info.samplerate, info.channels, info.subtype) == (RATE, 2, "FLOAT")
     assert info.frames >= 3 * RATE
@@ -131,7 +143,7 @@ def test_settings_are_applied_to_other_files_with_the_same_gain(files, controlle
     "words",
     [["--controller", "eq"], ["--effect", "Gain"], ["--amount", "1"], ["--lock", "a=1"], ["--match-level", "on"],
      ["--refine", "0"], ["--max-tail", "10"], ["--ceiling", "-1"], ["--only-if-better"],
-     ["--picture"], ["--page"]],
+     ["--picture"], ["--page"], ["--export", "ir"]],
 )  # fmt: skip
 def test_applying_takes_nothing_that_it_would_ignore(files, capsys, words):
     printed = refused(capsys, "--apply", files / "x.settings.json", files / "in.wav", "-o", files / "out.wav", *words)
@@ -213,6 +225,8 @@ def test_an_output_that_fits_worse_than_the_take_is_said_to(files, controller, c
 
 def test_the_take_is_kept_where_the_effect_would_fit_worse(files, controller, capsys):
     out, again = files / "out.wav", files / "again.wav"
+    worse(files, controller, "-o", out, "--only-if-better", "--export", "dawproject")
+    assert "nothing is exported" in capsys.readouterr().err
     worse(files, controller, "-o", out, "--only-if-better")
     np.testing.assert_array_equal(read(out), read(files / "in.wav"))
     assert "note: the take is kept as it is" in " ".join(capsys.readouterr().err.split())
@@ -305,6 +319,7 @@ def test_files_that_cannot_be_used(files, controller, capsys, kind, message, pla
         (["--refine", "-3"], "refine -3"),
         (["-o", "out.xyz"], "no format for '.xyz'"),
         (["-o", "/proc/nowhere/out.wav"], "cannot write"),
+        (["--export", "dawprojet"], "did you mean dawproject"),
         (["--controller", "toi"], "no controller is called 'toi'"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from dafxvae.effects.host import FailureLog
-from dafxvae.effects.parameters import ParameterSpace, join_spaces
+from dafxvae.effects.parameters import ParameterSpace, join_spaces, number_labels
 from dafxvae.effects.pool import RenderPool, RenderWorker, Task
 from dafxvae.effects.spec import format_chain
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
@@ -28,6 +28,11 @@ class Chain:
     def name(self) -> str:
         """The canonical short form."""
         return format_chain([unit.spec for unit in self.units])
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the effects, as those of their parameters begin."""
+        return number_labels([unit.spec.label for unit in self.units])
 
     @cached_property
     def parameters(self) -> ParameterSpace:

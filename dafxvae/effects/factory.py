@@ -52,6 +52,11 @@ class ChainHost(Closable):
         run_jobs(self.pool, make_jobs(self.chain, audio, unit_params, out, sample_rate, self._failures, rows))
         return out
 
+    def part(self, places: Sequence[int]) -> "ChainHost":
+        """Some effects of the chain as a chain, on the same pool."""
+        chain = Chain(tuple(self.chain.units[place] for place in places))
+        return ChainHost(chain, self.pool, self._failures, owns_pool=False)
+
     def close(self) -> None:
         """Ends the pool, if it is this host's own."""
         if self._owns_pool:

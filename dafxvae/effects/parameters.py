@@ -250,6 +250,12 @@ class ParameterSpace:
         return values
 
 
+def number_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Names of the effects of a chain: a repeated one has its number behind."""
+    counts = [labels[: i + 1].count(label) for i, label in enumerate(labels)]
+    return tuple(label if nth == 1 else f"{label}{nth}" for label, nth in zip(labels, counts))
+
+
 def join_spaces(labels: Sequence[str], spaces: Sequence[ParameterSpace]) -> ParameterSpace:
     """The space of a chain: one effect keeps its short names, several are prefixed, repeated kinds are numbered.
 
@@ -260,9 +266,7 @@ def join_spaces(labels: Sequence[str], spaces: Sequence[ParameterSpace]) -> Para
     if len(spaces) == 1:
         return spaces[0]
     joined = []
-    for i, (label, space) in enumerate(zip(labels, spaces, strict=True)):
-        nth = labels[: i + 1].count(label)
-        prefix = label if nth == 1 else f"{label}{nth}"
+    for prefix, space in zip(number_labels(labels), spaces, strict=True):
         joined += [replace(parameter, name=f"{prefix}.{parameter.name}") for parameter in space]
     return ParameterSpace(tuple(joined))
 

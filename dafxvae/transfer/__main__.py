@@ -3,6 +3,7 @@
 python -m dafxvae.transfer input.wav reference.wav --controller reverb -o out.wav
 python -m dafxvae.transfer input.wav reference.wav --effect 'Compressor | Reverb' --refine 200 -o out.wav
 python -m dafxvae.transfer --apply out.wav.settings.json stem1.wav stem2.wav -o folder
+python -m dafxvae.transfer export out.wav.settings.json --format dawproject
 
 Beside out.wav it writes out.wav.settings.json and out.wav.py, a script of pedalboard that gives the same samples.
 """
@@ -42,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
     parser.add_argument(
+        "--export",
+        action="append",
+        default=[],
+        metavar="FORMAT[:PATH]",
+        help="vstpreset, dawproject, ir or reascript, beside the output or at PATH; repeatable",
+    )
+    parser.add_argument(
         "--apply", type=user_path, metavar="SETTINGS", help="play FILEs through stored settings instead"
     )
 
@@ -62,10 +70,13 @@ def _run(arguments: argparse.Namespace) -> None:
             "only_if_better",
             "picture",
             "page",
+            "export",
         )
         asked = {name: getattr(arguments, name) for name in stored}
         given = [
-            f"--{name.replace('_', '-')}" for name, value in asked.items() if not (value is None or value is False)
+            f"--{name.replace('_', '-')}"
+            for name, value in asked.items()
+            if not (value is None or value is False or value == [])
         ]
         if given:
             raise UserError(f"--apply plays what the settings hold: leave {', '.join(given)} out, or transfer again")
@@ -85,7 +96,31 @@ def _run(arguments: argparse.Namespace) -> None:
     commands.run_transfer(arguments, console)
 
 
-COMMANDS = (Command("", "a recording in the style of another", add_arguments, _run),)
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `export`."""
+    parser.add_argument("settings", type=user_path, metavar="SETTINGS", help="OUT.settings.json of a transfer")
+    parser.add_argument(
+        "--format",
+        action="append",
+        required=True,
+        metavar="FORMAT[:PATH]",
+        help="vstpreset, dawproject, ir or reascript, beside the settings or at PATH; repeatable",
+    )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    """Write stored settings in other formats; needs no jax."""
+    from dafxvae.transfer.exports.formats import export_settings, parse_exports
+
+    export_settings(arguments.settings, parse_exports(arguments.format), Console(stderr=True))
+
+
+COMMANDS = (
+    Command(
+        "export", "stored settings for a DAW: presets, a project, an impulse response", add_export_arguments, _export
+    ),
+    Command("", "a recording in the style of another", add_arguments, _run),
+)
 main = partial(dispatch, "python -m dafxvae.transfer", __doc__, COMMANDS)
 
 

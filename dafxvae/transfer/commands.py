@@ -14,6 +14,7 @@ from dafxvae.core.paths import user_path
 from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report, windows
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
+from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import is_integer, sample_progress, warn
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
@@ -72,6 +73,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     options = Options(
         locks=parse_values(arguments.lock or (), "--lock"), only_if_better=arguments.only_if_better, **asked
     )
+    requests = parse_exports(arguments.export)
     check_output(output, [source_path, *reference_paths])
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:
@@ -97,6 +99,10 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
             for block in outcome.rendered.chunks(outcome.level.factor):
                 write(block)
         write_files(arguments, output, transfer, source, references, options, outcome, console)
+    if requests and outcome.kept_take:
+        warn(console, ["the take is kept as it is, without an effect: nothing is exported"])
+    elif requests:
+        export_settings(document.Paths.next_to(output).settings, requests, console)
 
 
 def write_files(

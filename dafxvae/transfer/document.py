@@ -119,7 +119,7 @@ def settings_document(
 
 
 class StoredTransfer(NamedTuple):
-    """What `--apply` takes from a settings file."""
+    """What `--apply` and exports take from a settings file."""
 
     effect: str
     settings: dict[str, dict[str, Any]]
@@ -127,6 +127,9 @@ class StoredTransfer(NamedTuple):
     factor: np.float32
     max_tail_sec: float
     ceiling_db: float | None
+    take: dict[str, Any]  # as `identity` says it
+    references: list[dict[str, Any]]
+    output: dict[str, Any]  # file, samples, sample_rate
 
 
 def write_document(path: Path, content: dict[str, Any]) -> None:
@@ -159,6 +162,9 @@ def read_document(path: Path) -> StoredTransfer:
             np.float32(exact["factor"]),
             float(exact["max_tail_sec"]),
             None if content.get("ceiling_db") is None else float(content["ceiling_db"]),  # a version had none
+            content.get("input", {}),
+            content.get("references", []),
+            content.get("output", {}),
         )
         numbers = [*stored.unit_params, stored.factor, stored.max_tail_sec, stored.ceiling_db or 0.0]
         if not np.isfinite(numbers).all() or stored.factor <= 0 or not 0 <= stored.max_tail_sec <= LONGEST_TAIL_SEC:

@@ -11,9 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output
-from dafxvae.effects.factory import open_host
+from dafxvae.effects.factory import ChainHost, open_host
 from dafxvae.transfer import recordings, rendering
-from dafxvae.transfer.document import read_document
+from dafxvae.transfer.document import StoredTransfer, read_document
 
 FLOATS = ("FLOAT", "DOUBLE")
 
@@ -55,6 +55,26 @@ def stem_outputs(stems: Sequence[Path], output: Path) -> list[Path]:
     return outputs
 
 
+@contextmanager
+def open_stored(settings: Path, stored: StoredTransfer) -> Iterator[ChainHost]:
+    """The chain of stored settings.
+
+    Args:
+        settings: the file, for messages.
+        stored: what it holds.
+
+    Raises:
+        UserError: the chain cannot be opened, or a plugin has other parameters now.
+    """
+    with open_host(stored.effect, num_workers=1) as host:
+        if len(host.parameters) != len(stored.unit_params):
+            raise UserError(
+                f"{settings} holds {len(stored.unit_params)} settings, {host.name} has {len(host.parameters)} "
+                "parameters: install the version of the plugin that it was made with"
+            )
+        yield host
+
+
 def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype: str | None, console: Console) -> None:
     """Plays files through stored settings, with the stored gain.
 
@@ -74,12 +94,7 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
     for path in outputs:
         check_output(path, [settings, *stems])
         encoding_of(path, subtype)
-    with open_host(stored.effect, num_workers=1) as host:
-        if len(host.parameters) != len(stored.unit_params):
-            raise UserError(
-                f"{settings} holds {len(stored.unit_params)} settings, {host.name} has {len(host.parameters)} "
-                "parameters: install the version of the plugin that it was made with"
-            )
+    with open_stored(settings, stored) as host:
         for stem, target in zip(stems, outputs, strict=True):
             with AudioReader(stem) as source:
                 recordings.check_channels(source)

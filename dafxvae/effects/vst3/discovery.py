@@ -80,6 +80,7 @@ def make_vst3(spec: EffectSpec, pool: RenderPool) -> Vst3Unit:
         layout=tuple(_layout(views, parameters.names, fixed, given)),
         channels=about["channels"],
         latency_samples=about["latency_samples"],
+        category=about["category"],
     )
     method, residual = find_method(unit, pool)
     return replace(unit, method=method, residual=residual)

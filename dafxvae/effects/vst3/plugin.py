@@ -32,6 +32,7 @@ class Vst3Unit:
             silence after a reset, or "reload".
         residual: the largest difference seen between renders of equal arguments; above 0 it is not deterministic.
         latency_samples: reported by the plugin; compensated.
+        category: as the plugin files itself, such as "Fx|Dynamics".
     """
 
     spec: EffectSpec
@@ -42,6 +43,7 @@ class Vst3Unit:
     method: Method = "reset"
     residual: float = 0.0
     latency_samples: int = 0
+    category: str = ""
 
     @property
     def label(self) -> str:

@@ -161,12 +161,12 @@ class PluginProcess:
         count = self._ask(("feed", source.shape, sample_rate), limit, "rendering")
         return played[:count].copy()
 
-    def stream_state(self) -> bytes:
-        """The state of the stream's plugin, as `raw_state` of Pedalboard's VST3Plugin takes it.
+    def stream_preset(self) -> tuple[bytes, list[tuple[str, float]]]:
+        """The stream's plugin as a .vstpreset file, and each parameter that a host can set: its own name, raw value."""
+        return self._ask(("stream_preset",), self.limits.load_sec, "reading its state")
 
-        Raises:
-            RenderError: it crashes or hangs.
-        """
+    def stream_state(self) -> bytes:
+        """The state of the stream's plugin, as `raw_state` of Pedalboard's VST3Plugin takes it; else a RenderError."""
         return self._ask(("stream_state",), self.limits.load_sec, "reading its state")
 
     def _ask(self, message: Any, limit_sec: float, doing: str) -> Any:

@@ -61,6 +61,7 @@ class PluginServer:
             "name": str(plugin.instance.name),
             "maker": str(plugin.instance.manufacturer_name),
             "version": str(plugin.instance.version),
+            "category": str(plugin.instance.category),
         }
 
     def find_method(self, unit: Vst3Unit) -> tuple[str, float]:
@@ -87,6 +88,11 @@ class PluginServer:
             raise RenderError(f"threw {type(error).__name__}: {error}") from error
         out[: len(played)] = played
         return len(played)
+
+    def stream_preset(self) -> tuple[bytes, list[tuple[str, float]]]:
+        plugin = self.stream.plugins[0]
+        values = [(str(knob.name), float(knob.raw_value)) for knob in plugin.parameters.values() if knob.is_automatable]
+        return bytes(plugin.preset_data), values
 
     def stream_state(self) -> bytes:
         return bytes(self.stream.plugins[0].raw_state)
