@@ -2,7 +2,9 @@
 
 import json
 import zipfile
+from collections.abc import Mapping
 from types import SimpleNamespace
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -16,6 +18,7 @@ from transfer_toys import RATE, music
 
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import open_host
+from dafxvae.effects.vst3.plugin import Vst3Unit
 from dafxvae.transfer.__main__ import main
 from dafxvae.transfer.document import FORMAT, KIND, identity, write_document
 from dafxvae.transfer.exports.formats import EXPORTS, parse_exports
@@ -26,14 +29,14 @@ CHAIN = "HighpassFilter | PeakFilter | Gain | Compressor | NoiseGate | Reverb | 
 FACTOR = 0.5
 
 
-def stored(folder, effect, channels=1, **values):
+def stored(folder, effect, channels=1, values: Mapping[str, float] | None = None):
     """Settings of a transfer, with its files; `values` by name, the others are drawn."""
     soundfile.write(folder / "in.wav", music(1.0, channels=channels, seed=1), RATE, "PCM_16")
     soundfile.write(folder / "ref.wav", music(1.0, seed=2), 48000, "PCM_16")
     with open_host(effect, num_workers=1) as host:
         unit = host.parameters.sample(np.random.default_rng(0), 1)[0]
-        held = [host.parameters.names.index(name) for name in values]
-        unit[held] = host.parameters.from_values(values)[held]
+        held = [host.parameters.names.index(name) for name in values or {}]
+        unit[held] = host.parameters.from_values(values or {})[held]
     content = {
         "kind": KIND,
         "format": FORMAT,
@@ -60,6 +63,22 @@ def refused(settings, *formats):
     return str(error.value)
 
 
+def raw_values(effect, settings):
+    """Name to value in [0, 1] of a plugin at stored settings."""
+    with open_host(effect, num_workers=1) as host:
+        unit = np.array(json.loads(settings.read_text())["exact"]["unit_params"])
+        plugin = host.chain.units[0]
+        assert isinstance(plugin, Vst3Unit)
+        return dict(plugin.raw_values(host.parameters.to_physical(unit), RATE))
+
+
+def at(root, path):
+    """The element at a path."""
+    element = root.find(path)
+    assert element is not None, path
+    return element
+
+
 def read(path):
     return soundfile.read(path, dtype="float32", always_2d=True)[0]
 
@@ -72,10 +91,8 @@ def test_a_preset_gives_the_plugin_the_same_parameters_and_sound(tmp_path, name)
     settings = stored(tmp_path, zam(name))
     export(settings, "vstpreset")
     path = tmp_path / "out.wav.vstpreset"
-    with open_host(zam(name), num_workers=1) as host:
-        physical = host.parameters.to_physical(np.array(json.loads(settings.read_text())["exact"]["unit_params"]))
-        wanted = dict(host.chain.units[0].raw_values(physical, RATE))
-    plugin = pedalboard.VST3Plugin(zam(name))
+    wanted = raw_values(zam(name), settings)
+    plugin: Any = pedalboard.VST3Plugin(zam(name))
     plugin.load_preset(str(path))
     played = plugin.process(read(tmp_path / "in.wav")[:, 0], RATE, reset=False)
     np.testing.assert_array_equal(FACTOR * played, read(tmp_path / "out.wav")[: len(played), 0])
@@ -99,7 +116,7 @@ def test_presets_of_two_plugins_are_numbered_and_what_is_in_none_is_named(tmp_pa
     with zipfile.ZipFile(tmp_path / "song.dawproject") as archive:
         root = ElementTree.fromstring(archive.read("project.xml"))
         check_project(root)
-        states = [device.find("State").attrib["path"] for device in root.iter("Vst3Plugin")]
+        states = [at(device, "State").attrib["path"] for device in root.iter("Vst3Plugin")]
         presets = [archive.read(path) for path in states]
         assert presets == [path.read_bytes() for path in sorted(tmp_path.glob("*.vstpreset"))]
         assert [d.attrib["deviceID"].encode() for d in root.iter("Vst3Plugin")] == [one[8:40] for one in presets]
@@ -107,7 +124,7 @@ def test_presets_of_two_plugins_are_numbered_and_what_is_in_none_is_named(tmp_pa
 
 def test_a_project_holds_recordings_and_devices_as_the_schema_demands(tmp_path, capsys):
     values = {"PeakFilter.gain_db": 6.0, "Compressor.attack_ms": 20.0, "Compressor.ratio": 4.0, "Gain.gain_db": -3.0}
-    settings = stored(tmp_path, CHAIN, channels=2, **values)
+    settings = stored(tmp_path, CHAIN, channels=2, values=values)
     export(settings, "dawproject")
     with zipfile.ZipFile(tmp_path / "out.wav.dawproject") as archive:
         root, metadata = (ElementTree.fromstring(archive.read(name)) for name in ("project.xml", "metadata.xml"))
@@ -117,19 +134,18 @@ def test_a_project_holds_recordings_and_devices_as_the_schema_demands(tmp_path, 
         ]
     check_project(root)
     check_element(metadata, METADATA)
-    devices = [device.tag for device in root.find(".//Devices")]
+    devices = [device.tag for device in at(root, ".//Devices")]
     assert devices == ["Equalizer", "Equalizer", "Compressor", "NoiseGate", "Limiter"]
     value = {
-        path: float(root.find(f".//{path}").attrib["value"])
-        for path in ("Band/Gain", "OutputGain", "Compressor/Attack")
+        path: float(at(root, f".//{path}").attrib["value"]) for path in ("Band/Gain", "OutputGain", "Compressor/Attack")
     }
     assert value == pytest.approx({"Band/Gain": 6.0, "OutputGain": -3.0, "Compressor/Attack": 0.02}, rel=1e-6)
-    assert float(root.find(".//Compressor/Ratio").attrib["value"]) == pytest.approx(4.0)
+    assert float(at(root, ".//Compressor/Ratio").attrib["value"]) == pytest.approx(4.0)
     assert [mute.attrib["value"] for mute in root.iter("Mute")] == ["false", "true", "true"]
-    assert float(root.find(".//Volume").attrib["value"]) == FACTOR
-    assert root.find(".//Compressor").attrib["name"].startswith("approximate: Compressor (")
+    assert float(at(root, ".//Volume").attrib["value"]) == FACTOR
+    assert at(root, ".//Compressor").attrib["name"].startswith("approximate: Compressor (")
     printed = " ".join(capsys.readouterr().err.split())
-    for told in (printed, metadata.find("Comment").text, root.find(".//Track").attrib["comment"]):
+    for told in (printed, str(at(metadata, "Comment").text), at(root, ".//Track").attrib["comment"]):
         assert "left out, as the format has no device of the kind: Reverb (room_size" in told
 
 
@@ -233,7 +249,7 @@ def run_lua(path):
 
 def test_a_script_of_reaper_adds_its_own_effects_and_calls_them_approximate(tmp_path, capsys):
     values = {"PeakFilter.gain_db": 6.0, "PeakFilter.q": 1.0, "Compressor.threshold_db": -24.0, "Gain.gain_db": -3.0}
-    export(stored(tmp_path, CHAIN, **values), "reascript")
+    export(stored(tmp_path, CHAIN, values=values), "reascript")
     reaper = run_lua(tmp_path / "out.wav.lua")
     names = [effect.name for effect in reaper.effects]
     assert names == ["ReaEQ", "ReaEQ", "JS:utility/volume", "ReaComp", "ReaGate", "ReaLimit"]
@@ -254,10 +270,9 @@ def test_a_script_of_reaper_adds_its_own_effects_and_calls_them_approximate(tmp_
 
 @pytest.mark.vst3
 def test_a_script_of_reaper_sets_a_plugin_s_parameters_by_their_names(tmp_path):
-    export(stored(tmp_path, f"{zam('ZamComp')}"), "reascript")
-    with open_host(zam("ZamComp"), num_workers=1) as host:
-        unit = json.loads((tmp_path / "out.wav.settings.json").read_text())["exact"]["unit_params"]
-        wanted = dict(host.chain.units[0].raw_values(host.parameters.to_physical(np.array(unit)), RATE))
+    settings = stored(tmp_path, zam("ZamComp"))
+    export(settings, "reascript")
+    wanted = raw_values(zam("ZamComp"), settings)
     (plugin,) = run_lua(tmp_path / "out.wav.lua").effects
     assert (plugin.name, plugin.shown) == ("VST3:ZamComp", "ZamComp")
     found = plugin.values[:4]
