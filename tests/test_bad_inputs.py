@@ -61,6 +61,7 @@ CONTROLLERS = (*MISSING, "revrb", "songs", "missing.safetensors", "text.safetens
 SETTINGS = ("", "gain_db", "gain_db=", "=1", "gain_db=x", "gain_db=nan", "gain_db=1e9", "loud=1")
 FILES_OUT = ("", "text.txt/out.wav", f"{LONG}.wav", "songs", "out", "out.xyz", "in.wav")
 FOLDERS_OUT = ("", "text.txt/out", LONG, "in.wav")
+FORMATS = ("", "x", ":", "dawproject:", "dawproject:out.zip", "ir:room.mp3", f"reascript:{LONG}.lua")
 NAMES = ("", "a/b", "..", "-", "a.b", "ä")
 BAD = {
     "transfer.files": (*AUDIO, "silent.wav"),
@@ -69,6 +70,9 @@ BAD = {
     "transfer.effect": (*EFFECTS, "text.vst3"),
     "transfer.lock": SETTINGS,
     "transfer.ceiling": ("", "x", "nan", "inf", "1", "-99"),
+    "transfer.export": FORMATS,
+    "transfer.export.settings": (*MISSING, "songs", "empty.wav", "in.wav", "text.txt", "number.json"),
+    "transfer.export.format": FORMATS,
     "transfer.apply": (*MISSING, "songs", "empty.wav", "in.wav", "text.txt", "number.json"),
     "effects.input": AUDIO,
     "effects.output": FILES_OUT,
@@ -98,10 +102,11 @@ BAD = {
 STORED, MEASURED = {"source": ["toy.safetensors"], "name": ["mine"]}, {"effect": ["Gain"], "folder": ["songs"]}
 STUDIED = {"workdir": ["run"], "output": ["out"], "corpus": ["songs"]}
 EVALUATED = {"corpus": ["songs"], "pairs": ["2"], "output": ["out"], "clip_sec": ["0.5"]}
-GOOD = {
+GOOD = {  # by command, or by command and option
     "transfer": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"], "controller": ["toy.safetensors"]},
-    "transfer.apply": {"files": ["in.wav"], "output": ["out.wav"]},
-    "transfer.effect": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"], "refine": ["20"]},
+    "transfer/apply": {"files": ["in.wav"], "output": ["out.wav"]},
+    "transfer.export": {"settings": ["number.json"], "format": ["dawproject"]},
+    "transfer/effect": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"], "refine": ["20"]},
     "effects.show": {"effect": ["Reverb"]},
     "effects.check": {"effect": ["Reverb"]},
     "effects.render": {"input": ["in.wav"], "output": ["out.wav"], "effect": ["Gain"]},
@@ -134,7 +139,7 @@ def key_of(program, command):
 def words(program, command, name=None, value=None):
     """A command line whose every word is good, but for one option."""
     key = key_of(program, command)
-    given = GOOD.get(f"{key}.{name}") or GOOD.get(key, {})
+    given = GOOD.get(f"{key}/{name}") or GOOD.get(key, {})
     found = []
     for action in actions(command):
         if action.dest != name:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_the_script_of_a_plugin_gives_the_same_samples(files, toys):
     subprocess.run([sys.executable, "-I", files / "out.wav.py", files / "in.wav", again], check=True)
     np.testing.assert_array_equal(read(again), read(out))
     document = json.loads((files / "out.wav.settings.json").read_text())
-    plugin = pedalboard.VST3Plugin(zam("ZamComp"))
+    plugin: Any = pedalboard.VST3Plugin(zam("ZamComp"))
     plugin.raw_state = (files / document["plugin_states"][0]).read_bytes()
     ratio = document["settings"]["ZamComp.ratio"]["value"]
     assert float(plugin.ratio) == pytest.approx(ratio, rel=1e-2)

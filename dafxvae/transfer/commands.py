@@ -74,7 +74,11 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         locks=parse_values(arguments.lock or (), "--lock"), only_if_better=arguments.only_if_better, **asked
     )
     requests = parse_exports(arguments.export)
-    check_output(output, [source_path, *reference_paths])
+    read = [source_path, *reference_paths]
+    check_output(output, read)
+    settings = document.Paths.next_to(output).settings
+    for request in requests:
+        check_output(request.path(settings), [*read, output, settings])
     encoding_of(output, arguments.subtype)
     with ExitStack() as stack:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
@@ -102,7 +106,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     if requests and outcome.kept_take:
         warn(console, ["the take is kept as it is, without an effect: nothing is exported"])
     elif requests:
-        export_settings(document.Paths.next_to(output).settings, requests, console)
+        export_settings(settings, requests, console)
 
 
 def write_files(

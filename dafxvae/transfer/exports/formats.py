@@ -64,7 +64,10 @@ def parse_exports(items: Sequence[str]) -> list[ExportRequest]:
         if name not in EXPORTS:
             raise unknown_name("export format", name, EXPORTS)
         form = EXPORTS[name]
-        target = user_path(path) if colon else None
+        try:
+            target = user_path(path) if colon else None
+        except UserError as error:
+            raise UserError(f"{item}: {error}") from error
         suffix = f".{form.suffix.rpartition('.')[2]}"
         if target is not None and target.suffix.lower() != suffix:
             raise UserError(f"{item}: give the file a name that ends in {suffix}")
