@@ -5,6 +5,8 @@ attributes only; every key that exists stands here.
 """
 
 from collections.abc import Collection
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -245,17 +247,29 @@ def controller_config(effect: str, estimator: dict[str, Any], **changes: Any) ->
         effect: short form; see `dafxvae.effects.spec`.
         estimator: `SMOOTH` or `ROUGH`.
         changes: further keys, `__` for the dot.
+
+    Raises:
+        UserError: a key that does not exist, or a value of another type.
     """
     config: Config = base_config()
-    config.effect = effect
-    changes |= {f"estimator__{key}": value for key, value in estimator.items()}
+    if not isinstance(effect, str) or not isinstance(estimator, dict):
+        raise UserError(f"{effect!r}, {estimator!r}: give an effect by its name, and SMOOTH, ROUGH or a dictionary")
+    changes |= {"effect": effect} | {f"estimator__{key}": value for key, value in estimator.items()}
     for key, value in changes.items():
-        if isinstance(value, dict):  # replaced whole, not merged
-            part, _, name = key.rpartition("__")
-            config[part][name] = ConfigDict(value)
-        else:
-            config.update_from_flattened_dict({key.replace("__", "."): value})
+        *parts, name = key.split("__")
+        try:
+            part = reduce(getitem, parts, config)
+            _ = part[name]
+            part[name] = ConfigDict(value) if isinstance(value, dict) else value  # replaced whole, not merged
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{key}={value!r}: {error}; see the keys in dafxvae/config.py") from error
     return config
+
+
+def check_config(config: Config) -> None:
+    """Raises UserError for what is no configuration."""
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"{config!r} is no configuration: give that of `controller_config` or of a file in configs/")
 
 
 def resolve_preset(config: Config, overridden: Collection[str] = ()) -> Config:
@@ -268,6 +282,7 @@ def resolve_preset(config: Config, overridden: Collection[str] = ()) -> Config:
     Raises:
         UserError: an unknown preset.
     """
+    check_config(config)
     if config.preset not in PRESETS:
         raise UserError(f"unknown preset {config.preset!r}: --config.preset takes one of {', '.join(sorted(PRESETS))}")
     resolved = ConfigDict(config.to_dict())

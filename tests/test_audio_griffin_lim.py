@@ -8,6 +8,7 @@ import pytest
 
 from dafxvae.audio import dsp
 from dafxvae.audio.griffin_lim import griffin_lim, spectral_convergence
+from dafxvae.core.errors import UserError
 from dafxvae.digits import formants
 
 SIZE, HOP, SAMPLES = 256, 64, 4000
@@ -87,7 +88,7 @@ def test_silence_stays_silence():
 
 def test_what_does_not_fit_is_refused(words):
     target = magnitudes(words)
-    with pytest.raises(ValueError, match="momentum"):
+    with pytest.raises(UserError, match="momentum"):
         griffin_lim(target, hop=HOP, num_samples=SAMPLES, momentum=1.0)
     with pytest.raises(ValueError, match="istft"):
         griffin_lim(target, hop=HOP, num_samples=SAMPLES + HOP)

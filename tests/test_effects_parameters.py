@@ -111,7 +111,7 @@ def test_chain_names_are_prefixed_and_numbered():
 
 
 def test_wrong_axis_is_an_error():
-    with pytest.raises(ValueError, match="K = 5"):
+    with pytest.raises(UserError, match="K = 5"):
         MIXED.to_physical(np.zeros(4))
 
 

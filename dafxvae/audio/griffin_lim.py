@@ -4,9 +4,12 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from dafxvae.audio import dsp
+from dafxvae.core.arguments import check_number
+from dafxvae.core.errors import UserError
 
 TINY = 1e-16  # added to a modulus before it divides; the phase of a bin that is exactly zero stays zero
 
@@ -46,14 +49,18 @@ def griffin_lim(
         float32 `[B, T]`, at the level of the magnitudes.
 
     Raises:
-        ValueError: a momentum out of range, or sizes that do not belong together (see `dsp.istft`).
+        UserError: a magnitude of another shape, or a number out of range.
+        ValueError: sizes that do not belong together (see `dsp.istft`).
 
     References:
         Griffin & Lim, Signal estimation from modified short-time Fourier transform, 1984.
         Perraudin, Balazs & Søndergaard, A fast Griffin-Lim algorithm, 2013, algorithm 2.
     """
-    if not 0.0 <= momentum < 1.0:
-        raise ValueError(f"griffin_lim: momentum must be in [0, 1), got {momentum}")
+    if getattr(magnitude, "ndim", 0) != 3 or 0 in magnitude.shape or magnitude.shape[-1] < 2:
+        raise UserError(f"the magnitude is {np.shape(magnitude)}: give an array [B, N, F]")
+    for name, value, least in (("hop", hop, 1), ("num_samples", num_samples, 1), ("num_iterations", num_iterations, 0)):
+        check_number(value, name, least)
+    check_number(momentum, "momentum, which is less than 1,", 0.0, 1.0 - 1e-9, whole=False)
     size = 2 * (magnitude.shape[-1] - 1)
     # angle(c_n + alpha (c_n - c_{n-1})) = angle(c_n - alpha / (1 + alpha) c_{n-1}): one product less an iteration.
     overshoot = momentum / (1.0 + momentum)

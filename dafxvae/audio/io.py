@@ -15,6 +15,7 @@ import soundfile
 import soxr
 
 from dafxvae.audio.decoding import existing_audio, native_name, open_audio, reason
+from dafxvae.core.arguments import check_number, check_rate, number_array
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file
 from dafxvae.core.paths import user_path
@@ -95,6 +96,8 @@ def resample(audio: np.ndarray, from_rate: float, to_rate: float) -> np.ndarray:
     Returns:
         float32 `[T * to_rate / from_rate, C]`; the input itself where the rates are equal.
     """
+    check_rate(from_rate)
+    check_rate(to_rate)
     if from_rate == to_rate or audio.shape[0] == 0:
         return audio
     return np.asarray(soxr.resample(audio, from_rate, to_rate, quality="HQ"), dtype=np.float32)
@@ -120,8 +123,14 @@ def read_audio(
         (float32 `[T, C]`, the sample rate in Hz).
 
     Raises:
-        UserError: the file is missing, empty, damaged, or in no known format; the message names it and the reason.
+        UserError: the file is missing, empty, damaged or unknown (the message says which), or a number cannot be.
     """
+    check_number(start, "start", 0)
+    check_number(frames, "frames", -1)
+    if sample_rate is not None:
+        check_rate(sample_rate)
+    if num_channels is not None:
+        check_number(num_channels, "num_channels", 1, 2)
     with AudioReader(path) as file:
         audio, rate = file.read(start, frames), file.sample_rate
     if num_channels is not None:
@@ -277,7 +286,8 @@ def write_audio(path: str | os.PathLike[str], audio: np.ndarray, sample_rate: in
     Raises:
         UserError: unknown suffix, wrong shape, a rate that the format refuses, or the disk refuses.
     """
-    if audio.ndim != 2:
-        raise UserError(f"cannot write {path}: audio must be [T, C], got shape {audio.shape}")
+    audio = number_array(audio, f"the audio for {path}", "[T, C]")
+    if not np.isfinite(audio).all():
+        raise UserError(f"the audio for {path} holds NaN or inf: give finite samples")
     with audio_writer(path, sample_rate, audio.shape[1], len(audio), subtype) as write:
         write(audio)

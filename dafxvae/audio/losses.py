@@ -1,12 +1,16 @@
 """Audio losses. Each takes output and target `[B, T, C]` and returns `[B]`; the caller reduces; 0 for equal sounds."""
 
+import math
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from dafxvae.audio import dsp, features
+from dafxvae.core.arguments import check_rate
 
 EVALUATION_SIZES = (32, 128, 512, 2048, 8192, 32768)  # the field's MRSTFT (DeepAFx-ST, table 1)
 
@@ -71,8 +75,16 @@ def make_audio_loss(
         `(output, target) -> (total [B], {name: unweighted loss [B]})`.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, a weight that is negative or none, or a size or rate that cannot be.
     """
+    if not isinstance(weights, Mapping) or not all(
+        isinstance(weight, numbers.Real) and 0 <= weight < math.inf for weight in weights.values()
+    ):
+        raise ValueError(f"weights {weights!r}: give a mapping of names to finite weights of at least 0")
+    sizes = np.asarray(stft_sizes)
+    if sizes.ndim != 1 or (sizes.size and (sizes.dtype.kind != "i" or sizes.min() < 2)):
+        raise ValueError(f"stft_sizes {stft_sizes!r}: give window lengths in samples, such as (512, 2048)")
+    check_rate(sample_rate)
     known: dict[str, AudioLoss] = {
         "mrstft": lambda output, target: multi_resolution_stft(output, target, stft_sizes),
         "l1": mean_absolute_error,

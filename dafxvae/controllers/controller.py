@@ -1,5 +1,6 @@
 """Stored controllers: h, and what it needs to be used again."""
 
+import os
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from dafxvae.controllers.encoders import (
 )
 from dafxvae.controllers.experience import Experience
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
 from dafxvae.descriptors import catalog
@@ -175,7 +177,7 @@ def encoders_path_of(path: Path) -> Path:
     return stored_encoders_path(SHIPPED)
 
 
-def read_controller(path: Path, encoders_path: Path | None = None) -> Controller:
+def read_controller(path: str | os.PathLike[str], encoders_path: Path | None = None) -> Controller:
     """Read a controller with its f and g from files.
 
     Args:
@@ -185,6 +187,7 @@ def read_controller(path: Path, encoders_path: Path | None = None) -> Controller
     Raises:
         UserError: a file is missing, damaged or of another kind, or the controller was trained on another f and g.
     """
+    path = user_path(path)
     variables, metadata = load_weights(path)
     if metadata.get("kind") != "controller":
         raise UserError(f"{path} holds {metadata.get('kind')!r}, not a controller: name a stored h")

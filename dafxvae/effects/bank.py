@@ -103,7 +103,7 @@ class EffectBank(Closable):
         self, audio: np.ndarray, effect: np.ndarray, unit_params: np.ndarray, sample_rate: int
     ) -> np.ndarray:
         """As `render`, with settings `[B, R, K]`: float32 `[B, R, T, C]`."""
-        audio, unit_params = checked_arguments(audio, unit_params, self.num_params)
+        audio, unit_params = checked_arguments(audio, unit_params, self.num_params, sample_rate)
         effect = np.asarray(effect)
         if effect.shape != audio.shape[:1] or (len(effect) and not 0 <= effect.min() <= effect.max() < len(self.hosts)):
             raise ValueError(f"effect {effect}: give [{len(audio)}] indices from 0 to {len(self.hosts) - 1}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dafxvae.core.arguments import check_number, check_rate, number_array
 from dafxvae.core.errors import UserError
 from dafxvae.core.resource import Closable
 from dafxvae.effects.chain import Chain, make_jobs, run_jobs
@@ -16,6 +17,7 @@ from dafxvae.effects.units import make_builtin
 from dafxvae.effects.vst3.discovery import make_vst3
 from dafxvae.effects.vst3.process import Limits
 
+MOST_WORKERS = 4096
 Effect = str | Mapping[str, Any] | Sequence[Any]
 
 
@@ -42,11 +44,12 @@ class ChainHost(Closable):
 
     def render(self, audio: np.ndarray, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
         """See `EffectHost.render`."""
-        return self.render_variants(audio, np.asarray(unit_params)[:, None], sample_rate)[:, 0]
+        unit_params = number_array(unit_params, "the settings", "[B, K]")
+        return self.render_variants(audio, unit_params[:, None], sample_rate)[:, 0]
 
     def render_variants(self, audio: np.ndarray, unit_params: np.ndarray, sample_rate: int) -> np.ndarray:
         """See `EffectHost.render_variants`."""
-        audio, unit_params = checked_arguments(audio, unit_params, len(self.parameters))
+        audio, unit_params = checked_arguments(audio, unit_params, len(self.parameters), sample_rate)
         out = empty_variants(len(audio), unit_params.shape[1], audio.shape[1:])
         rows = range(len(audio))
         run_jobs(self.pool, make_jobs(self.chain, audio, unit_params, out, sample_rate, self._failures, rows))
@@ -63,17 +66,21 @@ class ChainHost(Closable):
             self.pool.close()
 
 
-def checked_arguments(audio: np.ndarray, unit_params: np.ndarray, num_params: int) -> tuple[np.ndarray, np.ndarray]:
+def checked_arguments(
+    audio: np.ndarray, unit_params: np.ndarray, num_params: int, sample_rate: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The arguments of a render as numpy arrays (views where they are already), held to the contract's shapes.
 
     Raises:
-        ValueError: audio is not `[B, T, C]` with C 1 or 2, or unit_params not `[B, R, K]`.
+        UserError: audio is not `[B, T, C]` with C 1 or 2, unit_params not `[B, R, K]`, or the rate none.
     """
-    audio, unit_params = np.ascontiguousarray(audio, np.float32), np.asarray(unit_params)
-    if audio.ndim != 3 or audio.shape[2] not in (1, 2):
-        raise ValueError(f"audio of shape {audio.shape}: give [B, T, C] with 1 or 2 channels")
-    if unit_params.ndim != 3 or unit_params.shape[0] != len(audio) or unit_params.shape[2] != num_params:
-        raise ValueError(f"settings of shape {unit_params.shape}: give [{len(audio)}, R, {num_params}]")
+    check_rate(sample_rate)
+    audio = np.ascontiguousarray(number_array(audio, "the audio", "[B, T, C]"), np.float32)
+    unit_params = number_array(unit_params, "the settings", "[B, R, K]")
+    if audio.shape[2] not in (1, 2):
+        raise UserError(f"the audio has the shape {audio.shape}: give [B, T, C] with 1 or 2 channels")
+    if unit_params.shape[0] != len(audio) or unit_params.shape[2] != num_params:
+        raise UserError(f"the settings have the shape {unit_params.shape}: give [{len(audio)}, R, {num_params}]")
     return audio, unit_params
 
 
@@ -99,8 +106,11 @@ def open_host(effect: Effect, *, num_workers: int | None = None, limits: Limits 
         The host; close it, or use it in a `with` statement.
 
     Raises:
-        UserError: an effect, parameter, value or file that does not exist, or a plugin that cannot be loaded.
+        UserError: an effect, parameter, value or file that does not exist, a plugin that cannot be loaded, or a bad
+            number of workers.
     """
+    if num_workers is not None:
+        check_number(num_workers, "num_workers", 1, MOST_WORKERS)
     pool = RenderPool(num_workers, limits)
     try:
         return ChainHost(make_chain(effect, pool), pool, FailureLog(), owns_pool=True)

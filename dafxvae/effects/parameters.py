@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dafxvae.core.arguments import check_number, number_array
 from dafxvae.core.errors import UserError
 from dafxvae.effects.spec import unknown_name
 
@@ -216,6 +217,9 @@ class ParameterSpace:
         Returns:
             float32 `[n, K]` in [0, 1].
         """
+        check_number(n, "the number of settings", 0)
+        if not isinstance(rng, np.random.Generator):
+            raise UserError(f"{rng!r} draws no numbers: give a numpy.random.default_rng(seed)")
         uniform = rng.random((n, len(self)))
         count = np.maximum(self.num_values, 1)
         index = np.minimum(np.floor(uniform * count), count - 1)
@@ -223,7 +227,7 @@ class ParameterSpace:
 
     def describe(self, unit_row: np.ndarray) -> dict[str, Any]:
         """Name to value, as a user reads them (labels of choices, bools, physical floats), of one row `[K]`."""
-        physical = self.to_physical(unit_row)
+        physical = self.to_physical(number_array(unit_row, "the settings", "[K]"))
         return {p.name: p.show(float(value)) for p, value in zip(self.parameters, physical, strict=True)}
 
     def from_values(self, values: Mapping[str, Any]) -> np.ndarray:
@@ -235,18 +239,20 @@ class ParameterSpace:
         Raises:
             UserError: an unknown name or a value outside its range.
         """
+        if not isinstance(values, Mapping):
+            raise UserError(f"settings {values!r}: give a mapping of names to values, such as {{'room_size': 0.4}}")
         physical = np.array([parameter.default for parameter in self.parameters], np.float64)
         for name, value in values.items():
             if name not in self.names:
-                raise unknown_name("parameter", name, self.names)
+                raise unknown_name("parameter", str(name), self.names)
             k = self.names.index(name)
             physical[k] = self.parameters[k].parse(value)
         return self.to_unit(physical)
 
     def _checked(self, values: np.ndarray) -> np.ndarray:
         values = np.asarray(values)
-        if values.shape[-1:] != (len(self),):
-            raise ValueError(f"settings of shape {values.shape}: the last axis must be K = {len(self)} {self.names}")
+        if values.shape[-1:] != (len(self),) or values.dtype.kind not in "fiub":
+            raise UserError(f"settings of shape {values.shape}: the last axis must be K = {len(self)} {self.names}")
         return values
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dafxvae.audio.bands import mel_centres_hz, mel_filterbank
+from dafxvae.core.arguments import HIGHEST_RATE, check_number, number_array
+from dafxvae.core.errors import UserError
 from dafxvae.effects import probe_signal as probe
 from dafxvae.effects.host import EffectHost
 
@@ -81,9 +83,15 @@ def measure_response(host: EffectHost, unit_params: np.ndarray, sample_rate: int
 
     Returns:
         B responses; those of a failed render are all NaN.
+
+    Raises:
+        UserError: settings of another shape, a rate that the probe does not fit, or other channels.
     """
+    check_number(sample_rate, "the sample rate of the probe", 2 * HIGH_HZ, HIGHEST_RATE, whole=False)
+    check_number(num_channels, "num_channels", 1, 2)
     audio = _probe_audio(sample_rate, num_channels)
-    return describe_probe(host.render_variants(audio, np.asarray(unit_params)[None], sample_rate)[0], sample_rate)
+    settings = number_array(unit_params, "the settings", "[B, K]")[None]
+    return describe_probe(host.render_variants(audio, settings, sample_rate)[0], sample_rate)
 
 
 def response_distance_db(first: Response, second: Response) -> np.ndarray:
@@ -108,7 +116,10 @@ def audibility(
         sweep: the values that each takes in turn.
     """
     count, size = len(host.parameters), len(sweep)
-    rows = np.repeat(np.asarray(unit_params, np.float32)[None], 1 + count * size, axis=0)
+    settings = number_array(unit_params, "the settings", "[K]").astype(np.float32)
+    if len(settings) != count:
+        raise UserError(f"the settings have the shape {settings.shape}: give [{count}]")
+    rows = np.repeat(settings[None], 1 + count * size, axis=0)
     for k in range(count):
         rows[1 + k * size : 1 + (k + 1) * size, k] = sweep
     response = measure_response(host, rows, sample_rate)

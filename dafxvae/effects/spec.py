@@ -111,14 +111,19 @@ def _parse_mapping(mapping: dict[str, Any]) -> tuple[EffectSpec, ...]:
         raise UserError(f"effect {mapping!r}: give name, and where needed plugin, control, fixed, ranges; or chain")
     name, _, plugin = str(mapping["name"]).partition("::")
     control = mapping.get("control")
-    fixed = mapping.get("fixed") or {}
-    spec = EffectSpec(
-        name=name.strip(),
-        plugin=mapping.get("plugin") or plugin.strip() or None,
-        control=None if control is None else tuple(control),
-        fixed=tuple((key, value) for key, value in fixed.items()),
-        ranges=tuple((key, (float(low), float(high))) for key, (low, high) in (mapping.get("ranges") or {}).items()),
-    )
+    fixed, ranges = mapping.get("fixed") or {}, mapping.get("ranges") or {}
+    try:
+        spec = EffectSpec(
+            name=name.strip(),
+            plugin=mapping.get("plugin") or plugin.strip() or None,
+            control=None if control is None else tuple(control),
+            fixed=tuple((key, value) for key, value in fixed.items()),
+            ranges=tuple((key, (float(low), float(high))) for key, (low, high) in ranges.items()),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"effect {mapping!r} ({error}): give names in control, a mapping in fixed, one to pairs in ranges"
+        ) from error
     return (_checked(spec, str(mapping)),)
 
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from dafxvae.gradients.bridge import Bridge, CallbackLog, ends, make_bridge
@@ -54,11 +55,14 @@ def make_effect(
     Raises:
         ValueError: the estimator asks for differences of losses (then use `make_effect_loss`).
     """
+    check_parts(estimator, render)
     if estimator.level != "audio":
         raise ValueError('an estimator of level "loss" needs make_effect_loss')
     core = effect_core(make_bridge(render, log), checked_settings(audio_gradient))
 
     def effect(audio: Array, unit_params: Array, keys: Array) -> Array:
+        if getattr(audio, "ndim", 0) != 3:
+            raise ValueError(f"audio is {np.shape(audio)}: give an array [B, T, C]")
         return core(audio, unit_params, *draw_probes(estimator, unit_params, keys))
 
     return effect
@@ -86,6 +90,7 @@ def make_effect_loss(
         `(audio [B, T, C], unit_params [B, K], keys [B], target [B, T, C]) -> EffectLoss`. The loss and its terms carry
         the gradient; at the audio level the output does too. The target gets none.
     """
+    check_parts(estimator, render, loss_fn)
     bridge = make_bridge(render, log)
     if estimator.level == "loss":
         core = loss_core(bridge, loss_fn, checked_settings(audio_gradient))
@@ -96,11 +101,17 @@ def make_effect_loss(
             return score_function(loss_fn, effect(audio, unit_params, perturbed, weights), target)
 
     def effect_loss(audio: Array, unit_params: Array, keys: Array, target: Array) -> EffectLoss:
-        if target.shape != audio.shape:
-            raise ValueError(f"audio is {audio.shape}, the target {target.shape}")
+        if getattr(audio, "ndim", 0) != 3 or np.shape(target) != audio.shape:
+            raise ValueError(f"audio is {np.shape(audio)}, the target {np.shape(target)}: give arrays [B, T, C]")
         return core(audio, unit_params, *draw_probes(estimator, unit_params, keys), jax.lax.stop_gradient(target))
 
     return effect_loss
+
+
+def check_parts(estimator: Estimator, *functions: Callable) -> None:
+    """Raises ValueError for what is no estimator or cannot be called."""
+    if not isinstance(estimator, Estimator) or not all(map(callable, functions)):
+        raise ValueError(f"{estimator!r}, {functions}: give an Estimator and functions")
 
 
 def checked_settings(audio_gradient: AudioGradient) -> AudioGradient:

@@ -1,5 +1,6 @@
 """`Estimator`: the renders, perturbed settings and level of a gradient estimate."""
 
+import numbers
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -45,13 +46,22 @@ class Estimator:
     discrete: Discrete | None = None
 
     def __post_init__(self) -> None:
-        steps = np.atleast_1d(np.asarray(self.step_size, np.float64))
+        try:
+            steps = np.atleast_1d(np.asarray(self.step_size, np.float64))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"step_size {self.step_size!r}: give a number, or one for each parameter") from error
         if self.name not in get_args(Name) or self.level not in get_args(Level):
             raise ValueError(f"{self.name!r} at level {self.level!r}: choose from {get_args(Name)}, {get_args(Level)}")
-        if self.num_probes < (0 if self.name in ("orthogonal", "finite_difference") else 1):
-            raise ValueError(f"{self.name}: num_probes is {self.num_probes}, must be at least 1")
-        if not ((steps >= 0) & (steps <= 0.5)).all() or not steps.any():
+        least = 0 if self.name in ("orthogonal", "finite_difference") else 1
+        if not isinstance(self.num_probes, numbers.Integral) or self.num_probes < least:
+            raise ValueError(f"{self.name}: num_probes is {self.num_probes!r}, must be a whole number of at least 1")
+        if steps.ndim > 1 or not ((steps >= 0) & (steps <= 0.5)).all() or not steps.any():
             raise ValueError(f"step_size {self.step_size}: must be in (0, 0.5] (0 holds a parameter still)")
+        sizes = self.blocks if isinstance(self.blocks, tuple) else (0,)
+        if not all(isinstance(size, numbers.Integral) and size > 0 for size in sizes):
+            raise ValueError(f"blocks {self.blocks!r}: give numbers of parameters, such as (2, 5)")
+        if not isinstance(self.discrete, Discrete | None):
+            raise ValueError(f"discrete is {self.discrete!r}: give a Discrete, or None")
         if self.level == "audio" and self.discrete is not None and self.discrete.indices:
             raise ValueError('discrete parameters need level "loss": the loss is no straight line between two values')
 
@@ -95,6 +105,9 @@ def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.P
         settings `[B, P, K]`, weights `[B, S, K]`: P - S two-sided probes (all plus, then
         all minus), then one-sided ones.
     """
+    is_typed = jnp.issubdtype(getattr(keys, "dtype", None), jax.dtypes.prng_key)
+    if getattr(unit_params, "ndim", 0) != 2 or 0 in unit_params.shape or not is_typed or len(keys) != len(unit_params):
+        raise ValueError(f"settings {np.shape(unit_params)}, keys {keys!r:.40}: give [B, K], and typed keys [B]")
     num_params = unit_params.shape[-1]
     steps = estimator.steps(num_params)
     moving = np.flatnonzero(steps)

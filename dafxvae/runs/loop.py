@@ -6,10 +6,11 @@ from typing import Any
 
 from rich.console import Console
 
-from dafxvae.config import Config
+from dafxvae.config import Config, check_config
 from dafxvae.controllers.controller import read_controller, save_controller, store_results
 from dafxvae.controllers.experience import measure_experience, store_experience
 from dafxvae.core.files import write_json
+from dafxvae.core.paths import user_path
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.gradients.measure.calibration import warnings_for
 from dafxvae.gradients.measure.measured_steps import load_calibration
@@ -84,6 +85,8 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         UserError: bad input; the message says what to change.
         Stopped: on Ctrl-C or SIGTERM, after saving; the same call goes on.
     """
+    check_config(config)
+    workdir = user_path(workdir)
     if config.effect:
         build.build_bank(config, [config.effect]).close()  # what cannot be opened is refused before f and g are trained
     check_parts(config)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dafxvae
+from dafxvae.core.arguments import check_number
 from dafxvae.core.errors import UserError
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.threads import map_in_threads
@@ -43,8 +44,7 @@ def open_embedded(
         cache: folder of prepared corpora.
         progress: show a progress bar on stderr.
     """
-    if not 0.0 < minutes <= MAX_MINUTES:
-        raise UserError(f"minutes of the embedded corpus must be in (0, {MAX_MINUTES:g}], got {minutes}")
+    check_number(minutes, "minutes of the embedded corpus", 1e-3, MAX_MINUTES, whole=False)
     name = f"embedded-{version_key()}-seed{seed}-{sample_rate}hz-{num_channels}ch"
     store = CorpusIndex(cache / name)
     pieces = plan_pieces(seed, minutes)

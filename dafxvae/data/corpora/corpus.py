@@ -4,8 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dafxvae.core.errors import UserError
-from dafxvae.core.paths import cache_dir
+from dafxvae.core.arguments import check_number
+from dafxvae.core.paths import cache_dir, user_path
+from dafxvae.core.rng import LARGEST_SEED
 from dafxvae.data.corpora.tracks import Corpus, PcmCache, Skipped, Track
 
 __all__ = ["Corpus", "PcmCache", "Skipped", "Track", "open_corpus"]
@@ -44,11 +45,10 @@ def open_corpus(
     Raises:
         UserError: a bad value, an empty folder, nothing usable in it, or a full disk.
     """
-    if num_channels not in (1, 2):
-        raise UserError(f"num_channels must be 1 or 2, got {num_channels}")
-    if not MIN_RATE <= sample_rate <= MAX_RATE:
-        raise UserError(f"sample_rate must be in [{MIN_RATE}, {MAX_RATE}] Hz, got {sample_rate}")
-    place = (cache or cache_dir()) / "corpora"
+    check_number(num_channels, "num_channels", 1, 2)
+    check_number(sample_rate, "sample_rate", MIN_RATE, MAX_RATE)
+    check_number(seed, "seed", 0, LARGEST_SEED)
+    place = (cache_dir() if cache is None else user_path(cache)) / "corpora"
     opened = []
     form: dict[str, Any] = {"sample_rate": sample_rate, "num_channels": num_channels, "cache": place}
     if folder:

@@ -13,6 +13,7 @@ import numpy as np
 from dafxvae.audio.decoding import CONVERTIBLE
 from dafxvae.audio.io import AUDIO_SUFFIXES, audio_info, read_audio
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import user_path
 from dafxvae.data.corpora.layouts import Layout, detect_layout
 
 SILENT_PEAK = 1e-3  # -60 dBFS
@@ -58,6 +59,7 @@ def find_audio(folder: Path) -> FoundAudio:
     Raises:
         UserError: no such folder, or no audio file in it; says what was looked for and where.
     """
+    folder = user_path(folder)
     if not folder.is_dir():
         raise UserError(f"no such folder of audio: {folder}")
     suffixes = AUDIO_SUFFIXES | CONVERTIBLE | {".g722"}
