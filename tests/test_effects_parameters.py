@@ -56,7 +56,7 @@ def test_ends_and_defaults_are_met():
 
 
 def test_log_scale_is_logarithmic():
-    np.testing.assert_allclose(MIXED.to_physical([0.5, 0.5, 0, 0, 0])[:2], [np.sqrt(20.0 * 20000.0), 0.0])
+    np.testing.assert_allclose(MIXED.to_physical(np.array([0.5, 0.5, 0, 0, 0]))[:2], [np.sqrt(20.0 * 20000.0), 0.0])
 
 
 def test_discrete_values_lie_on_their_grid():

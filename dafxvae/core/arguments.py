@@ -1,7 +1,5 @@
 """Arguments of public functions, checked where they come in: the message carries the value and the fix."""
 
-import math
-import numbers
 from typing import Any
 
 import numpy as np
@@ -31,9 +29,13 @@ def number_array(value: Any, name: str, axes: str) -> np.ndarray:
     return array
 
 
-def check_number(value: Any, name: str, low: float, high: float = math.inf, *, whole: bool = True) -> None:
+def check_number(value: Any, name: str, low: float, high: float = 2.0**53, *, whole: bool = True) -> None:
     """Raises UserError unless a value is a number from `low` to `high`."""
-    if not isinstance(value, numbers.Real) or not low <= value <= high or (whole and value != int(value)):
+    if (
+        not isinstance(value, int | float | np.integer | np.floating)
+        or not low <= value <= high
+        or (whole and value != int(value))
+    ):
         raise UserError(f"{name} is {value!r}: give a {'whole ' * whole}number from {low:g} to {high:g}")
 
 

@@ -105,7 +105,7 @@ def draw_probes(estimator: Estimator, unit_params: Array, keys: Array) -> draw.P
         settings `[B, P, K]`, weights `[B, S, K]`: P - S two-sided probes (all plus, then
         all minus), then one-sided ones.
     """
-    is_typed = jnp.issubdtype(getattr(keys, "dtype", None), jax.dtypes.prng_key)
+    is_typed = jnp.issubdtype(getattr(keys, "dtype", np.float32), jax.dtypes.prng_key)
     if getattr(unit_params, "ndim", 0) != 2 or 0 in unit_params.shape or not is_typed or len(keys) != len(unit_params):
         raise ValueError(f"settings {np.shape(unit_params)}, keys {keys!r:.40}: give [B, K], and typed keys [B]")
     num_params = unit_params.shape[-1]

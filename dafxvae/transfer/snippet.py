@@ -21,13 +21,15 @@ Needs pedalboard and soundfile.
     python {script} [SOURCE TARGET]
 """
 
+import os
 import sys
 
 import numpy as np
 import pedalboard
 import soundfile
 
-SOURCE, TARGET = sys.argv[1:3] if len(sys.argv) == 3 else ({source!r}, {target!r})
+NAMES = sys.argv[1:3] if len(sys.argv) == 3 else ({source!r}, {target!r})
+SOURCE, TARGET = NAMES if os.name == "nt" else map(os.fsencode, NAMES)  # names may be other than UTF-8
 GAIN = np.float32({gain!r})  # {gain_db:+.2f} dB
 FRAMES = {frames}  # of the output, the tail included; {end} were played to find its end
 CHUNK = {chunk}
@@ -52,6 +54,11 @@ with soundfile.SoundFile(SOURCE) as source:
                 target.write(chunk[first : first + 65536])
             written += len(chunk)
 '''
+
+
+def _escaped(text: str) -> str:
+    """Text for the inside of a docstring."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _value(value: Any) -> str:
@@ -103,9 +110,9 @@ def snippet(
     needed = [kind for kind in (Segments, Vst3) if any(entry.startswith(f"{kind.__name__}(") for entry in entries)]
     classes = "".join("\n\n" + inspect.getsource(kind).replace("list[Any]", "list") for kind in needed)
     return TEMPLATE.format(
-        effect=chain.name.replace("\\", "/") or "The recording as it is, without an effect.",
+        effect=_escaped(chain.name) or "The recording as it is, without an effect.",
         version=__version__,
-        script=f"{Path(target).name}.py",
+        script=_escaped(f"{Path(target).name}.py"),
         source=source,
         target=target,
         gain=float(factor),
