@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dafxvae.core.arguments import check_number
+from dafxvae.core.errors import UserError
 from dafxvae.core.paths import cache_dir, user_path
 from dafxvae.core.rng import LARGEST_SEED
 from dafxvae.data.corpora.tracks import Corpus, PcmCache, Skipped, Track
@@ -45,7 +46,8 @@ def open_corpus(
     Raises:
         UserError: a bad value, an empty folder, nothing usable in it, or a full disk.
     """
-    check_number(num_channels, "num_channels", 1, 2)
+    if num_channels not in (1, 2):
+        raise UserError(f"num_channels must be 1 or 2, got {num_channels}")
     check_number(sample_rate, "sample_rate", MIN_RATE, MAX_RATE)
     check_number(seed, "seed", 0, LARGEST_SEED)
     place = (cache_dir() if cache is None else user_path(cache)) / "corpora"
