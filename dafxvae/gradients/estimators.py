@@ -55,7 +55,7 @@ def make_effect(
     Raises:
         ValueError: the estimator asks for differences of losses (then use `make_effect_loss`).
     """
-    check_parts(estimator, render)
+    check_callables(estimator, render)
     if estimator.level != "audio":
         raise ValueError('an estimator of level "loss" needs make_effect_loss')
     core = effect_core(make_bridge(render, log), checked_settings(audio_gradient))
@@ -90,7 +90,7 @@ def make_effect_loss(
         `(audio [B, T, C], unit_params [B, K], keys [B], target [B, T, C]) -> EffectLoss`. The loss and its terms carry
         the gradient; at the audio level the output does too. The target gets none.
     """
-    check_parts(estimator, render, loss_fn)
+    check_callables(estimator, render, loss_fn)
     bridge = make_bridge(render, log)
     if estimator.level == "loss":
         core = loss_core(bridge, loss_fn, checked_settings(audio_gradient))
@@ -108,7 +108,7 @@ def make_effect_loss(
     return effect_loss
 
 
-def check_parts(estimator: Estimator, *functions: Callable) -> None:
+def check_callables(estimator: Estimator, *functions: Callable) -> None:
     """Raises ValueError for what is no estimator or cannot be called."""
     if not isinstance(estimator, Estimator) or not all(map(callable, functions)):
         raise ValueError(f"{estimator!r}, {functions}: give an Estimator and functions")
