@@ -174,3 +174,22 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix):
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert f"UserError: cannot write {tmp_path / f'a.{suffix}'}" in result.stderr, result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("tag.mp3", b"ID3\x04\0\0\0\0\0\x0a" + bytes(20), "no audio, or its header is damaged"),
+        ("text.wav", "hello".encode("utf-16"), "no audio, or its header is damaged"),
+        ("rate.wav", None, "no audio, or its header is damaged"),
+        ("empty.wav", None, "holds no samples"),
+    ],
+)
+def test_what_is_no_recording_is_not_said_to_be_missing(tmp_path, name, content, words):
+    if content is None:
+        io.write_audio(tmp_path / name, tone(1.0, RATE), RATE, "PCM_16")
+        whole = (tmp_path / name).read_bytes()
+        content = whole[:24] + bytes(4) + whole[28:] if name == "rate.wav" else whole[:40] + bytes(4) + whole[44:]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name}: .*{words}"):
+        io.read_audio(tmp_path / name)

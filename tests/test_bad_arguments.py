@@ -108,7 +108,7 @@ CALLS = [  # what is called, with what, and what its arguments cannot be
         "write_audio", write_audio, {"path": FILE, "audio": AUDIO[0], "sample_rate": RATE, "subtype": None},
         {
             "path": (None, 3, "", "x.xyz", "."),
-            "audio": (None, "x", [], np.zeros(5), AUDIO, AUDIO[0] * NAN, AUDIO[0].astype(complex), [["a"]]),
+            "audio": (None, "x", [], np.zeros(5), AUDIO, AUDIO[0].astype(complex), [["a"]]),
             "sample_rate": NO_RATE,
             "subtype": (3, "x"),
         },

@@ -18,6 +18,9 @@ CONVERTIBLE = frozenset(  # audio of which libsndfile knows nothing
 )
 _BLOCK = 65536
 
+MISLEADING = ("File does not exist or is not a regular file", "Internal error")  # of what is there, and is no audio
+UNKNOWN = "it is no audio, or its header is damaged; export it again"
+
 
 class _Sequence(soundfile.SoundFile):
     """A file of unknown length, which can be read from its beginning to its end, but not sought."""
@@ -64,7 +67,8 @@ def native_name(path: Path) -> Any:
 
 def reason(error: Exception) -> str:
     """What libsndfile or the system says, without a full stop."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+    said = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    return UNKNOWN if said.startswith(MISLEADING) else said
 
 
 def _advice(path: Path) -> str:
@@ -78,7 +82,7 @@ def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
     """Opens a file; `frames` are those that it holds, also where its header leaves them out or estimates them.
 
     Raises:
-        UserError: it is missing, empty, in no format that libsndfile reads, or holds a second stream.
+        UserError: it is missing, empty, in no format that libsndfile reads, without a sample, or holds a second stream.
     """
     found = existing_audio(path)
     counted, second = None, None
@@ -100,4 +104,7 @@ def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
             f"{found} holds a second recording from byte {second} on, which would be lost: split them, or join them, "
             f"for example by `ffmpeg -i {found.name} {found.stem}.wav`"
         )
+    if counted is None and file.frames == 0:
+        file.close()
+        raise UserError(f"cannot read {found}: it holds no samples, or its header says so; export it again")
     return file if counted is None else soundfile.SoundFile(counted)
