@@ -64,7 +64,7 @@ def test_mixed_folder(folder, tmp_path):
         assert abs(np.sqrt(np.mean(audio[RATE : 8 * RATE] ** 2)) - 0.3 / np.sqrt(2)) < 0.01  # level kept
     reasons = {item.path: item.reason for item in corpus.skipped}
     expected = {"empty.wav": "0 bytes", "text.flac": "cannot read", "silent.wav": "silent", "nan.wav": "NaN",
-                "none.wav": "too short", "lie.mp3": "mislabelled"}  # fmt: skip
+                "none.wav": "no samples", "lie.mp3": "mislabelled"}  # fmt: skip
     for name, reason in expected.items():
         assert reason in reasons[f"bad/{name}"]
     assert any(word in reasons["bad/cut.flac"] for word in ("truncated", "cannot read"))
