@@ -28,6 +28,7 @@ from dafxvae.evaluate.held_out import find_corpus
 from dafxvae.evaluate.plan import Plan
 from dafxvae.gradients import __main__ as gradients
 from dafxvae.latent import __main__ as latent
+from dafxvae.studio import __main__ as studio
 from dafxvae.transfer import __main__ as transfer
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
@@ -35,7 +36,7 @@ REVERB = f"--config={CONFIGS / 'reverb.py'} --num_pairs 1"
 EVALUATION = "--controllers toy.safetensors --corpus songs --pairs 2 -o out"
 PROGRAMS = {
     module.__name__.split(".")[1]: module
-    for module in (controllers, data, effects, evaluate, gradients, latent, transfer)
+    for module in (controllers, data, effects, evaluate, gradients, latent, studio, transfer)
 }
 pytestmark = pytest.mark.timeout(20, func_only=True)  # what is bad is refused before work begins
 LONG = "x" * 300  # longer than any file system takes as a name
@@ -87,6 +88,13 @@ BAD = {
     "evaluate.folders": (*FOLDERS, "broken"),
     "evaluate.modes": ("", "x", ",", "dry"),
     "evaluate.inputs": ("", "x", ",", "other_file"),
+    "evaluate.items": FOLDERS,
+    "evaluate.candidates": ("", "x", "0", "1,x", "99999"),
+    "evaluate.decoder": ("missing", "", "text.safetensors", "toy.safetensors"),
+    "studio.files": AUDIO,
+    "studio.output": FILES_OUT,
+    "studio.folder": FOLDERS,
+    "studio.workdir": FOLDERS_OUT,
     "gradients.effect": (*EFFECTS, "text.vst3"),
     "gradients.folder": FOLDERS,
     "latent.workdir": (*FOLDERS, "songs", "missing.safetensors", "text.safetensors", "toy.safetensors"),
@@ -119,6 +127,9 @@ GOOD = {  # by command, or by command and option
     "evaluate": EVALUATED | {"controllers": ["toy.safetensors"], "baseline_pairs": ["0"]},
     "evaluate.table": {"folders": ["results"]},
     "evaluate.styles": EVALUATED | {"controller": ["toy.safetensors"]},
+    "evaluate.counterfx": {"corpus": ["songs"], "output": ["out"]},
+    "studio.match": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"]},
+    "studio.train": {"folder": ["songs"], "workdir": ["out"]},
     "gradients.calibrate": MEASURED,
     "gradients.report": MEASURED,
     **{f"latent.{name}": STUDIED for name in ("report", "sweep", "prune")},

@@ -28,6 +28,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.training": 5,
     "dafxvae.controllers": 5,
     "dafxvae.transfer": 6,
+    "dafxvae.studio": 7,
     "dafxvae.runs": 7,
     "dafxvae.digits": 8,
     "dafxvae.evaluate": 8,

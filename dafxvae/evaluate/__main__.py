@@ -3,6 +3,7 @@
 python -m dafxvae.evaluate --controllers all --corpus NAME_OR_DIR --pairs 200 -o DIR    every method and metric
 python -m dafxvae.evaluate table DIR [DIR...]                                           results of folders as one table
 python -m dafxvae.evaluate styles --controller NAME --corpus NAME_OR_DIR -o DIR         five styles, each to each
+python -m dafxvae.evaluate counterfx --corpus NAME_OR_DIR -o DIR                        hidden chains of effects
 
 The same command goes on where it was stopped. See docs/evaluation.md.
 """
@@ -55,6 +56,20 @@ def add_styles(parser: argparse.ArgumentParser) -> None:
     _add_shared(parser)
 
 
+def add_counterfx(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the CounterFX protocol."""
+    parser.add_argument("--corpus", action="append", metavar="NAME_OR_DIR", help="music: a held-out name, or a folder")
+    parser.add_argument(
+        "--items", type=user_path, metavar="DIR", help="folders that the public benchmark's prepare wrote, instead"
+    )
+    parser.add_argument("-o", "--output", type=user_path, required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument("--pairs", type=int, default=200, help="items to draw from a corpus (default 200)")
+    parser.add_argument("--candidates", default="1,16", metavar="N,N", help="chains to compare (default 1,16)")
+    parser.add_argument("--decoder", type=user_path, metavar="FILE", help="another than the shipped one")
+    parser.add_argument("--seed", type=int, default=0, help="of items and candidates (default 0)")
+    parser.add_argument("--workers", type=int, default=0, help="renders at once (default: one a core)")
+
+
 # The rooms that import jax are imported once a command runs: after the environment is prepared, and not for --help.
 def _evaluate(arguments: argparse.Namespace) -> None:
     from dafxvae.evaluate import commands
@@ -74,10 +89,17 @@ def _compare_styles(arguments: argparse.Namespace) -> None:
     styles.run_styles(arguments, Console(stderr=True), Console())
 
 
+def _counterfx(arguments: argparse.Namespace) -> None:
+    from dafxvae.evaluate.counterfx import benchmark
+
+    benchmark.run_counterfx(arguments, Console(stderr=True), Console())
+
+
 COMMANDS = (
     Command("", "every method and metric", add_evaluation, _evaluate),
     Command("table", "Results of several folders as one table.", add_table, _show_table),
     Command("styles", "Five styles, each to each.", add_styles, _compare_styles),
+    Command("counterfx", "Hidden chains, by the public CounterFX protocol.", add_counterfx, _counterfx),
 )
 
 

@@ -21,7 +21,7 @@ from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
 
 
-def open_transfer(controller: str | None, effect: str | None, num_refinements: int) -> StyleTransfer:
+def open_transfer(controller: str | None, effect: str | None, options: Options) -> StyleTransfer:
     """What the command line names.
 
     Raises:
@@ -33,8 +33,10 @@ def open_transfer(controller: str | None, effect: str | None, num_refinements: i
         return load_controller(controller)
     if effect is None:
         raise UserError("give --controller NAME (`python -m dafxvae.controllers list`), or --effect EFFECT --refine N")
-    if not num_refinements:
-        raise UserError("--effect has no controller: give the renders to search its settings by, --refine 200")
+    if not options.refine and not options.locks:
+        raise UserError(
+            "--effect has no controller: give the renders to search its settings by, --refine 200, or --lock them all"
+        )
     return open_effect(effect)
 
 
@@ -84,7 +86,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
-        transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options.refine))
+        transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)
         with (
             audio_writer(output, source.sample_rate, source.num_channels, end, arguments.subtype) as write,

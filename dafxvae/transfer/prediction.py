@@ -157,7 +157,7 @@ def find_settings(
         refiner: the search; None for `dafxvae.transfer.refinement`.
 
     Raises:
-        UserError: a lock cannot be, or there is neither a controller nor a search.
+        UserError: a lock cannot be, or there is no controller, no search, and a parameter without a lock.
     """
     space = host.parameters
     is_locked, values = locked_values(space, locks)
@@ -169,10 +169,12 @@ def find_settings(
         is_held = is_locked | found.is_direct  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
-    elif not num_refinements:
-        raise UserError("without a controller settings are searched for: give a number of renders, e.g. --refine 200")
     elif amount != 1.0:
         raise UserError(f"amount {amount:g}: only a controller's prediction has one; leave it out")
+    elif is_locked.all():
+        start = values
+    elif not num_refinements:
+        raise UserError("without a controller settings are searched for: give --refine 200, or lock every parameter")
     if num_refinements:
         search = _search(refiner)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)

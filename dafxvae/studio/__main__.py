@@ -1,0 +1,65 @@
+"""The studio: chains that nobody names.
+
+python -m dafxvae.studio match TAKE REFERENCE -o OUT         find the effects, and transfer by them
+python -m dafxvae.studio train --folder DIR --workdir DIR    the decoder that `dafxvae.match` proposes chains by
+
+A training goes on where it was stopped. See docs/studio.md.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from absl import logging
+from rich.console import Console
+
+from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
+from dafxvae.core.paths import user_path
+
+
+def add_training(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of a training."""
+    parser.add_argument("--folder", required=True, help="of recordings, stereo music above all")
+    parser.add_argument("--workdir", type=user_path, required=True, metavar="DIR", help="of pairs and the decoder")
+    parser.add_argument("--pairs", type=int, default=16384, help="to render and learn from (default 16384)")
+    parser.add_argument("--from-pair", type=int, default=0, help="the first; for several processes without --steps")
+    parser.add_argument("--steps", type=int, default=12000, help="of training; 0 renders pairs alone (default 12000)")
+    parser.add_argument("--length-sec", type=float, default=5.0, help="of a recording (default 5)")
+    parser.add_argument("--seed", type=int, default=0, help="of pairs and weights (default 0)")
+
+
+def add_match(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of a search for a chain."""
+    parser.add_argument("files", nargs=2, metavar="FILE", help="the input and the reference")
+    parser.add_argument("-o", "--output", type=user_path, required=True, help="as of python -m dafxvae.transfer")
+    parser.add_argument("--effort", type=int, default=16, metavar="N", help="chains to compare (default 16)")
+    parser.add_argument("--seed", type=int, default=0, help="of the chains (default 0)")
+    parser.add_argument("--page", action="store_true", help="write OUT.html as well")
+
+
+def _match(arguments: argparse.Namespace) -> None:
+    from dafxvae.studio import commands
+
+    commands.run_match(arguments, Console(stderr=True))
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from dafxvae.studio import commands  # jax is imported once a command runs, not for --help
+
+    commands.run_training(arguments, Console(stderr=True))
+
+
+COMMANDS = (
+    Command("match", "Find the effects between two recordings, and transfer by them.", add_match, _match),
+    Command("train", "Render pairs and train the decoder on them.", add_training, _train),
+)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command that the words name."""
+    prepare_jax()
+    logging.set_verbosity(logging.ERROR)
+    dispatch("python -m dafxvae.studio", __doc__, COMMANDS, words)
+
+
+if __name__ == "__main__":
+    run_cli(main)

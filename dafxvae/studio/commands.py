@@ -1,0 +1,106 @@
+"""What `python -m dafxvae.studio` does once its words are parsed: find a chain, or train what proposes chains."""
+
+from argparse import Namespace
+
+from rich.console import Console
+
+from dafxvae.audio.io import AudioReader, encoding_of
+from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.core.errors import UserError
+from dafxvae.core.files import check_output
+from dafxvae.core.paths import user_path
+from dafxvae.core.rng import check_seed
+from dafxvae.core.version import __version__
+from dafxvae.core.weights import fingerprint
+from dafxvae.data.corpora.corpus import open_corpus
+from dafxvae.effects.factory import open_host
+from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.studio.decoder_training import train_decoder
+from dafxvae.studio.match import find_chain
+from dafxvae.studio.pairs import PART, StudioPairMaker, make_studio_pairs
+from dafxvae.studio.rendering import ChainRenderer
+from dafxvae.studio.sound import SAMPLE_RATE
+from dafxvae.transfer import __main__ as transfer
+
+SHORTEST_SEC, LONGEST_SEC = 1.0, 60.0
+MOST = 10**8  # pairs, steps
+
+
+def run_training(arguments: Namespace, console: Console) -> None:
+    """Renders pairs of a folder, or reads those that are there, and trains a decoder on them.
+
+    Args:
+        arguments: of `dafxvae.studio.__main__`.
+        console: for progress.
+
+    Raises:
+        UserError: bad input.
+    """
+    _check(arguments)
+    path = arguments.workdir / "studio.safetensors"
+    check_output(path, [])
+    corpus = open_corpus(folder=arguments.folder, sample_rate=SAMPLE_RATE, num_channels=2, minutes=0.0, seed=0)
+    encoders = load_encoders(stored_encoders_path(SHIPPED))
+    extractor = FeatureExtractor(encoders, encoders.metadata["sample_rate"])
+    share = corpus.split("train")
+    recipe = {
+        "tracks": sorted(track.sha256 for track in share.tracks),
+        "encoders": fingerprint(encoders.variables),
+        "seed": arguments.seed,
+        "length_sec": arguments.length_sec,
+    }
+    with ChainRenderer() as renderer:
+        maker = StudioPairMaker(share, extractor, renderer, seed=arguments.seed, length_sec=arguments.length_sec)
+        pairs = make_studio_pairs(
+            maker, range(arguments.from_pair, arguments.pairs), arguments.workdir / "pairs", recipe
+        )
+    if not arguments.steps:
+        return
+
+    def report(step: int, parts: dict[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        console.print(f"step {step} of {arguments.steps}: {shown}")
+
+    decoder = train_decoder(pairs, arguments.steps, seed=arguments.seed, report=report)
+    decoder.save(path, {"version": __version__, "pairs": len(pairs.order), "steps": arguments.steps} | recipe)
+    console.print(f"decoder: {path}")
+
+
+def _check(arguments: Namespace) -> None:
+    """Raises UserError for numbers that no training has."""
+    check_seed(arguments.seed)
+    if arguments.from_pair < 0 or arguments.from_pair % PART:
+        raise UserError(f"--from-pair {arguments.from_pair}: give a multiple of {PART}")
+    if not arguments.from_pair < arguments.pairs <= MOST:
+        raise UserError(f"--pairs {arguments.pairs}: give {arguments.from_pair + 1} to {MOST}")
+    if arguments.from_pair and arguments.steps:
+        raise UserError("--from-pair is for rendering a part: give --steps 0 with it, and train without it later")
+    if not 0 <= arguments.steps <= MOST:
+        raise UserError(f"--steps {arguments.steps}: give 0, to render pairs alone, to {MOST}")
+    if not SHORTEST_SEC <= arguments.length_sec <= LONGEST_SEC:
+        raise UserError(f"--length-sec {arguments.length_sec:g}: give {SHORTEST_SEC:g} to {LONGEST_SEC:g} seconds")
+
+
+def run_match(arguments: Namespace, console: Console) -> None:
+    """Finds the chain between two files and transfers by it, as `python -m dafxvae.transfer` does.
+
+    Args:
+        arguments: of `dafxvae.studio.__main__`.
+        console: for what was found.
+
+    Raises:
+        UserError: bad input.
+        EffectError: an effect failed.
+    """
+    source, reference = (user_path(path) for path in arguments.files)
+    check_output(arguments.output, [source, reference])
+    encoding_of(arguments.output, None)
+    with AudioReader(source) as ours, AudioReader(reference) as theirs:
+        found = find_chain(ours, theirs, effort=arguments.effort, seed=arguments.seed)
+    console.print(found.sentence, markup=False, highlight=False)
+    with open_host(found.chain, num_workers=1) as host:
+        locks = found.locks(host.parameters)
+    words = [str(source), str(reference), "-o", str(arguments.output), "--effect", found.chain]
+    words += [word for name, value in locks.items() for word in ("--lock", f"{name}={value!r}")]
+    words += [] if found.effects else ["--match-level", "none", "--ceiling", "none"]
+    transfer.main([*words, *(["--page"] if arguments.page else [])])
