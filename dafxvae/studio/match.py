@@ -67,7 +67,7 @@ class FoundChain:
         """What was found and what was not, in words."""
         found = ", ".join(name for name in self.effects if name != "Gain") or "no effect"
         absent = [name for name, share in self.presence.items() if share < 0.1 and name not in self.effects]
-        return f"found: {found}" + (f"; surely not: {', '.join(absent)}" if absent else "")
+        return f"found: {found}" + (f"; unlikely: {', '.join(absent)}" if absent else "")
 
 
 def find_chain(source: Recording, reference: Recording, *, effort: int = EFFORT, seed: int = 0) -> FoundChain:
