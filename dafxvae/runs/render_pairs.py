@@ -50,6 +50,7 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
         rest = values(argv)[1:]
         config, given = None, {}
         if holder.value is not None:
+            holder.value.lock()  # a file that could not be read says so at the first look
             given = config_flags.get_override_values(values["config"])
             config = resolve_preset(holder.value, given)
     except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
