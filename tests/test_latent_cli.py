@@ -111,7 +111,8 @@ def test_prune_writes_a_model_that_loads_and_predicts(run, workdir):
     clips = np.full((2, 8192, 1), 0.1, np.float32)
     assert controller.predict(clips, clips).shape == (2, 5)
     assert controller.experience is not None
-    np.testing.assert_array_equal(controller.experience.latent_mean, np.eye(3, 4).mean(axis=0)[found["g"]["kept"]])
+    kept_mean = np.eye(3, 4).mean(axis=0)[found["g"]["kept"]]
+    np.testing.assert_allclose(controller.experience.latent_mean, kept_mean, rtol=1e-6)  # stored as float32
     assert max(found["rms_change"].values()) < 0.5
 
 
