@@ -18,9 +18,12 @@ from dafxvae.effects.response import audibility
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
+from dafxvae.reporting.player import PlayerClip
 from dafxvae.transfer import prediction, recordings, rendering, windows
 from dafxvae.transfer.amount import EXCERPT_SEC
+from dafxvae.transfer.document import outcome_document
 from dafxvae.transfer.fit import measure_fit
+from dafxvae.transfer.report import listening_clips
 from dafxvae.transfer.results import Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
 
@@ -192,31 +195,53 @@ class StyleTransfer(Closable):
         options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         rate = sample_rate if reference_rate is None else reference_rate
-        outcome = self.run(source, recordings.references_of(reference, rate), options)
+        references = recordings.references_of(reference, rate)
+        outcome = self.run(source, references, options)
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))
-        script = snippet(
-            *outcome.played(self.host.chain),
-            source.sample_rate,
-            source.num_channels,
-            factor=outcome.level.factor,
-            frames=rendered.frames,
-            end=source.frames + round(max_tail_sec * source.sample_rate),
-        )
         return Transfer(
             output[:, 0] if np.ndim(audio) == 1 else output,
             source.sample_rate,
             self.host.parameters.describe(outcome.match.unit_params),
             outcome.match.unit_params,
             outcome.level.gain_db,
-            script,
+            self._script(source, outcome, max_tail_sec),
             outcome.match.predicted,
             outcome.match.refined,
             outcome.notes,
             outcome.fit,
             outcome.kept_take,
             None if outcome.moves_db is None else dict(zip(self.host.parameters.names, outcome.moves_db.tolist())),
+            *self._page(source, references, output, outcome),
         )
+
+    def _script(self, source: recordings.Recording, outcome: Outcome, max_tail_sec: float) -> str:
+        """The script that renders the output again."""
+        return snippet(
+            *outcome.played(self.host.chain),
+            source.sample_rate,
+            source.num_channels,
+            factor=outcome.level.factor,
+            frames=outcome.rendered.frames,
+            end=source.frames + round(max_tail_sec * source.sample_rate),
+        )
+
+    def _page(
+        self,
+        source: recordings.Recording,
+        references: Sequence[recordings.Recording],
+        output: np.ndarray,
+        outcome: Outcome,
+    ) -> tuple[dict[str, Any], list[PlayerClip]]:
+        """What the page of a transfer says and plays."""
+        document = {
+            **outcome_document(self.host.chain, outcome),
+            "input": {"file": source.name},
+            "references": [{"file": one.name} for one in references],
+        }
+        played = recordings.ArrayRecording(output, source.sample_rate, "the output")
+        scans = outcome.source_scan, outcome.reference_scans[0]
+        return document, listening_clips(source, references[0], played, scans)
 
     def transfer_batch(
         self,

@@ -12,7 +12,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
 from dafxvae.effects.parameters import parse_values
-from dafxvae.transfer import document, report, windows
+from dafxvae.transfer import document, report
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import is_integer, sample_progress, warn
@@ -150,9 +150,8 @@ def write_files(
 
                 write_bytes(paths.picture, picture({"input": source, "reference": references[0], "output": written}))
             if arguments.page:
-                start, _ = windows.excerpt(source, outcome.source_scan, report.LISTEN_SEC)
-                other, _ = windows.excerpt(references[0], outcome.reference_scans[0], report.LISTEN_SEC)
-                clips = report.listening_clips(source, references[0], written, (start, other))
+                scans = outcome.source_scan, outcome.reference_scans[0]
+                clips = report.listening_clips(source, references[0], written, scans)
                 write_text(paths.page, report.page(content, clips))
     console.print(report.terminal_table(content))
     console.print(f"fit to the reference: {outcome.fit.sentence}", highlight=False, soft_wrap=True)

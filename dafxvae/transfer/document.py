@@ -70,6 +70,22 @@ def state_name(output: Path, index: int, label: str) -> str:
     return f"{output.name}.{index}.{re.sub(r'[^A-Za-z0-9_-]+', '_', label)}.vst3state"
 
 
+def outcome_document(chain: Chain, outcome: "Outcome") -> dict[str, Any]:
+    """The settings and what they do, as plain data; of files and recordings alike."""
+    match = outcome.match
+    return {
+        "effect": chain.name,
+        "settings": with_units(chain.parameters, match.unit_params, outcome.moves_db),
+        "gain_db": outcome.level.gain_db,
+        "predicted": match.predicted,
+        "locked": match.locked,
+        "refined": match.refined,
+        "fit": outcome.fit.document(),
+        "kept_take": outcome.kept_take,
+        "notes": list(outcome.notes),
+    }
+
+
 def settings_document(
     chain: Chain,
     outcome: "Outcome",
@@ -80,19 +96,13 @@ def settings_document(
     output: Path,
 ) -> dict[str, Any]:
     """The settings and how they came about, as plain data."""
-    match, level = outcome.match, outcome.level
     return {
         "kind": KIND,
         "format": FORMAT,
-        "effect": chain.name,
-        "settings": with_units(chain.parameters, match.unit_params, outcome.moves_db),
-        "gain_db": level.gain_db,
+        **outcome_document(chain, outcome),
         "match_level": options.match_level,
         "amount": options.amount,
         "ceiling_db": options.ceiling_db,
-        "predicted": match.predicted,
-        "locked": match.locked,
-        "refined": match.refined,
         "controller": controller,
         "input": identity(source),
         "references": [identity(path) for path in references],
@@ -102,17 +112,14 @@ def settings_document(
             "sample_rate": outcome.rendered.sample_rate,
         },
         "plugin_states": [state_name(output, i, label) for i, (label, _) in enumerate(outcome.rendered.states)],
-        "fit": outcome.fit.document(),
-        "kept_take": outcome.kept_take,
-        "notes": list(outcome.notes),
         "versions": {
             "dafxvae": __version__,
             "python": platform.python_version(),
             **{name: version(name) for name in ("pedalboard", "numpy")},
         },
         "exact": {  # what --apply needs to the bit
-            "unit_params": [float(value) for value in match.unit_params],
-            "factor": float(level.factor),
+            "unit_params": [float(value) for value in outcome.match.unit_params],
+            "factor": float(outcome.level.factor),
             "max_tail_sec": options.max_tail_sec,
         },
     }

@@ -7,7 +7,8 @@ from rich.table import Table
 
 from dafxvae.reporting.page import Page
 from dafxvae.reporting.player import PlayerClip
-from dafxvae.transfer.recordings import Recording
+from dafxvae.transfer import windows
+from dafxvae.transfer.recordings import Recording, Scan
 
 LISTEN_SEC = 20.0  # of each recording on the page
 
@@ -64,18 +65,16 @@ def settings_cards(document: dict[str, Any]) -> dict[str, tuple[Sequence[str], l
 
 
 def listening_clips(
-    source: Recording, reference: Recording, output: Recording, starts: tuple[int, int]
+    source: Recording, reference: Recording, output: Recording, scans: tuple[Scan, Scan]
 ) -> list[PlayerClip]:
-    """Excerpts for the page.
-
-    Args:
-        source, reference, output: the recordings.
-        starts: first samples of the excerpts, of source (and output) and of the reference.
-    """
-    parts = (("take", source, starts[0]), ("reference", reference, starts[1]), ("output", output, starts[0]))
+    """Excerpts for the page, from where source and reference are most active; `scans` are theirs."""
+    at, other = (windows.excerpt(one, found, LISTEN_SEC)[0] for one, found in zip((source, reference), scans))
+    parts = (("take", source, at), ("reference", reference, other), ("output", output, at))
     return [
-        PlayerClip(role, role.capitalize(), one.read(at, round(LISTEN_SEC * one.sample_rate)), one.sample_rate)
-        for role, one, at in parts
+        PlayerClip(
+            role, role.capitalize(), one.read(start, round(LISTEN_SEC * one.sample_rate)).copy(), one.sample_rate
+        )
+        for role, one, start in parts
     ]
 
 

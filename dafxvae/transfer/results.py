@@ -1,5 +1,6 @@
 """Options and results of a transfer."""
 
+import html
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.optional import load
 from dafxvae.effects.chain import Chain
+from dafxvae.reporting.player import PlayerClip
 from dafxvae.transfer import prediction, recordings, rendering
 from dafxvae.transfer.amount import AMOUNTS
 from dafxvae.transfer.document import LONGEST_TAIL_SEC
 from dafxvae.transfer.fit import Fit
+from dafxvae.transfer.report import page
 
 
 @dataclass(frozen=True)
@@ -94,3 +98,19 @@ class Transfer:
     fit: Fit  # of the render, even where the take is kept
     kept_take: bool  # `audio` is the input itself; the settings were not used
     moves_db: dict[str, float] | None  # how much each parameter alone can move the sound; None for plugins
+    document: dict[str, Any] = field(repr=False)  # what its page says
+    clips: list[PlayerClip] = field(repr=False)  # what its page plays: excerpts of input, reference and output
+
+    def page(self) -> str:
+        """One HTML file to listen and compare, as `--page` writes it."""
+        return page(self.document, self.clips)
+
+    def show(self) -> None:
+        """Shows the page in a notebook; it is stored with it, some MB.
+
+        Raises:
+            UserError: there is no IPython.
+        """
+        display = load("IPython.display", "IPython", "dev")
+        frame = f'<iframe srcdoc="{html.escape(self.page())}" style="width:100%;height:56rem;border:0"></iframe>'
+        display.display(display.HTML(f"<div>{frame}</div>"))

@@ -1,0 +1,22 @@
+"""A result in a notebook."""
+
+import html
+import re
+
+from transfer_toys import RATE, music, save_toy
+
+import dafxvae
+
+
+def test_a_notebook_shows_the_page(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    with dafxvae.load_controller(save_toy(tmp_path, "Compressor | Reverb")) as style:
+        result = style.transfer(music(1.0)[:, 0], [music(1.0, seed=1), music(1.0, seed=2)], RATE)
+    result.show()
+    (content,) = re.findall('srcdoc="([^"]*)"', shown[0].data)
+    page = html.unescape(content)
+    assert page == result.page()
+    for words in ("the input in the style of reference 0, reference 1", result.fit.sentence, "threshold_db"):
+        assert words in page
+    assert page.count('"audio": "') == 3
