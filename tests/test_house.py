@@ -30,6 +30,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.transfer": 6,
     "dafxvae.studio": 7,
     "dafxvae.runs": 7,
+    "dafxvae.app": 8,
     "dafxvae.digits": 8,
     "dafxvae.evaluate": 8,
     "dafxvae.latent": 8,
@@ -47,6 +48,8 @@ ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may impor
     "pedalboard": ["dafxvae.effects", "dafxvae.data.pairs.augment", "dafxvae.data.pairs.mastering"],
     "orbax": ["dafxvae.training.checkpoint"],
     "tensorboardX": ["dafxvae.training.writer"],
+    "starlette": ["dafxvae.app.serving"],
+    "uvicorn": ["dafxvae.app.serving"],
     "wandb": ["dafxvae.training.writer"],
 }
 MODULES = {

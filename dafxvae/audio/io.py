@@ -192,11 +192,15 @@ class AudioReader:
             where = start / self.sample_rate
             raise UserError(f"cannot read {self.path} at {where:.2f} s: {reason(error)}") from error
 
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
     def __enter__(self) -> "AudioReader":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self.close()
 
 
 def encoding_of(

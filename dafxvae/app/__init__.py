@@ -1,0 +1,1 @@
+"""The transfer in a browser: upload, transfer, listen, turn every setting, download."""

@@ -1,0 +1,185 @@
+"""What one visitor has: recordings, a transfer, its settings, and the files of it."""
+
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dafxvae.app.desk import Desk
+from dafxvae.audio.io import AudioReader
+from dafxvae.core.errors import EffectError, UserError
+from dafxvae.transfer import recordings
+
+MAX_REFERENCES = 8
+LONGEST_NAME = 80
+
+
+class Upload(NamedTuple):
+    """A recording that was read to its end and found good."""
+
+    reader: AudioReader
+    scan: recordings.Scan
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the visitor is told."""
+        reader = self.reader
+        return {
+            "name": reader.path.name,
+            "seconds": reader.frames / reader.sample_rate,
+            "rate": reader.sample_rate,
+            "channels": reader.num_channels,
+        }
+
+
+@dataclass
+class Job:
+    """Work that takes more than a second."""
+
+    stage: str = "waiting"
+    share: float = 0.0  # of the rendering that is done
+    is_done: bool = False
+    error: str = ""
+    files: Sequence[str] = ()  # names of an export's
+
+
+def safe_name(name: str) -> str:
+    """A name that is safe in any folder and still says which file it was."""
+    kept = re.sub(r"[^\w. ()+-]", "_", Path(name.replace("\\", "/")).name).strip(". ")
+    return kept[-LONGEST_NAME:].lstrip(". ") or "recording"
+
+
+class Visit:
+    """One visitor; its methods may be called from several threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir()
+        self.used = time.monotonic()
+        self.take: Upload | None = None
+        self.references: list[Upload] = []
+        self.job = Job(is_done=True)
+        self.desk: Desk | None = None  # of the last transfer
+        self._uploads = 0
+        self._retired: list[Upload] = []  # replaced, but of the last transfer
+        self.lock = threading.RLock()  # of all that reads or plays its files, for as long as a transfer
+        self._moment = threading.Lock()  # of what takes none
+
+    def upload_path(self, name: str) -> Path:
+        """Where an upload of that name goes; each has a folder of its own."""
+        with self._moment:
+            self._uploads += 1
+            place = self.folder / str(self._uploads)
+        place.mkdir()
+        return place / safe_name(name)
+
+    def add(self, path: Path, role: str) -> dict[str, Any]:
+        """Takes a file as the take or as a reference.
+
+        Raises:
+            UserError: it cannot be used, with the reason; the file is removed.
+        """
+        try:
+            with self.lock:
+                if role == "reference" and len(self.references) >= MAX_REFERENCES:
+                    raise UserError(f"{len(self.references)} references are the most: remove one first")
+            reader = AudioReader(path)
+            try:
+                recordings.check_header(reader)
+                upload = Upload(reader, recordings.scan(reader))
+            except BaseException:
+                reader.close()
+                raise
+        except BaseException:
+            shutil.rmtree(path.parent)
+            raise
+        with self.lock:
+            if role == "reference":
+                self.references.append(upload)
+            else:
+                if self.take is not None:
+                    self._forget(self.take)
+                self.take = upload
+        return upload.summary
+
+    def remove_reference(self, index: int) -> None:
+        """Forgets a reference and removes its file."""
+        with self.lock:
+            if not 0 <= index < len(self.references):
+                raise UserError(f"there is no reference {index}: reload the page")
+            self._forget(self.references.pop(index))
+
+    def _forget(self, upload: Upload) -> None:
+        """Removes a file, or leaves that to the end of the transfer which can still be exported from it."""
+        self._retired.append(upload)
+        if self.desk is None:
+            self.close_desk()
+
+    def begin(self, executor: Executor, work: Callable[[Job], None]) -> None:
+        """Starts a job.
+
+        Raises:
+            UserError: one is going on.
+        """
+        with self._moment:
+            if not self.job.is_done:
+                raise UserError("the last one is still being worked on: wait for its end")
+            self.job = job = Job()
+
+        def run() -> None:
+            try:
+                with self.lock:
+                    work(job)
+            except (UserError, EffectError) as error:
+                job.error = self.words(error)
+            except BaseException:
+                job.error = "this failed in a way that was not foreseen: the terminal of the app says how"
+                raise
+            finally:
+                job.is_done = True
+
+        executor.submit(run).add_done_callback(lambda future: future.exception() and future.result())
+
+    @property
+    def exports(self) -> Path:
+        """Where the files of the last export are."""
+        return self.folder / "exports"
+
+    def new_exports(self) -> Path:
+        """The folder of exports, empty."""
+        shutil.rmtree(self.exports, ignore_errors=True)
+        self.exports.mkdir()
+        return self.exports
+
+    def locked(self, work: Callable[[], Any]) -> Any:
+        """The result of work that reads or plays this visitor's files."""
+        with self.lock:
+            return work()
+
+    def close_desk(self) -> None:
+        """Ends the last transfer."""
+        if self.desk is not None:
+            self.desk.close()
+        self.desk = None
+        for upload in self._retired:
+            upload.reader.close()
+            shutil.rmtree(upload.reader.path.parent)
+        self._retired.clear()
+
+    def close(self) -> None:
+        """Removes all that the visitor had."""
+        with self.lock:
+            self.close_desk()
+            for upload in (self.take, *self.references):
+                if upload is not None:
+                    upload.reader.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def words(self, error: Exception) -> str:
+        """An error as the visitor reads it: files by their names."""
+        return re.sub(re.escape(str(self.folder)) + r"/\d+/", "", str(error))

@@ -1,0 +1,84 @@
+"""All visitors of the app, and the controllers that they share."""
+
+import secrets
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from dafxvae.app.visit import Visit
+from dafxvae.controllers.names import stored_controllers
+from dafxvae.core.errors import UserError
+from dafxvae.effects.spec import parse_chain
+from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
+
+MAX_SESSIONS = 16
+IDLE_SEC = 3600.0  # after which a visitor's files are removed
+
+
+class Visitors:
+    """All visitors, and the controllers that they share."""
+
+    def __init__(self, folder: Path, max_upload: int, *, is_public: bool) -> None:
+        """Takes an empty folder for everybody's files; a public app opens no plugins by their path."""
+        self.folder, self.max_upload, self.is_public = folder, max_upload, is_public
+        self.sessions: dict[str, Visit] = {}
+        self._controllers: dict[str, StyleTransfer] = {}
+        self._opening = threading.Lock()
+        self.jobs = ThreadPoolExecutor(1, "dafxvae-app")  # a transfer uses all cores by itself
+
+    def session(self, name: str) -> Visit:
+        """The visitor's of that name.
+
+        Raises:
+            UserError: it has ended.
+        """
+        found = self.sessions.get(name)
+        if found is None:
+            raise UserError("this session has ended, and its files are removed: reload the page")
+        found.used = time.monotonic()
+        return found
+
+    def begin(self) -> str:
+        """A new session, with a name that nobody can guess."""
+        self.sweep()
+        if len(self.sessions) >= MAX_SESSIONS:
+            raise UserError(f"{MAX_SESSIONS} people use this already: try again later")
+        name = secrets.token_urlsafe(24)
+        self.sessions[name] = Visit(self.folder / name)
+        return name
+
+    def sweep(self) -> None:
+        """Ends the sessions that nobody has used for long."""
+        for name, session in list(self.sessions.items()):
+            if session.job.is_done and time.monotonic() - session.used > IDLE_SEC:
+                self.end(name)
+
+    def end(self, name: str) -> None:
+        """Ends a session and removes its files."""
+        session = self.sessions.pop(name, None)
+        if session is not None:
+            session.close()
+
+    def close(self) -> None:
+        """Ends everything."""
+        self.jobs.shutdown(cancel_futures=True)
+        for name in list(self.sessions):
+            self.end(name)
+        for transfer in self._controllers.values():
+            transfer.close()
+
+    def open(self, controller: str | None, effect: str | None) -> StyleTransfer:
+        """A stored controller, kept open for everybody, or an effect of one's own."""
+        if controller is not None:
+            if controller not in stored_controllers():
+                raise UserError(f"there is no controller {controller!r}: choose one of the list")
+            with self._opening:
+                if controller not in self._controllers:
+                    self._controllers[controller] = load_controller(controller)
+                return self._controllers[controller]
+        if not effect:
+            raise UserError("choose a controller, or name an effect such as Compressor | Reverb")
+        if self.is_public and any(spec.is_vst3 for spec in parse_chain(effect)):
+            raise UserError("plugins are opened only where the app listens to its own machine alone")
+        return open_effect(effect)

@@ -1,0 +1,94 @@
+// A control for every parameter, in its own unit and on its own scale.
+
+import { element } from "dom";
+
+/** The place of a physical value on its scale, 0 to 1. */
+export function toShare({ scale, minimum, maximum }, value) {
+  const share = scale === "log" ? Math.log(value / minimum) / Math.log(maximum / minimum) : (value - minimum) / (maximum - minimum || 1);
+  return Math.min(1, Math.max(0, share));
+}
+
+/** The physical value at a place. */
+export function toValue({ scale, minimum, maximum, num_values: count }, share) {
+  if (count > 1) return minimum + (Math.round(share * (count - 1)) * (maximum - minimum)) / (count - 1);
+  return scale === "log" ? minimum * (maximum / minimum) ** share : minimum + (maximum - minimum) * share;
+}
+
+/** Four digits, as a person reads them. */
+export const shown = (value) => String(Number(value.toPrecision(4)));
+
+/** All controls of a transfer; `change` is told { name, value, isFinal }. */
+export class Controls {
+  constructor(root, parameters, locks, change) {
+    this.locks = new Set(locks);
+    this.updates = {};
+    const cards = new Map();
+    for (const parameter of parameters) {
+      const dot = parameter.name.lastIndexOf(".");
+      const effect = parameter.name.slice(0, Math.max(dot, 0));
+      if (!cards.has(effect)) {
+        cards.set(effect, element("section", { class: "card", "aria-label": effect || "Settings" }, element("h3", {}, effect || "Settings")));
+      }
+      cards.get(effect).append(this.#row(parameter, parameter.name.slice(dot + 1), change));
+    }
+    root.replaceChildren(...cards.values());
+  }
+
+  /** Shows settings: name to value. */
+  show(values) {
+    for (const [name, value] of Object.entries(values)) this.updates[name](value);
+  }
+
+  #row(parameter, label, change) {
+    const { name, kind, unit } = parameter;
+    const { moves_db: moves, heard } = parameter;
+    const hint = moves === undefined ? "" : heard ? `moves ≤ ${moves.toFixed(1)} dB` : "not heard here";
+    const tell = (value, isFinal) => change({ name, value, isFinal });
+    const isLocked = this.locks.has(name);
+    const lock = element("button", { type: "button", class: "lock", "aria-pressed": String(isLocked), "aria-label": `Lock ${name}` , click: () => {
+      const on = !this.locks.delete(name);
+      if (on) this.locks.add(name);
+      lock.setAttribute("aria-pressed", String(on));
+    } }, "Lock");
+    const title = element("span", { class: "name", title: name }, label, element("small", {}, hint));
+    const value = kind === "choice" ? this.#choice(parameter, tell) : kind === "boolean" ? this.#switch(parameter, tell) : null;
+    if (value) return element("div", { class: "setting" }, title, value, lock);
+    const place = element("input", { type: "range", min: 0, max: 1, step: parameter.num_values > 1 ? 1 / (parameter.num_values - 1) : 0.001, "aria-label": name });
+    const number = element("input", { type: "number", step: "any", "aria-label": `${name} in ${unit || "units"}` });
+    const put = (physical) => {
+      place.value = toShare(parameter, physical);
+      place.setAttribute("aria-valuetext", `${shown(physical)} ${unit}`);
+      number.value = shown(physical);
+    };
+    const slid = (isFinal) => {
+      const physical = toValue(parameter, place.valueAsNumber);
+      put(physical);
+      tell(physical, isFinal);
+    };
+    place.addEventListener("input", () => slid(false));
+    place.addEventListener("change", () => slid(true));
+    place.addEventListener("dblclick", () => { put(parameter.found); tell(parameter.found, true); });
+    number.addEventListener("change", () => {
+      const physical = Math.min(parameter.maximum, Math.max(parameter.minimum, Number.isFinite(number.valueAsNumber) ? number.valueAsNumber : parameter.found));
+      put(physical);
+      tell(physical, true);
+    });
+    this.updates[name] = put;
+    const track = element("span", { class: "track", title: `found: ${shown(parameter.found)} ${unit}` }, place);
+    track.style.setProperty("--found", toShare(parameter, parameter.found));
+    return element("div", { class: "setting" }, title, track, number, element("span", { class: "unit" }, unit), lock);
+  }
+
+  #choice({ name, labels, found }, tell) {
+    const choice = element("select", { "aria-label": name, change: () => tell(choice.value, true) },
+      ...labels.map((label, index) => element("option", { value: label }, index === Math.round(found) ? `${label} (found)` : label)));
+    this.updates[name] = (value) => { choice.value = value; };
+    return choice;
+  }
+
+  #switch({ name }, tell) {
+    const box = element("input", { type: "checkbox", "aria-label": name, change: () => tell(box.checked, true) });
+    this.updates[name] = (value) => { box.checked = value; };
+    return box;
+  }
+}

@@ -1,0 +1,248 @@
+"""The app as a process of its own, in a real browser and by broken uploads."""
+
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+import numpy as np
+import pytest
+import soundfile
+from browser import open_browser, open_page
+from transfer_toys import RATE, music, save_toy
+
+from dafxvae.app.visit import safe_name
+
+OUTPUT = """() => {
+    const player = dafxvae.players[0];
+    return [...player.buffers[2].getChannelData(0).subarray(20000, 21000)].map((one) => one * player.gains()[2]);
+}"""
+RENDERED = "(gain) => dafxvae.players[0].gains()[2] !== gain"
+
+
+class Client:
+    """A visitor without a browser."""
+
+    def __init__(self, address):
+        self.address = address
+        self.id = self.ask("start", b"")["id"]
+
+    def ask(self, path, body=None, **headers):
+        own = path if path == "start" else f"{self.id}/{path}"
+        data = json.dumps(body).encode() if isinstance(body, dict) else body
+        request = urllib.request.Request(f"{self.address}/api/{own}", data, headers)
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.load(answer)
+
+    def refused(self, path, body=None, **headers):
+        """The sentence of an answer that is an error of the visitor's."""
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            self.ask(path, body, **headers)
+        assert caught.value.code == 400
+        return json.load(caught.value)["error"]
+
+    def transfer(self, **order):
+        self.ask("transfer", {"controller": "toy"} | order)
+        return self.wait()
+
+    def wait(self):
+        while not (job := self.ask("job"))["done"]:
+            time.sleep(0.1)
+        assert not job["error"], job["error"]
+        return job
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+    for name, seed, level in (("take", 0, 0.1), ("reference", 1, 0.3), ("other", 2, 0.2)):
+        soundfile.write(folder / f"{name}.wav", music(2.0, seed=seed, level=level), RATE, subtype="FLOAT")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """(address, folder of temporary files) of a running app."""
+    home, temporary = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("temporary")
+    (home / "controllers").mkdir()
+    save_toy(home / "controllers", "PeakFilter | Gain")
+    environment = os.environ | {"DAFXVAE_DATA": str(home), "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "dafxvae.app", "--port", "0", "--max-upload", "5"]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+    yield address, temporary
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+    assert [path for path in temporary.iterdir() if path.name.startswith("dafxvae-app-")] == []
+    process.stdout.close()
+
+
+@pytest.fixture
+def client(app):
+    visitor = Client(app[0])
+    yield visitor
+    visitor.ask("end", b"")
+
+
+def upload(client, path, role="take"):
+    return client.ask(f"upload/{role}?name={urllib.parse.quote(path.name)}", path.read_bytes())
+
+
+def wav(frames, channels=1, rate=RATE, claimed=None):
+    """A WAV file of 32-bit floats in bytes, whose header claims another size if that is wanted."""
+    data = np.asarray(frames, "<f4").tobytes()
+    size = len(data) if claimed is None else claimed
+    form = struct.pack("<HHIIHH", 3, channels, rate, rate * channels * 4, channels * 4, 32)
+    head = b"RIFF" + struct.pack("<I", min(36 + size, 0xFFFFFFFF)) + b"WAVEfmt " + struct.pack("<I", 16) + form
+    return head + b"data" + struct.pack("<I", size) + data
+
+
+TONE = 0.1 * np.sin(np.arange(RATE) / 20)
+BROKEN = {
+    "no audio": b"This is a text, not audio." * 100,
+    "nothing": b"",
+    "one byte": b"R",
+    "one sample": wav([0.1]),
+    "too short": wav(TONE[:4000]),
+    "NaN": wav([*TONE, np.nan]),
+    "infinite": wav([np.inf, *TONE]),
+    "silence": wav(0 * TONE),
+    "eight channels": wav(np.repeat(TONE, 8), channels=8),
+    "no channels": wav(TONE, channels=0),
+    "integers as floats": wav(30000 * TONE),
+    "rate of 1 Hz": wav(TONE, rate=1),
+    "rate of 900 MHz": wav(TONE, rate=900_000_000),
+    "header alone": wav([]),
+    "header of a WAV": wav(TONE)[:20],
+    "half a header": b"RIFF",
+    "PNG": b"\x89PNG\r\n\x1a\n" + bytes(1000),
+    "FLAC without frames": b"fLaC" + bytes(38),
+    "Ogg page": b"OggS" + bytes(500),
+    "MP3 tag": b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(500),
+    "zeros": bytes(10_000),
+    "archive": b"PK\x03\x04" + bytes(5000),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_upload_is_a_sentence_and_leaves_nothing(client, app, kind):
+    said = client.refused("upload/take?name=broken%20file.wav", BROKEN[kind])
+    assert "broken file.wav" in said
+    assert str(app[1]) not in said  # no path of the machine
+    assert [*(next(app[1].glob("dafxvae-app-*")) / client.id).iterdir()] == []
+
+
+def test_a_header_of_two_gigabytes_and_a_file_that_is_too_large(client):
+    """A header that claims more than the file holds is mended where it can be, as on the command line."""
+    found = client.ask("upload/take?name=long.wav", wav(TONE, claimed=2_000_000_000))
+    assert found["seconds"] == pytest.approx(1.0)
+    assert "5 MB" in client.refused("upload/take?name=large.wav", wav(np.zeros(1_300_000)))
+
+
+def test_what_cannot_be_is_refused(client, app, sounds):
+    assert "take and at least one reference" in client.refused("transfer", {"controller": "toy"})
+    assert "no transfer yet" in client.refused("render", {"values": {}})
+    assert "JSON" in client.refused("transfer", b"{")
+    upload(client, sounds / "take.wav")
+    upload(client, sounds / "reference.wav", "reference")
+    assert "renders" in client.refused("transfer", {"controller": "toy", "refine": 10**9})
+    assert "amount" in client.refused("transfer", {"controller": "toy", "match_level": "amount"})
+    request = urllib.request.Request(app[0] + "/", headers={"Host": "elsewhere.example"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request)
+
+
+def test_two_visitors_have_their_own_results(app, client, sounds):
+    other = Client(app[0])
+    for visitor, reference in ((client, "reference"), (other, "other")):
+        upload(visitor, sounds / "take.wav")
+        upload(visitor, sounds / f"{reference}.wav", "reference")
+        visitor.ask("transfer", {"controller": "toy"})
+    client.wait()
+    other.wait()
+    first, second = client.ask("result"), other.ask("result")
+    assert first["values"] != second["values"]
+    values = first["values"] | {"Gain.gain_db": -5.0}
+    played = client.ask("render", {"values": values})
+    assert played["values"]["Gain.gain_db"] == pytest.approx(-5.0)
+    assert other.ask("result")["values"] == second["values"]
+    other.ask("end", b"")
+    assert "reload" in other.refused("job")
+    assert client.ask("job")["done"]
+
+
+def test_amounts_locks_and_an_export_that_is_the_transfer(client, sounds, tmp_path):
+    upload(client, sounds / "take.wav")
+    upload(client, sounds / "reference.wav", "reference")
+    client.transfer()
+    found = client.ask("result")["values"]
+    half = client.ask("render", {"values": found, "amount": 0.5})["values"]
+    assert half != found
+    assert client.ask("render", {"values": half, "amount": 1.0})["values"] == found
+    wish = {"values": found | {"PeakFilter.q": 2.0}, "amount": 0.2, "locks": ["PeakFilter.q"]}
+    assert client.ask("render", wish)["values"]["PeakFilter.q"] == pytest.approx(2.0)
+    assert "outside its range" in client.refused("render", {"values": found | {"PeakFilter.q": 1e9}})
+    client.ask("export", {"values": found})
+    names = client.wait()["files"]
+    assert [name.split("transfer.wav")[1] for name in names] == ["", ".html", ".py", ".settings.json"]
+    address = f"{client.address}/api/{client.id}/files/"
+    for name in names[::3]:
+        (tmp_path / name).write_bytes(urllib.request.urlopen(address + name).read())
+    command = [sys.executable, "-m", "dafxvae.transfer", "--apply", tmp_path / names[3], sounds / "take.wav"]
+    subprocess.run([*command, "-o", tmp_path / "again.wav"], check=True, capture_output=True)
+    exported, again = (soundfile.read(tmp_path / name)[0] for name in (names[0], "again.wav"))
+    np.testing.assert_array_equal(exported, again[: len(exported)])
+
+
+def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(BROKEN["NaN"])
+    with open_browser() as browser, open_page(browser, app[0], allowed_errors=("400 (Bad Request)",)) as page:
+        page.set_default_timeout(120_000)
+        page.locator("#controller").select_option("toy")
+        page.locator("#take-file").set_input_files(broken)
+        page.get_by_role("alert").get_by_text("NaN").wait_for()
+        page.locator("#take-file").set_input_files(sounds / "take.wav")
+        page.locator("#reference-file").set_input_files([sounds / "reference.wav", sounds / "other.wav"])
+        page.get_by_role("listitem").nth(1).wait_for()
+        assert page.get_by_role("alert").count() == 0
+        page.get_by_role("button", name="Transfer").click()
+        page.locator("#result").wait_for()
+        page.wait_for_function("dafxvae.players[0].voice === 2")
+        first = np.asarray(page.evaluate(OUTPUT))
+        page.locator("#level").select_option("none")
+        page.wait_for_function("document.querySelector('#gain').textContent === 'gain +0.0 dB'")
+        plain = np.asarray(page.evaluate(OUTPUT))
+        gain = page.evaluate("dafxvae.players[0].gains()[2]")
+        page.get_by_role("slider", name="Gain.gain_db").fill("0.05")
+        page.wait_for_function(RENDERED, arg=gain)
+        moved = np.asarray(page.evaluate(OUTPUT))
+        assert np.abs(moved - plain).max() > 1e-3
+        assert np.abs(first - plain).max() > 1e-4
+        page.get_by_role("radio", name="Snapshot B").click()
+        for name, times in (("Undo", 2), ("Redo", 1)):
+            for _ in range(times):
+                page.get_by_role("button", name=name).click()
+        assert page.locator("#level").input_value() == "none"
+        page.get_by_role("button", name="Render the whole take").click()
+        page.locator("#files a").nth(3).wait_for()
+        with page.expect_download() as download:
+            page.locator("#files a").first.click()
+        download.value.save_as(tmp_path / "download.wav")
+        assert soundfile.info(tmp_path / "download.wav").frames >= 2 * RATE
+
+
+def test_names_of_files():
+    assert safe_name("../../etc/passwd") == "passwd"
+    assert safe_name("C:\\takes\\voice 1.wav") == "voice 1.wav"
+    assert safe_name("..") == safe_name("") == "recording"
+    assert safe_name("x" * 500 + ".flac").endswith(".flac")
