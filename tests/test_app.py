@@ -18,7 +18,7 @@ import soundfile
 from browser import open_browser, open_page
 from transfer_toys import RATE, music, save_toy
 
-from dafxvae.app.visit import safe_name
+from dafxvae.app.visitor_session import safe_name
 
 OUTPUT = """() => {
     const player = dafxvae.players[0];
@@ -188,8 +188,8 @@ def test_amounts_locks_and_an_export_that_is_the_transfer(client, sounds, tmp_pa
     half = client.ask("render", {"values": found, "amount": 0.5})["values"]
     assert half != found
     assert client.ask("render", {"values": half, "amount": 1.0})["values"] == found
-    wish = {"values": found | {"PeakFilter.q": 2.0}, "amount": 0.2, "locks": ["PeakFilter.q"]}
-    assert client.ask("render", wish)["values"]["PeakFilter.q"] == pytest.approx(2.0)
+    adjustment = {"values": found | {"PeakFilter.q": 2.0}, "amount": 0.2, "locks": ["PeakFilter.q"]}
+    assert client.ask("render", adjustment)["values"]["PeakFilter.q"] == pytest.approx(2.0)
     assert "outside its range" in client.refused("render", {"values": found | {"PeakFilter.q": 1e9}})
     client.ask("export", {"values": found})
     names = client.wait()["files"]

@@ -1,6 +1,7 @@
 """Data flows one way: a module imports only from lower levels, or from its own package at its own level."""
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,13 @@ def test_imports_only_from_lower_levels(name):
             lower = level(target) < level(name)
             sibling = level(target) == level(name) and package(target) == package(name)
             assert lower or sibling, f"{name} (level {level(name)}) imports {target} (level {level(target)})"
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
+def test_no_other_folder_stands_at_the_top():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {path.split("/")[0] for path in listed.split("\0") if "/" in path}
+    assert folders == {".ci", "benchmarks", "configs", "dafxvae", "docs", "launch", "tests"}
 
 
 @pytest.mark.parametrize("name", MODULES)

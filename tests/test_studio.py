@@ -1,5 +1,7 @@
 """The studio: palette, measures, decoder, search and the chain that is found."""
 
+from typing import Any
+
 import numpy as np
 import pedalboard
 import pytest
@@ -12,6 +14,7 @@ from dafxvae.studio import chain_search, palette
 from dafxvae.studio.__main__ import main
 from dafxvae.studio.chain_decoder import LEVELS, change_of, features_of, load_decoder
 from dafxvae.studio.decoder_training import train_decoder
+from dafxvae.studio.match import _described
 from dafxvae.studio.pairs import StudioPairs
 from dafxvae.studio.palette import EFFECTS, SPACE, StudioChain, draw_chain
 from dafxvae.studio.rendering import ChainRenderer
@@ -140,6 +143,38 @@ def test_the_effects_are_found_and_a_transfer_made_by_them(recordings, tmp_path,
     assert np.abs(spectra[1] - spectra[2]).mean() < 0.5 * np.abs(spectra[0] - spectra[2]).mean()
 
 
+def test_what_cannot_be_asked_of_a_match_is_refused():
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"locks": {}}, "locks: match finds the settings itself"),
+        ({"amount": 0.5}, "amount: match finds"),
+        ({"refine": 3}, "refine: match finds"),
+        ({"effort": 0}, "effort is 0"),
+        ({"effort": 1.5}, "effort is 1.5"),
+        ({"seed": -1}, "seed"),
+    )
+    for options, message in cases:
+        with pytest.raises(UserError, match=message):
+            dafxvae.match(noise(), noise(), SAMPLE_RATE, **options)
+    with pytest.raises(UserError, match="too short or too quiet"):
+        dafxvae.match(noise(), 1e-5 * noise(), SAMPLE_RATE)
+
+
+def test_settings_are_those_that_are_played():
+    """A gain of 50 dB and a delay of 1.5 s are beyond the effects: what is said is what is heard."""
+    chain = StudioChain(np.isin(EFFECTS, ["Compressor", "Delay", "Reverb"]), 0, np.ones(len(SPACE), np.float32))
+    found = _described(chain, 50.0, {}, 1)
+    assert found.chain == "Gain | Compressor | Delay | Reverb"
+    assert found.settings["Gain.gain_db"] == 24.0
+    assert found.settings["Delay.delay_seconds"] == 1.0
+    assert found.settings["Compressor.ratio"] == pytest.approx(12.0)
+    assert found.settings["Reverb.dry_level"] == 0.5
+    alone = StudioChain(np.isin(EFFECTS, ["PeakFilter"]), 0, np.zeros(len(SPACE), np.float32))
+    assert _described(alone, 50.0, {}, 1).settings == pytest.approx(
+        {"cutoff_frequency_hz": 80.0, "gain_db": -12.0, "q": 0.3}
+    )
+    assert _described(StudioChain.empty(), 50.0, {}, 1).settings == {"gain_db": 0.0}
+
+
 def test_a_take_that_needs_nothing_is_left_alone(recordings, tmp_path, monkeypatch):
     monkeypatch.setattr(chain_search, "CHAIN_WEIGHT", 0.0)
     monkeypatch.setattr(chain_search.ChainSearch, "proposals", lambda *_: iter([StudioChain.empty()]))
@@ -147,8 +182,9 @@ def test_a_take_that_needs_nothing_is_left_alone(recordings, tmp_path, monkeypat
     main(["match", *paths, "-o", str(tmp_path / "out.wav"), "--effort", "1"])
     np.testing.assert_array_equal(read_audio(tmp_path / "out.wav")[0], read_audio(paths[0])[0])
     take, other = (read_audio(path)[0] for path in paths)
-    transfer, found = dafxvae.match(take, other, SAMPLE_RATE, effort=1)
+    transfer, found = dafxvae.match(take, other, SAMPLE_RATE, effort=1, match_level="on")
     assert found.effects == ()
+    np.testing.assert_array_equal(transfer.audio, take)
     assert transfer.gain_db == 0.0
 
 

@@ -22,8 +22,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from dafxvae.app.desk import Desk, Wish
-from dafxvae.app.visit import Job, Visit
+from dafxvae.app.adjustable_transfer import AdjustableTransfer, Adjustment
+from dafxvae.app.visitor_session import Job, VisitorSession
 from dafxvae.app.visitors import Visitors
 from dafxvae.controllers.names import stored_controllers
 from dafxvae.core.errors import EffectError, UserError
@@ -57,11 +57,11 @@ async def _body(request: Request) -> dict[str, Any]:
     return found
 
 
-def _wish(body: dict[str, Any]) -> Wish:
+def _adjustment(body: dict[str, Any]) -> Adjustment:
     try:
         amount = None if body.get("amount") is None else float(body["amount"])
         locks = [str(name) for name in body.get("locks", ())]
-        return Wish(dict(body["values"]), str(body.get("match_level", "on")), amount, locks)
+        return Adjustment(dict(body["values"]), str(body.get("match_level", "on")), amount, locks)
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"these are no settings: {error}") from error
 
@@ -72,7 +72,7 @@ class Routes:
     def __init__(self, visitors: Visitors) -> None:
         self.visitors = visitors
 
-    def session(self, request: Request) -> Visit:
+    def session(self, request: Request) -> VisitorSession:
         return self.visitors.session(request.path_params["id"])
 
     async def start(self, request: Request) -> Response:
@@ -98,7 +98,7 @@ class Routes:
         path = session.upload_path(request.query_params.get("name", ""))
         try:
             with path.open("wb") as file:
-                async for part in request.stream():  # to its end: a client that still sends hears no answer
+                async for part in request.stream():  # to its end: a client that still sends gets no answer
                     size += len(part)
                     if size <= largest:
                         await run_in_threadpool(file.write, part)
@@ -135,14 +135,14 @@ class Routes:
             assert take is not None
             total = take.reader.frames + round(options.max_tail_sec * take.reader.sample_rate)
             job.stage = "opening the controller"
-            session.close_desk()
+            session.close_transfer()
             transfer = self.visitors.open(controller, effect)
             try:
                 readers = [one.reader for one in session.references]
                 say, step = partial(setattr, job, "stage"), partial(_advance, job, total)
-                session.desk = Desk(transfer, controller, take.reader, readers, options, say, step)
+                session.current = AdjustableTransfer(transfer, controller, take.reader, readers, options, say, step)
             finally:
-                if session.desk is None and controller is None:
+                if session.current is None and controller is None:
                     transfer.close()
 
         session.begin(self.visitors.jobs, work)
@@ -155,37 +155,37 @@ class Routes:
             {"stage": job.stage, "share": job.share, "done": job.is_done, "error": job.error, "files": [*job.files]}
         )
 
-    def desk(self, request: Request) -> tuple[Visit, Desk]:
+    def current(self, request: Request) -> tuple[VisitorSession, AdjustableTransfer]:
         session = self.session(request)
-        if session.desk is None:
+        if session.current is None:
             raise UserError("there is no transfer yet: begin one")
-        return session, session.desk
+        return session, session.current
 
     async def result(self, request: Request) -> Response:
         """All that the page shows of a transfer."""
-        session, desk = self.desk(request)
-        return await run_in_threadpool(lambda: JSONResponse(session.locked(desk.first)))
+        session, current = self.current(request)
+        return await run_in_threadpool(lambda: JSONResponse(session.locked(current.first)))
 
     async def render(self, request: Request) -> Response:
         """The section with other settings."""
-        (session, desk), wish = self.desk(request), _wish(await _body(request))
-        return await run_in_threadpool(lambda: JSONResponse(session.locked(lambda: desk.play(wish))))
+        (session, current), adjustment = self.current(request), _adjustment(await _body(request))
+        return await run_in_threadpool(lambda: JSONResponse(session.locked(lambda: current.play(adjustment))))
 
     async def charts(self, request: Request) -> Response:
         """Of what was played last."""
-        session, desk = self.desk(request)
-        return await run_in_threadpool(lambda: JSONResponse(session.locked(desk.charts)))
+        session, current = self.current(request)
+        return await run_in_threadpool(lambda: JSONResponse(session.locked(current.charts)))
 
     async def export(self, request: Request) -> Response:
         """Begins the rendering of the whole take."""
-        (session, desk), wish = self.desk(request), _wish(await _body(request))
+        (session, current), adjustment = self.current(request), _adjustment(await _body(request))
 
         def work(job: Job) -> None:
             job.stage = "rendering"
             take = session.take
             assert take is not None
             step = partial(_advance, job, take.reader.frames)
-            job.files = [path.name for path in desk.export(wish, session.new_exports(), step)]
+            job.files = [path.name for path in current.export(adjustment, session.new_exports(), step)]
 
         session.begin(self.visitors.jobs, work)
         return JSONResponse({}, 202)

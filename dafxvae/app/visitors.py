@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dafxvae.app.visit import Visit
+from dafxvae.app.visitor_session import VisitorSession
 from dafxvae.controllers.names import stored_controllers
 from dafxvae.core.errors import UserError
 from dafxvae.effects.spec import parse_chain
@@ -22,12 +22,12 @@ class Visitors:
     def __init__(self, folder: Path, max_upload: int, *, is_public: bool) -> None:
         """Takes an empty folder for everybody's files; a public app opens no plugins by their path."""
         self.folder, self.max_upload, self.is_public = folder, max_upload, is_public
-        self.sessions: dict[str, Visit] = {}
+        self.sessions: dict[str, VisitorSession] = {}
         self._controllers: dict[str, StyleTransfer] = {}
         self._opening = threading.Lock()
         self.jobs = ThreadPoolExecutor(1, "dafxvae-app")  # a transfer uses all cores by itself
 
-    def session(self, name: str) -> Visit:
+    def session(self, name: str) -> VisitorSession:
         """The visitor's of that name.
 
         Raises:
@@ -45,7 +45,7 @@ class Visitors:
         if len(self.sessions) >= MAX_SESSIONS:
             raise UserError(f"{MAX_SESSIONS} people use this already: try again later")
         name = secrets.token_urlsafe(24)
-        self.sessions[name] = Visit(self.folder / name)
+        self.sessions[name] = VisitorSession(self.folder / name)
         return name
 
     def sweep(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from scipy.special import log_expit, log_softmax, softmax
 
 from dafxvae.core.rng import host_rng
 from dafxvae.core.threads import map_in_threads
@@ -48,12 +48,6 @@ class Predicted(NamedTuple):
     precision: np.ndarray  # [D] one over its variance
 
 
-def log_softmax(logits: ArrayLike) -> np.ndarray:
-    """Over the last axis."""
-    shifted = np.asarray(logits) - np.max(logits, axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-
-
 class ChainSearch:
     """The search for one pair of recordings."""
 
@@ -89,7 +83,7 @@ class ChainSearch:
 
     def _predict(self) -> Predicted:
         found = DecoderOutput(*(array[0] for array in self._decode([StudioChain.empty()])))
-        log_on, log_off = -np.logaddexp(0.0, -found.is_on), -np.logaddexp(0.0, found.is_on)
+        log_on, log_off = log_expit(found.is_on), log_expit(-found.is_on)
         subsets = log_softmax(np.where(SUBSETS, log_on, log_off).sum(1))
         precision = np.exp(-found.change_log_variance)
         return Predicted(np.exp(log_on), subsets, log_softmax(found.order), np.asarray(found.change), precision)
@@ -98,7 +92,7 @@ class ChainSearch:
         """A given set of effects, bool `[8]`, in a given or the most probable order, with mean settings."""
         order = int(self.predicted.log_orders.argmax()) if order is None else order
         blank = StudioChain(is_on, order, np.zeros(len(OWNER), np.float32))
-        weights = np.exp(log_softmax(self._decode([blank]).settings[0]))
+        weights = softmax(self._decode([blank]).settings[0], axis=-1)
         return StudioChain(is_on, order, (weights @ LEVELS).astype(np.float32))
 
     def proposals(self, num_candidates: int) -> Iterator[StudioChain]:
@@ -114,7 +108,7 @@ class ChainSearch:
         orders = rng.choice(len(ORDERS), drawn, p=np.exp(self.predicted.log_orders))
         blank = np.zeros(len(OWNER), np.float32)
         given = [StudioChain(SUBSETS[row], int(order), blank) for row, order in zip(rows, orders, strict=True)]
-        logits = SHARPNESS * log_softmax(self._decode(given).settings)
+        logits = SHARPNESS * log_softmax(self._decode(given).settings, axis=-1)
         noise = rng.gumbel(size=logits.shape)
         settings = LEVELS[(logits + noise).argmax(-1)].astype(np.float32)
         for chain, row in zip(given, settings, strict=True):

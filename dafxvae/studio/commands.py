@@ -13,7 +13,6 @@ from dafxvae.core.rng import check_seed
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import open_corpus
-from dafxvae.effects.factory import open_host
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.decoder_training import train_decoder
 from dafxvae.studio.match import find_chain
@@ -98,9 +97,7 @@ def run_match(arguments: Namespace, console: Console) -> None:
     with AudioReader(source) as ours, AudioReader(reference) as theirs:
         found = find_chain(ours, theirs, effort=arguments.effort, seed=arguments.seed)
     console.print(found.sentence, markup=False, highlight=False)
-    with open_host(found.chain, num_workers=1) as host:
-        locks = found.locks(host.parameters)
     words = [str(source), str(reference), "-o", str(arguments.output), "--effect", found.chain]
-    words += [word for name, value in locks.items() for word in ("--lock", f"{name}={value!r}")]
+    words += [word for name, value in found.settings.items() for word in ("--lock", f"{name}={value!r}")]
     words += [] if found.effects else ["--match-level", "none", "--ceiling", "none"]
     transfer.main([*words, *(["--page"] if arguments.page else [])])

@@ -8,9 +8,10 @@ import numpy as np
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.audio.loudness import at_loudness, loudness_lufs
 from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.core.arguments import check_number
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import check_seed
-from dafxvae.effects.parameters import ParameterSpace
+from dafxvae.effects.factory import open_host
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import load_decoder, stored_decoder_path
 from dafxvae.studio.chain_search import ChainSearch
@@ -24,6 +25,7 @@ from dafxvae.transfer.windows import read_excerpt
 
 EXCERPT_SEC = 10.0  # of each recording, where it is most active
 LEVEL_DEPENDENT = ("Compressor", "Distortion")
+LEVELLING = "Gain"  # in front of these, since chains were learnt at one loudness
 EFFORT, MOST_EFFORT = 16, 4096
 
 
@@ -33,7 +35,7 @@ class FoundChain:
 
     Attributes:
         effects: names in the order of the chain; empty where nothing is to be changed.
-        settings: parameter name to physical value, as the chain's host names them.
+        settings: parameter name to physical value, as they are played: within the ranges of the chain's parameters.
         presence: probability of each effect of the palette, before any chain was rendered.
         num_compared: chains that were rendered and compared.
     """
@@ -46,26 +48,17 @@ class FoundChain:
     @property
     def chain(self) -> str:
         """The short form of the chain, `Gain | Compressor | Reverb`; a Gain of 0 dB where nothing is to be changed."""
-        return " | ".join(self.effects or ("Gain",))
+        return " | ".join(self.effects or (LEVELLING,))
 
     @property
     def options(self) -> dict[str, Any]:
         """Of the transfer: where nothing is to be changed, the level is not either."""
         return {} if self.effects else {"match_level": "none", "ceiling_db": None}
 
-    def locks(self, space: ParameterSpace) -> dict[str, float]:
-        """The settings within the ranges of the chain's parameters, and the others of them at their defaults."""
-        return {
-            parameter.name: float(
-                np.clip(self.settings.get(parameter.name, parameter.default), parameter.minimum, parameter.maximum)
-            )
-            for parameter in space
-        }
-
     @property
     def sentence(self) -> str:
         """What was found and what was not, in words."""
-        found = ", ".join(name for name in self.effects if name != "Gain") or "no effect"
+        found = ", ".join(name for name in self.effects if name != LEVELLING) or "no effect"
         absent = [name for name, share in self.presence.items() if share < 0.1 and name not in self.effects]
         return f"found: {found}" + (f"; unlikely: {', '.join(absent)}" if absent else "")
 
@@ -83,8 +76,7 @@ def find_chain(source: Recording, reference: Recording, *, effort: int = EFFORT,
         UserError: a recording cannot be used, or a number out of range.
     """
     check_seed(seed)
-    if not 1 <= effort <= MOST_EFFORT:
-        raise UserError(f"effort {effort}: give 1 to {MOST_EFFORT} chains to compare")
+    check_number(effort, "effort", 1, MOST_EFFORT)
     encoders = load_encoders(stored_encoders_path(SHIPPED))
     extractor = FeatureExtractor(encoders, encoders.metadata["sample_rate"])
     (ours, loudness), (theirs, _) = (_excerpt(one) for one in (source, reference))
@@ -107,19 +99,20 @@ def _excerpt(recording: Recording) -> tuple[np.ndarray, float]:
 
 
 def _described(chain: StudioChain, gain_db: float, presence: dict[str, float], num_compared: int) -> FoundChain:
-    """The chain with a gain in front where an effect depends on the level that chains were learnt at."""
+    """The chain with a gain in front where an effect depends on the level, and its settings as they can be played."""
     effects, values = list(chain.effects), chain.settings()
-    if not effects:
-        return FoundChain((), {"gain_db": 0.0}, presence, num_compared)
     if set(LEVEL_DEPENDENT) & set(effects):
-        effects, values = ["Gain", *effects], [{"gain_db": gain_db}, *values]
-    single = len(effects) == 1
-    settings = {
-        name if single else f"{effect}.{name}": value
-        for effect, each in zip(effects, values, strict=True)
-        for name, value in each.items()
-    }
-    return FoundChain(tuple(effects), settings, presence, num_compared)
+        effects, values = [LEVELLING, *effects], [{"gain_db": gain_db}, *values]
+    found = FoundChain(tuple(effects), {}, presence, num_compared)
+    wanted = {"gain_db": 0.0} if not effects else {}
+    for effect, each in zip(effects, values, strict=True):
+        prefix = "" if len(effects) == 1 else f"{effect}."
+        wanted |= {f"{prefix}{name}": value for name, value in each.items()}
+    with open_host(found.chain, num_workers=1) as host:
+        for parameter in host.parameters:
+            value = np.clip(wanted[parameter.name], parameter.minimum, parameter.maximum)
+            found.settings[parameter.name] = float(value)
+    return found
 
 
 def match(
@@ -139,7 +132,8 @@ def match(
         sample_rate: Hz, any.
         effort, seed: see `find_chain`.
         reference_rate: Hz of the reference; None for `sample_rate`.
-        options: of `StyleTransfer.transfer`, without `amount`, `locks` and `refine`.
+        options: of `StyleTransfer.transfer`, without `amount`, `locks` and `refine`; where nothing is to be changed,
+            level and ceiling are not either.
 
     Returns:
         The output with the settings that made it (the input itself where nothing is to be changed), and the chain.
@@ -148,11 +142,12 @@ def match(
         UserError: audio that cannot be used, or an option out of range.
         EffectError: an effect failed.
     """
+    for name in ("amount", "locks", "refine"):
+        if name in options:
+            raise UserError(f"{name}: match finds the settings itself; give it to the transfer of a controller instead")
     source = ArrayRecording(audio, sample_rate, "the input")
     rate = sample_rate if reference_rate is None else reference_rate
     found = find_chain(source, ArrayRecording(reference, rate, "the reference"), effort=effort, seed=seed)
     with open_effect(found.chain) as style:
-        locks = found.locks(style.host.parameters)
-        return style.transfer(
-            audio, reference, sample_rate, reference_rate=rate, locks=locks, **(found.options | options)
-        ), found
+        asked: dict[str, Any] = {"locks": found.settings} | options | found.options
+        return style.transfer(audio, reference, sample_rate, reference_rate=rate, **asked), found

@@ -26,8 +26,8 @@ from dafxvae.transfer.results import Options
 SECTION_SEC = 30.0
 
 
-class Wish(NamedTuple):
-    """What a visitor wants to hear."""
+class Adjustment(NamedTuple):
+    """Settings and level that a visitor asks for."""
 
     values: Mapping[str, Any]  # name to physical value or label
     match_level: str = "on"
@@ -35,7 +35,7 @@ class Wish(NamedTuple):
     locks: Sequence[str] = ()
 
 
-class Desk:
+class AdjustableTransfer:
     """One transfer and what it can still become."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Desk:
             "reference": PlayerClip("reference", "Reference", reference.read(start, count), rate),
         }
         values = self.space.describe(outcome.match.unit_params)
-        played = self.play(Wish(values, self._options.match_level))
+        played = self.play(Adjustment(values, self._options.match_level))
         return {
             "player": player_data(list(self._clips.values())),
             "parameters": self._parameters(),
@@ -114,22 +114,22 @@ class Desk:
             found.append(entry | {"found": float(base[k])} | moves)
         return found
 
-    def _wanted(self, wish: Wish) -> np.ndarray:
+    def _wanted(self, adjustment: Adjustment) -> np.ndarray:
         """Settings `[K]`."""
-        values = self.space.from_values(wish.values)
-        if wish.amount is None:
+        values = self.space.from_values(adjustment.values)
+        if adjustment.amount is None:
             return values
-        if not AMOUNTS[0] <= wish.amount <= AMOUNTS[1]:
-            raise UserError(f"amount {wish.amount:g}: give {AMOUNTS[0]:g} to {AMOUNTS[1]:g}")
-        is_locked, _ = locked_values(self.space, {name: wish.values[name] for name in wish.locks})
+        if not AMOUNTS[0] <= adjustment.amount <= AMOUNTS[1]:
+            raise UserError(f"amount {adjustment.amount:g}: give {AMOUNTS[0]:g} to {AMOUNTS[1]:g}")
+        is_locked, _ = locked_values(self.space, {name: adjustment.values[name] for name in adjustment.locks})
         base = np.where(is_locked, values, self._outcome.match.unit_params).astype(np.float32)
-        if wish.amount == 1.0:
+        if adjustment.amount == 1.0:
             return base
         key = is_locked.tobytes() + base[is_locked].tobytes()
         if key not in self._neutral:
             sound = windows.read_excerpt(self._section, recordings.scan(self._section), EXCERPT_SEC)
             self._neutral[key] = nearest_neutral(self._transfer.host, base, is_locked, *sound)[0]
-        return self.space.quantise(settings_at(wish.amount, self._neutral[key], base, self.space))
+        return self.space.quantise(settings_at(adjustment.amount, self._neutral[key], base, self.space))
 
     def _level(self, match_level: str, played: rendering.Rendered) -> rendering.Level:
         """The gain that the section would have as a part of the whole."""
@@ -143,18 +143,18 @@ class Desk:
             is_integer=False,
         )
 
-    def play(self, wish: Wish) -> dict[str, Any]:
+    def play(self, adjustment: Adjustment) -> dict[str, Any]:
         """The section with other settings: the recording of the player, and the settings as they came to be.
 
         Raises:
             UserError: a value or level that cannot be.
             EffectError: the effect failed.
         """
-        if wish.match_level not in rendering.LEVELS:
-            raise UserError(f"match_level {wish.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
-        unit_params = self._wanted(wish)
+        if adjustment.match_level not in rendering.LEVELS:
+            raise UserError(f"match_level {adjustment.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
+        unit_params = self._wanted(adjustment)
         with closing(self._transfer.play(self._section, unit_params, 0.0)) as played:
-            level = self._level(wish.match_level, played)
+            level = self._level(adjustment.match_level, played)
             audio = np.concatenate(list(played.chunks(level.factor)))
         clip = PlayerClip("output", "Output", audio, self._section.sample_rate)
         self._clips["output"] = clip
@@ -165,21 +165,21 @@ class Desk:
         """Of what was played last."""
         return chart_data(list(self._clips.values()))
 
-    def export(self, wish: Wish, folder: Path, progress: Callable[[int], None]) -> list[Path]:
+    def export(self, adjustment: Adjustment, folder: Path, progress: Callable[[int], None]) -> list[Path]:
         """The whole take with these settings: audio, settings, script, page, states of plugins.
 
         Raises:
             UserError, EffectError: as `play`.
         """
-        unit_params = self._wanted(wish)
-        options = replace(self._options, match_level=wish.match_level)
+        unit_params = self._wanted(adjustment)
+        options = replace(self._options, match_level=adjustment.match_level)
         take, outcome = self._take, self._outcome
         output = folder / f"{take.path.stem}.transfer.wav"
         with closing(self._transfer.play(take, unit_params, options.max_tail_sec, folder, progress)) as rendered:
             scans = (outcome.source_scan, self._scans)
-            level = rendering.level(wish.match_level, *scans, rendered, options.ceiling_db, is_integer=False)
+            level = rendering.level(adjustment.match_level, *scans, rendered, options.ceiling_db, is_integer=False)
             fit = measure_fit(take, self._references, rendered, self._transfer.host.chain)
-            locked = {name: self.space.describe(unit_params)[name] for name in wish.locks}
+            locked = {name: self.space.describe(unit_params)[name] for name in adjustment.locks}
             match = replace(outcome.match, unit_params=unit_params, locked=locked)
             notes = (*fit.notes(False), *level.notes)
             now = replace(outcome, match=match, rendered=rendered, level=level, fit=fit, notes=notes)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dafxvae.app.desk import Desk
+from dafxvae.app.adjustable_transfer import AdjustableTransfer
 from dafxvae.audio.io import AudioReader
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.transfer import recordings
@@ -54,7 +54,7 @@ def safe_name(name: str) -> str:
     return kept[-LONGEST_NAME:].lstrip(". ") or "recording"
 
 
-class Visit:
+class VisitorSession:
     """One visitor; its methods may be called from several threads."""
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Visit:
         self.take: Upload | None = None
         self.references: list[Upload] = []
         self.job = Job(is_done=True)
-        self.desk: Desk | None = None  # of the last transfer
+        self.current: AdjustableTransfer | None = None  # of the last transfer
         self._uploads = 0
         self._retired: list[Upload] = []  # replaced, but of the last transfer
         self.lock = threading.RLock()  # of all that reads or plays its files, for as long as a transfer
@@ -117,8 +117,8 @@ class Visit:
     def _forget(self, upload: Upload) -> None:
         """Removes a file, or leaves that to the end of the transfer which can still be exported from it."""
         self._retired.append(upload)
-        if self.desk is None:
-            self.close_desk()
+        if self.current is None:
+            self.close_transfer()
 
     def begin(self, executor: Executor, work: Callable[[Job], None]) -> None:
         """Starts a job.
@@ -161,11 +161,11 @@ class Visit:
         with self.lock:
             return work()
 
-    def close_desk(self) -> None:
+    def close_transfer(self) -> None:
         """Ends the last transfer."""
-        if self.desk is not None:
-            self.desk.close()
-        self.desk = None
+        if self.current is not None:
+            self.current.close()
+        self.current = None
         for upload in self._retired:
             upload.reader.close()
             shutil.rmtree(upload.reader.path.parent)
@@ -174,7 +174,7 @@ class Visit:
     def close(self) -> None:
         """Removes all that the visitor had."""
         with self.lock:
-            self.close_desk()
+            self.close_transfer()
             for upload in (self.take, *self.references):
                 if upload is not None:
                     upload.reader.close()
