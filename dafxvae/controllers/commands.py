@@ -97,10 +97,10 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
     """
     from dafxvae.controllers.controller import encoders_path_of, read_controller
     from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
-    from dafxvae.controllers.names import SUFFIX, find_controller, stored_controllers, user_folder
+    from dafxvae.controllers.names import AUTO, SUFFIX, find_controller, stored_controllers, user_folder
     from dafxvae.core.weights import fingerprint
 
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name == AUTO:
         raise UserError(f"--name {name!r}: use letters, digits, dashes and underscores, such as my_reverb")
     path, target = find_controller(source), user_folder() / f"{name}{SUFFIX}"
     if name in stored_controllers() and not force:

@@ -20,6 +20,7 @@ from dafxvae.controllers.encoders import (
     verify_encoders,
 )
 from dafxvae.controllers.experience import Experience
+from dafxvae.controllers.familiar import Familiar, familiar_of
 from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 from dafxvae.core.version import __version__
@@ -73,6 +74,11 @@ class Controller:
         """The clip that was stored with f and g to verify them, repeated to `clip_samples`; int16 `[T, 1]`."""
         stored = self.encoders.check_clip
         return np.resize(make_check_clip(self.sample_rate) if stored is None else stored, (self.clip_samples, 1))
+
+    @cached_property
+    def familiar(self) -> Familiar | None:
+        """What its f and g have met; None for others than the package's."""
+        return familiar_of(self.encoders)
 
     @cached_property
     def _h(self) -> ControllerDecoder:

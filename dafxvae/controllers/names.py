@@ -10,6 +10,7 @@ from dafxvae.effects.spec import unknown_name
 
 SUFFIX = ".safetensors"
 CONTROLLERS = "controllers"
+AUTO = "auto"  # for the stored controller that fits a pair best; no controller has this name
 
 
 def shipped_folder() -> Path:

@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=user_path, required=True, help="wav (float), flac, aiff, ogg, opus or mp3"
     )
-    parser.add_argument("--controller", metavar="NAME", help="a stored controller, the folder of a run, or a file")
+    parser.add_argument(
+        "--controller",
+        metavar="NAME",
+        help="a stored controller, the folder of a run, a file, or auto: the stored one that fits best",
+    )
     parser.add_argument("--effect", help="without a controller: an effect or chain, whose settings --refine searches")
     parser.add_argument("--amount", type=float, help="0 leaves the style alone, 1 (default), up to 1.5")
     parser.add_argument(

@@ -129,7 +129,7 @@ class StyleTransfer(Closable):
         )
         say("rendering")
         rendered = self.play(source, match.unit_params, options.max_tail_sec, folder, progress)
-        fit = measure_fit(source, references, rendered, self.host.chain)
+        fit = measure_fit(source, references, rendered, self.host.chain, match.trust)
         keeps_take = options.only_if_better and bool(fit.worse)
         if keeps_take:
             rendered.replace_by(source, scan)

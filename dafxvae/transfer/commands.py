@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
+from dafxvae.controllers.names import AUTO
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
@@ -16,6 +17,7 @@ from dafxvae.transfer import document, report
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import is_integer, sample_progress, warn
+from dafxvae.transfer.ranking import Ranking, rank_recordings
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
@@ -54,6 +56,19 @@ def parse_ceiling(text: str) -> float | None:
         raise UserError(f"--ceiling {text}: give a true peak in dBTP, for example -1, or none") from None
 
 
+def choose_controller(
+    arguments: Namespace, source: AudioReader, references: list[AudioReader], console: Console
+) -> Ranking | None:
+    """Puts the best controller in the place of "auto", and shows the ranking; None where one is named."""
+    if arguments.controller != AUTO or arguments.effect is not None:
+        return None
+    ranking = rank_recordings(source, references)
+    console.print(f"controllers by predicted fit: {ranking.sentence}", highlight=False, soft_wrap=True)
+    warn(console, ranking.notes)
+    arguments.controller = ranking.best
+    return ranking
+
+
 def run_transfer(arguments: Namespace, console: Console) -> None:
     """Transfers one file.
 
@@ -86,6 +101,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
+        ranking = choose_controller(arguments, source, references, console)
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)
         with (
@@ -104,7 +120,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
             stack.enter_context(closing(outcome.rendered))
             for block in outcome.rendered.chunks(outcome.level.factor):
                 write(block)
-        write_files(arguments, output, transfer, source, references, options, outcome, console)
+        write_files(arguments, output, transfer, source, references, options, outcome, ranking, console)
     if requests and outcome.kept_take:
         warn(console, ["the take is kept as it is, without an effect: nothing is exported"])
     elif requests:
@@ -119,6 +135,7 @@ def write_files(
     references: list[AudioReader],
     options: Options,
     outcome: Outcome,
+    ranking: Ranking | None,
     console: Console,
 ) -> None:
     """Writes settings, script, plugin states, and the optional page and picture."""
@@ -128,6 +145,7 @@ def write_files(
     content = document.settings_document(
         chain, outcome, options, arguments.controller, source.path, [one.path for one in references], output
     )
+    content["ranking"] = None if ranking is None else ranking.document()
     document.write_document(paths.settings, content)
     script = snippet(
         *outcome.played(chain),
@@ -155,6 +173,8 @@ def write_files(
                 write_text(paths.page, report.page(content, clips))
     console.print(report.terminal_table(content))
     console.print(f"fit to the reference: {outcome.fit.sentence}", highlight=False, soft_wrap=True)
+    if outcome.fit.trust.sentence:
+        console.print(f"prediction: {outcome.fit.trust.sentence}", highlight=False, soft_wrap=True)
     warn(console, outcome.notes)
     if source.is_mended:
         warn(

@@ -12,6 +12,7 @@ from dafxvae.effects.chain import Chain
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.transfer.recordings import Recording
 from dafxvae.transfer.rendering import Rendered
+from dafxvae.transfer.trust import UNKNOWN, Trust
 from dafxvae.transfer.windows import MAX_WINDOWS
 
 WINDOW_SEC = 3.0  # read at a time
@@ -173,6 +174,7 @@ class Fit:
     before: Mapping[str, float]  # of the take
     after: Mapping[str, float]  # of its render
     purpose: tuple[str, ...]  # aspects that the effect is there to change
+    trust: Trust = UNKNOWN  # in the prediction
 
     def change(self, aspect: str) -> str:
         """ "closer", "further", or "as before" within `TOLERANCE_DB`."""
@@ -195,7 +197,10 @@ class Fit:
         return ", ".join(f"{change} in {listed(found)}" for change, found in parts if found)
 
     def notes(self, keeps_take: bool) -> list[str]:
-        """What a user should know: in what the render is worse, and whether the take is kept therefore."""
+        """What a user should know: in what the render is worse, and whether the take is kept; and what to trust."""
+        return [*self._worse_notes(keeps_take), *self.trust.notes]
+
+    def _worse_notes(self, keeps_take: bool) -> list[str]:
         if not self.worse:
             return []
         moves = listed([f"{name} ({self.before[name]:.1f} → {self.after[name]:.1f} dB)" for name in self.worse])
@@ -212,7 +217,12 @@ class Fit:
             aspect: {"before_db": self.before[aspect], "after_db": self.after[aspect], "change": self.change(aspect)}
             for aspect in self.before
         }
-        return {"sentence": self.sentence, "purpose": list(self.purpose), "distances": distances}
+        return {
+            "sentence": self.sentence,
+            "purpose": list(self.purpose),
+            "distances": distances,
+            "prediction": {"sentence": self.trust.sentence, **self.trust._asdict()},
+        }
 
 
 def listed(words: Sequence[str]) -> str:
@@ -220,11 +230,13 @@ def listed(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + list(words[-1:]))
 
 
-def measure_fit(source: Recording, references: Sequence[Recording], rendered: Rendered, chain: Chain) -> Fit:
+def measure_fit(
+    source: Recording, references: Sequence[Recording], rendered: Rendered, chain: Chain, trust: Trust = UNKNOWN
+) -> Fit:
     """Compares a take and its render, without the tail, with references, whose distances are averaged."""
     profiles = [measure_profile(one) for one in references]
     pairs = measure_profile(source), measure_profile(rendered, source.frames)
     before, after = ([profile_distances(one, other) for other in profiles] for one in pairs)
     common = [aspect for aspect in ASPECTS if all(aspect in found for found in (*before, *after))]
     means = [{aspect: float(np.mean([d[aspect] for d in found])) for aspect in common} for found in (before, after)]
-    return Fit(means[0], means[1], purpose(chain))
+    return Fit(means[0], means[1], purpose(chain), trust)

@@ -11,7 +11,9 @@ from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
+from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer.amount import AUDIBLE_DB, nearest_neutral, settings_at, strength_of
+from dafxvae.transfer.trust import UNKNOWN, Trust, trust_of
 from dafxvae.transfer.windows import WindowFormat, clip_windows
 
 
@@ -24,6 +26,15 @@ class FoundSettings:
     locked: dict[str, Any]
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
     notes: tuple[str, ...] = ()
+    trust: Trust = UNKNOWN
+
+
+class PairFeatures(NamedTuple):
+    """What f and g hear of an input and its references."""
+
+    combined: np.ndarray  # [Z + S] input features of h
+    itself: np.ndarray  # [Z + S] of the input and itself
+    encodings: np.ndarray  # [W, E + X] of all windows of the references
 
 
 class Prediction(NamedTuple):
@@ -58,10 +69,31 @@ def window_format(controller: Controller) -> WindowFormat:
     return WindowFormat(controller.clip_samples, controller.sample_rate, controller.config.num_channels)
 
 
+def pair_features(
+    extractor: FeatureExtractor,
+    combine: Callable[[np.ndarray], np.ndarray],
+    dry: np.ndarray,
+    references: Sequence[np.ndarray],
+) -> PairFeatures:
+    """Encode every window once, and average over all pairs of windows, each reference counting the same.
+
+    Args:
+        extractor: f and g.
+        combine: input features of several windows to those of all together, `[N, Z + S] -> [Z + S]`.
+        dry, references: see `predict`.
+    """
+    own = extractor.encode(dry, is_reference=False)
+    others = [extractor.encode(reference) for reference in references]
+
+    def joined(other: np.ndarray) -> np.ndarray:
+        return combine(extractor.join(np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))))
+
+    combined = combine(np.stack([joined(other) for other in others]))
+    return PairFeatures(combined, joined(own), np.concatenate(others))
+
+
 def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> Prediction:
     """Predict the settings that give an input the style of references.
-
-    Every window is encoded once; the latents of all pairs of windows are averaged, each reference counting the same.
 
     Args:
         controller: what predicts.
@@ -71,16 +103,21 @@ def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
     Returns:
         Of one pair, `[K]`.
     """
-    extractor = controller.extractor
-    own = extractor.encode(dry, is_reference=False)
+    return predict_from(controller, pair_features(controller.extractor, controller.combine, dry, references))
 
-    def joined(other: np.ndarray) -> np.ndarray:
-        return controller.combine(extractor.join(np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))))
 
-    combined = controller.combine(np.stack([joined(extractor.encode(reference)) for reference in references]))
-    strength = strength_of(combined, joined(own), controller.encoders.g.latent_dim)
-    settings, is_direct = controller.settings(combined[None].astype(np.float32))
+def predict_from(controller: Controller, heard: PairFeatures) -> Prediction:
+    """The settings of `predict` for what f and g hear of a pair, `[K]`."""
+    strength = strength_of(heard.combined, heard.itself, controller.encoders.g.latent_dim)
+    settings, is_direct = controller.settings(heard.combined[None].astype(np.float32))
     return Prediction(settings[0], is_direct[0], np.float32(strength))
+
+
+def _judged(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> tuple[Prediction, Trust]:
+    """As `predict`, and how far that can be trusted."""
+    heard = pair_features(controller.extractor, controller.combine, dry, references)
+    found = predict_from(controller, heard)
+    return found, trust_of(controller, found.unit_params, heard.encodings)
 
 
 def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> Prediction:
@@ -162,10 +199,10 @@ def find_settings(
     space = host.parameters
     is_locked, values = locked_values(space, locks)
     found = start = predicted = refined = None
-    notes: tuple[str, ...] = ()
+    notes, trust = tuple[str, ...](), UNKNOWN
     is_held = is_locked  # by the search
     if controller is not None:
-        found = predict(controller, dry, references)
+        found, trust = _judged(controller, dry, references)
         is_held = is_locked | found.is_direct  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
@@ -187,4 +224,4 @@ def find_settings(
     if found is not None:
         start, notes = _at_amount(host, start, is_locked, amount, float(found.strength), played)
     locked = {name: value for name, value in space.describe(values).items() if name in locks}
-    return FoundSettings(space.quantise(start), predicted, locked, refined, notes)
+    return FoundSettings(space.quantise(start), predicted, locked, refined, notes, trust)

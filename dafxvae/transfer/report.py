@@ -98,6 +98,8 @@ def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:
         ("distance from the reference", "take", "output", ""),
         [[name, f"{d['before_db']:.1f} dB", f"{d['after_db']:.1f} dB", d["change"]] for name, d in distances],
     )
+    if document["fit"]["prediction"]["sentence"]:
+        result.text(f"Prediction: {document['fit']['prediction']['sentence']}.")
     for note in document["notes"]:
         result.text(note, "note")
     return result.render()
