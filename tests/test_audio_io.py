@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from dafxvae.audio import io
+from dafxvae.audio import formats, io
 from dafxvae.core.errors import UserError
 
 RATE = 24000
@@ -116,7 +116,7 @@ def test_what_is_no_file_of_audio_says_what_to_do(tmp_path):
 
 
 def test_what_32_bits_cannot_count_is_rf64_or_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(io, "LARGEST", 4 * tone().size - 1)
+    monkeypatch.setattr(formats, "LARGEST", 4 * tone().size - 1)
     io.write_audio(tmp_path / "a.wav", tone(), RATE)
     assert io.audio_info(tmp_path / "a.wav").format == "RF64"
     np.testing.assert_array_equal(io.read_audio(tmp_path / "a.wav")[0], tone())

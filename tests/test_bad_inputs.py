@@ -66,10 +66,12 @@ FORMATS = ("", "x", ":", "dawproject:", "dawproject:out.zip", "ir:room.mp3", f"r
 NAMES = ("", "a/b", "..", "-", "a.b", "ä")
 BAD = {
     "transfer.files": (*AUDIO, "silent.wav"),
-    "transfer.output": FILES_OUT,
+    "transfer.output": tuple(path for path in FILES_OUT if path != "out"),  # without a suffix it is named as the take
     "transfer.controller": CONTROLLERS,
     "transfer.effect": (*EFFECTS, "text.vst3"),
     "transfer.lock": SETTINGS,
+    "transfer.amount_of": (*("", "Reverb", "Reverb=", "=1", "Gain=x", "Gain=9", "Gain=nan", "loud=1"), "9=1"),
+    "transfer.only": ("", "x", ",", "level,x", "spectrum"),
     "transfer.ceiling": ("", "x", "nan", "inf", "1", "-99"),
     "transfer.export": FORMATS,
     "transfer.export.settings": (*MISSING, "songs", "empty.wav", "in.wav", "text.txt", "number.json"),
@@ -256,7 +258,7 @@ def test_a_bad_value_is_refused(place, capsys, program, line, said):
         ("transfer", "in.wav ref.wav -o in.wav --controller toy.safetensors", "in.wav"),
         ("transfer", "in.wav -o out.wav --controller toy.safetensors", "reference"),
         ("transfer", "in.wav ref.wav -o out.wav --controller toy.safetensors --effect Gain", "--effect"),
-        ("transfer", "in.wav ref.wav -o out.mp3 --controller toy.safetensors --subtype FLOAT", "out.mp3"),
+        ("transfer", "in.wav ref.wav -o out.mp3 --controller toy.safetensors --bit-depth float", "out.mp3"),
         ("transfer", "in.wav ref.wav -o out.wav --apply number.json --amount 1", "--amount"),
         ("transfer", "", "--output"),
         ("gradients", "calibrate Gain --builtins", "--builtins"),
@@ -318,6 +320,10 @@ WRONG = {
     "refine": (-1, 1.5, "20", None, np.nan),
     "max_tail_sec": (-1, 61, np.nan, np.inf, "1", None),
     "ceiling_db": (1, -31, np.nan, -np.inf, "-1", [1]),
+    "amount_of": ("Gain=1", ["Gain"], {"Loud": 1}, {"Gain": "x"}, {"Gain": np.nan}, {2: 1}, {0: 1}, {"Gain": 1, 1: 1}),
+    "only": ("level", ["loud"], None, 3, ["spectrum"], [1]),
+    "weights": (2, [0], [11], [1.5], [True], ["2"], [1, 1], None),
+    "max_eq_db": (-1, 61, np.nan, "6", [6], 6),
 }
 
 

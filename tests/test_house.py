@@ -45,7 +45,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.gradients.__main__": 10,
 }
 ONLY_IMPORTER = {  # third-party package: the modules (by prefix) that may import it
-    "soundfile": ["dafxvae.audio.io", "dafxvae.audio.decoding"],
+    "soundfile": ["dafxvae.audio.io", "dafxvae.audio.decoding", "dafxvae.audio.formats"],
     "pedalboard": ["dafxvae.effects", "dafxvae.data.pairs.augment", "dafxvae.data.pairs.mastering"],
     "orbax": ["dafxvae.training.checkpoint"],
     "tensorboardX": ["dafxvae.training.writer"],

@@ -79,7 +79,7 @@ def test_a_transfer_and_all_that_lies_beside_it(files, controller):
     )
     assert "reaper.InsertMedia" in (files / "out.wav.lua").read_text()
     info = soundfile.info(out)
-    assert (info.samplerate, info.channels, info.subtype) == (RATE, 2, "FLOAT")
+    assert (info.samplerate, info.channels, info.subtype) == (RATE, 2, "PCM_16")
     assert info.frames >= 3 * RATE
     document = json.loads((files / "out.wav.settings.json").read_text())
     assert document["effect"] == "BrickwallLimiter | Reverb"
@@ -127,6 +127,21 @@ def test_a_recording_that_does_not_say_how_long_it_is_is_used_whole(files, contr
     run(path, files / "ref.wav", "--controller", controller, "-o", files / "piped.wav", "--max-tail", "0")
     assert soundfile.info(files / "piped.wav").frames == len(music())
     assert "piped.wav.py needs it converted" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_output_keeps_container_depth_and_tags_of_the_take(files, controller):
+    with soundfile.SoundFile(files / "take.flac", "w", RATE, 2, "PCM_24") as take:
+        take.title = "Song"
+        take.write(music(1.0))
+    words = files / "take.flac", files / "ref.wav", "--controller", controller, "-o"
+    run(*words, files / "out", "--max-tail", "0")
+    run(*words, files / "float.wav", "--max-tail", "0", "--bit-depth", "float")
+    with soundfile.SoundFile(files / "out.flac") as kept, soundfile.SoundFile(files / "float.wav") as asked:
+        assert (kept.format, kept.subtype, kept.title) == ("FLAC", "PCM_24", "Song")
+        assert (asked.format, asked.subtype, asked.title) == ("WAV", "FLOAT", "Song")
+    run("--apply", files / "out.flac.settings.json", files / "take.flac", files / "in.wav", "-o", files / "stems")
+    found = [soundfile.info(files / "stems" / name).subtype for name in ("take.flac", "in.wav")]
+    assert found == ["PCM_24", "PCM_16"]
 
 
 def test_settings_are_applied_to_other_files_with_the_same_gain(files, controller):
@@ -179,7 +194,7 @@ def test_an_integer_format_is_made_quieter_rather_than_clipped(files, controller
     run(*words, files / "out.flac")
     assert "quieter" in capsys.readouterr().err
     assert 0.99 < np.abs(read(files / "out.flac")).max() < 1.0
-    run(*words, files / "out.wav")
+    run(*words, files / "out.wav", "--bit-depth", "float")
     assert "turn it down" in capsys.readouterr().err
     assert np.abs(read(files / "out.wav")).max() > 1.0
 

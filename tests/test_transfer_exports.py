@@ -49,7 +49,7 @@ def stored(folder, effect, channels=1, values: Mapping[str, float] | None = None
     }
     path = folder / "out.wav.settings.json"
     write_document(path, content)
-    apply_settings(path, [folder / "in.wav"], folder / "out.wav", "FLOAT", Console(quiet=True))
+    apply_settings(path, [folder / "in.wav"], folder / "out.wav", "float", Console(quiet=True))
     return path
 
 

@@ -183,9 +183,11 @@ class AdjustableTransfer:
             match = replace(outcome.match, unit_params=unit_params, locked=locked)
             notes = (*fit.notes(False), *level.notes)
             now = replace(outcome, match=match, rendered=rendered, level=level, fit=fit, notes=notes)
-            with audio_writer(output, take.sample_rate, take.num_channels, rendered.frames) as write:
+            with audio_writer(
+                output, take.sample_rate, take.num_channels, rendered.frames, "FLOAT", take.tags
+            ) as write:
                 for block in rendered.chunks(level.factor):
                     write(block)
-            asked = Namespace(controller=self._controller, subtype=None, picture=False, page=True)
-            write_files(asked, output, self._transfer, take, self._references, options, now, Console(quiet=True))
+            asked = Namespace(controller=self._controller, bit_depth="float", picture=False, page=True)
+            write_files(asked, output, self._transfer, take, self._references, options, now, None, Console(quiet=True))
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -6,8 +6,7 @@ Reads what libsndfile reads: wav, flac, ogg (Vorbis, Opus), mp3, aiff, opus and 
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -15,24 +14,14 @@ import soundfile
 import soxr
 
 from dafxvae.audio.decoding import existing_audio, native_name, open_audio, reason
+from dafxvae.audio.formats import encoding_of, set_tags
 from dafxvae.core.arguments import check_number, check_rate, number_array
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file
 from dafxvae.core.paths import user_path
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".w64", ".caf"})
-_FORMATS = {  # suffix: (libsndfile's format, the subtype written unless asked otherwise)
-    ".wav": ("WAV", "FLOAT"),
-    ".flac": ("FLAC", "PCM_24"),
-    ".aiff": ("AIFF", "PCM_24"),
-    ".aif": ("AIFF", "PCM_24"),
-    ".ogg": ("OGG", "VORBIS"),
-    ".opus": ("OGG", "OPUS"),
-    ".mp3": ("MP3", "MPEG_LAYER_III"),
-}
 CANCELLED = 0.01  # of the channels' power: a mean below it has lost what they hold
-_BYTES = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # of a sample in WAV and AIFF
-LARGEST = (1 << 32) - (1 << 20)  # bytes of samples that the 32 bits of WAV and AIFF can count, with room for a header
 _WRITE_BLOCK = 65536  # libsndfile's lossy encoders overflow their stack on one long write
 
 
@@ -177,6 +166,8 @@ class AudioReader:
         self.num_channels: int = self._file.channels
         self.is_mended = isinstance(self._file.name, io.BytesIO)  # soundfile alone reads another number of samples
         self.frames: int = self._file.frames
+        self.subtype: str = self._file.subtype  # libsndfile's name of the encoding
+        self.tags: dict[str, str] = self._file.copy_metadata()  # title, artist and so on
 
     def read(self, start: int, frames: int) -> np.ndarray:
         """`frames` samples from `start` on (-1: all), float32 `[T, C]`; fewer at the end of the file.
@@ -203,34 +194,14 @@ class AudioReader:
         self.close()
 
 
-def encoding_of(
-    path: str | os.PathLike[str], subtype: str | None = None, num_values: int | None = None
-) -> tuple[str, str]:
-    """libsndfile's names of the format and subtype in which a file of that name is written.
-
-    Args:
-        path: its suffix names the format.
-        subtype: None for the format's usual one.
-        num_values: samples of all channels together, at most; above 4 GiB .wav is RF64. None where it does not matter.
-
-    Raises:
-        UserError: unknown suffix, or more samples than the format can hold.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in _FORMATS:
-        raise UserError(f"cannot write {path}: no format for '{suffix}', use one of {', '.join(_FORMATS)}")
-    container, usual = _FORMATS[suffix]
-    encoding = subtype or usual
-    if (num_values or 0) * _BYTES.get(encoding, 0) > LARGEST and container in ("WAV", "AIFF"):
-        if container == "AIFF":
-            raise UserError(f"cannot write {path}: AIFF holds 4 GiB, and this may become more; give .wav or .flac")
-        return "RF64", encoding
-    return container, encoding
-
-
 @contextlib.contextmanager
 def audio_writer(
-    path: str | os.PathLike[str], sample_rate: int, num_channels: int, frames: int, subtype: str | None = None
+    path: str | os.PathLike[str],
+    sample_rate: int,
+    num_channels: int,
+    frames: int,
+    subtype: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Writes a file block by block, whole or not at all: a temporary file next to it, renamed when all went well.
 
@@ -240,6 +211,7 @@ def audio_writer(
         num_channels: C.
         frames: T of all blocks together, at most.
         subtype: see `write_audio`.
+        tags: of an `AudioReader`; what the format does not have is left out.
 
     Yields:
         The function that appends a block, float `[T, C]` or int16.
@@ -275,6 +247,7 @@ def audio_writer(
                 raise refused(error) from error
 
         with file:
+            set_tags(file, tags or {})
             yield write
 
 

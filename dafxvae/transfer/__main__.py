@@ -20,9 +20,15 @@ from dafxvae.core.paths import user_path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("files", nargs="*", metavar="FILE", help="the input, then one or more references")
     parser.add_argument(
-        "-o", "--output", type=user_path, required=True, help="wav (float), flac, aiff, ogg, opus or mp3"
+        "files", nargs="*", metavar="FILE", help="the input, then one or more references; ref.wav:2 counts twice"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=user_path,
+        required=True,
+        help="wav, flac, aiff, ogg, opus or mp3; as the take without any",
     )
     parser.add_argument(
         "--controller",
@@ -32,6 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--effect", help="without a controller: an effect or chain, whose settings --refine searches")
     parser.add_argument("--amount", type=float, help="0 leaves the style alone, 1 (default), up to 1.5")
     parser.add_argument(
+        "--amount-of",
+        action="append",
+        metavar="EFFECT=AMOUNT",
+        help="of one effect of the chain, by its name or number; repeatable",
+    )
+    parser.add_argument(
+        "--only",
+        metavar="KIND[,KIND]",
+        help="effects of these kinds alone: spectrum, dynamics, space, modulation, distortion, pitch, level",
+    )
+    parser.add_argument("--max-eq", type=float, metavar="DB", help="filters raise and lower by no more")
+    parser.add_argument(
         "--lock", action="append", metavar="NAME=VALUE", help="hold a parameter; physical units; repeatable"
     )
     parser.add_argument(
@@ -40,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refine", type=int, metavar="N", help="search by N renders for better settings")
     parser.add_argument("--max-tail", type=float, metavar="SEC", help="longest tail (default 10)")
     parser.add_argument("--ceiling", metavar="DB", help="true peak of the output: -1 dBTP (default), or none")
-    parser.add_argument("--subtype", choices=("PCM_16", "PCM_24", "FLOAT"), help="of the samples in the output")
+    parser.add_argument("--bit-depth", choices=("16", "24", "32", "float"), help="of the output; the take's by default")
     parser.add_argument(
         "--only-if-better", action="store_true", help="keep the input as it is where the effect would fit it worse"
     )
@@ -66,6 +84,9 @@ def _run(arguments: argparse.Namespace) -> None:
             "controller",
             "effect",
             "amount",
+            "amount_of",
+            "only",
+            "max_eq",
             "lock",
             "match_level",
             "refine",
@@ -89,7 +110,7 @@ def _run(arguments: argparse.Namespace) -> None:
         from dafxvae.transfer.files import apply_settings
 
         stems = [user_path(path) for path in arguments.files]
-        apply_settings(arguments.apply, stems, arguments.output, arguments.subtype, console)
+        apply_settings(arguments.apply, stems, arguments.output, arguments.bit_depth, console)
         return
     if len(arguments.files) < 2:
         raise UserError(f"{len(arguments.files)} files given: give the input and at least one reference")

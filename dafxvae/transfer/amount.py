@@ -1,10 +1,11 @@
 """How much of a style: from an effect's neutral settings, which leave the input alone, to the predicted ones."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from dafxvae.core.rng import host_rng
 from dafxvae.data.pairs.neutral import change_db, search_neutral
-from dafxvae.effects.chain import Chain
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.parameters import ParameterSpace
 
@@ -28,18 +29,28 @@ def strength_of(features: np.ndarray, itself: np.ndarray, latent_dim: int) -> fl
     return float(min(1.0, np.sqrt(np.mean(difference**2)) / NEAR))
 
 
-def settings_at(amount: float, neutral: np.ndarray, unit_params: np.ndarray, space: ParameterSpace) -> np.ndarray:
+def settings_at(
+    amount: float | np.ndarray, neutral: np.ndarray, unit_params: np.ndarray, space: ParameterSpace
+) -> np.ndarray:
     """Settings on the line from `neutral` (0) to `unit_params` (1) and beyond, within [0, 1]; `[K]`.
+
+    The amount is one of all, or of each parameter.
 
     There is nothing between two modes: the neutral one holds below an amount of a half, then the wanted one.
     """
-    between = np.clip(neutral + np.float32(amount) * (unit_params - neutral), 0.0, 1.0)
+    share = np.broadcast_to(np.asarray(amount, np.float32), unit_params.shape)
+    between = np.clip(neutral + share * (unit_params - neutral), 0.0, 1.0)
     is_mode = np.array([parameter.kind == "choice" for parameter in space], bool)
-    return np.where(is_mode, neutral if amount < 0.5 else unit_params, between).astype(np.float32)
+    return np.where(is_mode, np.where(share < 0.5, neutral, unit_params), between).astype(np.float32)
 
 
 def nearest_neutral(
-    host: ChainHost, unit_params: np.ndarray, is_locked: np.ndarray, audio: np.ndarray, sample_rate: int
+    host: ChainHost,
+    unit_params: np.ndarray,
+    is_locked: np.ndarray,
+    audio: np.ndarray,
+    sample_rate: int,
+    places: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, float]:
     """Settings that leave a sound alone and differ from given ones in as few parameters as possible.
 
@@ -51,18 +62,20 @@ def nearest_neutral(
         is_locked: bool `[K]`, those that must not differ.
         audio: the sound, float32 `[T, C]`; a second is enough.
         sample_rate: Hz.
+        places: of the effects that shall leave it alone; None for all. The others keep the given settings.
 
     Returns:
-        float32 `[K]`, and how much they still change the sound, in dB relative to it (-120 for nothing).
+        float32 `[K]`, and how much these effects still change the sound, in dB relative to it (-120 for nothing).
     """
-    neutral, start = np.array(unit_params, np.float32), 0
-    for place, unit in enumerate(host.chain.units):
-        one = ChainHost(Chain((unit,)), host.pool, host.failures, owns_pool=False)
-        own = slice(start, start + len(one.parameters))
-        start = own.stop
+    neutral, offsets = np.array(unit_params, np.float32), host.chain.offsets
+    every = range(len(host.chain.units)) if places is None else places
+    columns = [slice(*offsets[place : place + 2]) for place in every]
+    for place, own in zip(every, columns, strict=True):
         if not is_locked[own].all():
+            one = host.part([place])
             neutral[own] = _neutral_of_one(one, neutral[own], is_locked[own], audio, sample_rate, place)
-    return neutral, change_db(audio, _play(host, sample_rate, audio, neutral[None])[0])
+    settings = np.concatenate([neutral[own] for own in columns])
+    return neutral, change_db(audio, _play(host.part(every), sample_rate, audio, settings[None])[0])
 
 
 def _neutral_of_one(

@@ -24,7 +24,7 @@ from dafxvae.transfer.amount import EXCERPT_SEC
 from dafxvae.transfer.document import outcome_document
 from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.report import listening_clips
-from dafxvae.transfer.results import Options, Outcome, Transfer
+from dafxvae.transfer.results import Compared, Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
 
 COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller sets it
@@ -105,39 +105,39 @@ class StyleTransfer(Closable):
             UserError: bad input.
             EffectError: the effect failed.
         """
-        if not references:
-            raise UserError("no reference: give at least one recording whose style is wanted")
-        for one in (source, *references):
-            recordings.check_header(one)
-        prediction.locked_values(self.host.parameters, options.locks)  # before anything that takes time
+        options.check(self.host.chain, source, references)
+        weights = options.weights_of(len(references))
+        counted = np.repeat(range(len(references)), weights)
         say("reading")
         scan = recordings.scan(source, with_loudness=options.match_level == "off")
         scans = [recordings.scan(one, with_loudness=options.match_level == "on") for one in references]
         say("predicting")
+        every, found = (source, *references), (scan, *scans)
+        dry, *styles = [windows.read_windows(one, its.levels_db, self.windows) for one, its in zip(every, found)]
         match = prediction.find_settings(
             self.host,
             self.controller,
-            windows.read_windows(source, scan.levels_db, self.windows),
-            [windows.read_windows(one, found.levels_db, self.windows) for one, found in zip(references, scans)],
+            dry,
+            [styles[i] for i in counted],
             lambda: self._excerpt(source, scan),
             lambda: windows.read_excerpt(source, scan, EXCERPT_SEC),
             self.windows.sample_rate,
-            options.amount,
-            options.locks,
-            options.refine,
+            options,
             self._refiner,
         )
         say("rendering")
         rendered = self.play(source, match.unit_params, options.max_tail_sec, folder, progress)
-        fit = measure_fit(source, references, rendered, self.host.chain, match.trust)
+        fit = measure_fit(source, references, rendered, self.host.chain, match.trust, weights)
         keeps_take = options.only_if_better and bool(fit.worse)
         if keeps_take:
             rendered.replace_by(source, scan)
         wanted, ceiling_db = ("none", None) if keeps_take else (options.match_level, options.ceiling_db)
-        level = rendering.level(wanted, scan, scans, rendered, ceiling_db, is_integer=is_integer)
-        clipping = recordings.clipping_notes((source, *references), (scan, *scans))
+        level = rendering.level(wanted, scan, [scans[i] for i in counted], rendered, ceiling_db, is_integer=is_integer)
+        clipping = recordings.clipping_notes(every, found)
         notes = (*fit.notes(keeps_take), *clipping, *match.notes, *level.notes)
-        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, self._moves_db(match.unit_params))
+        compared = [Compared.of(self.windows.sample_rate, *one) for one in zip((dry, *styles), (1, *weights))]
+        moves_db = self._moves_db(match.unit_params)
+        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, moves_db, compared)
 
     def _moves_db(self, unit_params: np.ndarray) -> np.ndarray | None:
         """How much each parameter can move the sound from these settings, `[K]`; None for plugins, which are slow."""
@@ -174,6 +174,10 @@ class StyleTransfer(Closable):
         max_tail_sec: float = 10.0,
         ceiling_db: float | None = -1.0,
         only_if_better: bool = False,
+        amount_of: Mapping[str | int, float] | None = None,
+        only: Sequence[str] = (),
+        weights: Sequence[int] = (),
+        max_eq_db: float | None = None,
         reference_rate: int | None = None,
     ) -> Transfer:
         """Gives a recording the style of a reference.
@@ -182,7 +186,8 @@ class StyleTransfer(Closable):
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
             reference: one such array, or several whose style is averaged.
             sample_rate: Hz, any.
-            amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better: see `Options`.
+            amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better: see `Options`; and so are
+            amount_of, only, weights, max_eq_db: what of the style is taken over.
             reference_rate: Hz of the references; None for `sample_rate`.
 
         Returns:
@@ -192,7 +197,8 @@ class StyleTransfer(Closable):
             UserError: audio that cannot be used, or an option out of range.
             EffectError: the effect failed.
         """
-        options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better)
+        own = amount_of or {}, only, weights, max_eq_db
+        options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better, *own)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         rate = sample_rate if reference_rate is None else reference_rate
         references = recordings.references_of(reference, rate)

@@ -1,13 +1,17 @@
 """The command `python -m dafxvae.transfer INPUT REFERENCE ...`: files to files."""
 
+import os
+import re
 from argparse import Namespace
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
+from dafxvae.audio.formats import encoding_of
+from dafxvae.audio.io import AudioReader, audio_writer
 from dafxvae.controllers.names import AUTO
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
@@ -16,7 +20,7 @@ from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.exports.formats import export_settings, parse_exports
-from dafxvae.transfer.files import is_integer, sample_progress, warn
+from dafxvae.transfer.files import DEPTHS, is_integer, sample_progress, subtype_of, warn
 from dafxvae.transfer.ranking import Ranking, rank_recordings
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
@@ -69,6 +73,57 @@ def choose_controller(
     return ranking
 
 
+def parse_amounts(items: Sequence[str]) -> dict[str | int, float]:
+    """`EFFECT=AMOUNT`, the effect by its name or number.
+
+    Raises:
+        UserError: no name, or no number.
+    """
+    amounts: dict[str | int, float] = {}
+    for name, value in parse_values(items, "--amount-of").items():
+        try:
+            amounts[name] = float(value)
+        except ValueError:
+            raise UserError(f"--amount-of {name}={value}: give a number, 0 to 1.5") from None
+    return amounts
+
+
+def parse_reference(text: str) -> tuple[Path, int]:
+    """A reference and how often it counts: `ref.wav:2`. A file whose name ends so is that file.
+
+    Raises:
+        UserError: the weight is no whole number.
+    """
+    path, colon, weight = text.rpartition(":")
+    if not colon or not re.fullmatch(r"[\d.+-]+", weight) or os.path.exists(user_path(text)):
+        return user_path(text), 1
+    if not weight.isdigit():
+        raise UserError(f"{text}: give a weight in whole numbers, as often as {path} counts, for example {path}:2")
+    return user_path(path), int(weight)
+
+
+def parse_options(arguments: Namespace, weights: Sequence[int]) -> Options:
+    """The options that the command line gives; the others have their defaults.
+
+    Raises:
+        UserError: one that cannot be.
+    """
+    named = {"amount": "amount", "match_level": "match_level", "refine": "refine", "max_tail": "max_tail_sec"}
+    given = {field: getattr(arguments, name) for name, field in {**named, "max_eq": "max_eq_db"}.items()}
+    asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    if arguments.ceiling is not None:
+        asked["ceiling_db"] = parse_ceiling(arguments.ceiling)
+    if arguments.only is not None:
+        asked["only"] = [kind.strip() for kind in arguments.only.split(",")]
+    return Options(
+        locks=parse_values(arguments.lock or (), "--lock"),
+        only_if_better=arguments.only_if_better,
+        amount_of=parse_amounts(arguments.amount_of or ()),
+        weights=weights,
+        **asked,
+    )
+
+
 def run_transfer(arguments: Namespace, console: Console) -> None:
     """Transfers one file.
 
@@ -80,39 +135,36 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         UserError: bad input.
         EffectError: the effect failed.
     """
-    source_path, *reference_paths = [user_path(path) for path in arguments.files]
+    source_path = user_path(arguments.files[0])
+    reference_paths, weights = zip(*map(parse_reference, arguments.files[1:]))
     output = arguments.output
-    named = {"amount": "amount", "match_level": "match_level", "refine": "refine", "max_tail": "max_tail_sec"}
-    given = {field: getattr(arguments, name) for name, field in named.items()}
-    asked: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-    if arguments.ceiling is not None:
-        asked["ceiling_db"] = parse_ceiling(arguments.ceiling)
-    options = Options(
-        locks=parse_values(arguments.lock or (), "--lock"), only_if_better=arguments.only_if_better, **asked
-    )
+    if not output.suffix and not os.path.isdir(output):
+        output = output.with_name(output.name + source_path.suffix)  # the take's container
+    options = parse_options(arguments, weights)
     requests = parse_exports(arguments.export)
     read = [source_path, *reference_paths]
     check_output(output, read)
     settings = document.Paths.next_to(output).settings
     for request in requests:
         check_output(request.path(settings), [*read, output, settings])
-    encoding_of(output, arguments.subtype)
+    encoding_of(output, DEPTHS.get(arguments.bit_depth))
     with ExitStack() as stack:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
+        subtype = subtype_of(output, arguments.bit_depth, source)
         ranking = choose_controller(arguments, source, references, console)
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)
         with (
-            audio_writer(output, source.sample_rate, source.num_channels, end, arguments.subtype) as write,
+            audio_writer(output, source.sample_rate, source.num_channels, end, subtype, source.tags) as write,
             sample_progress(console, end) as (notify, advance),
         ):
             outcome = transfer.run(
                 source,
                 references,
                 options,
-                is_integer=is_integer(output, arguments.subtype),
+                is_integer=is_integer(output, subtype),
                 folder=output.parent,
                 say=notify,
                 progress=advance,
@@ -154,7 +206,7 @@ def write_files(
         factor=outcome.level.factor,
         frames=outcome.rendered.frames,
         end=end,
-        encoding=encoding_of(output, arguments.subtype, end * source.num_channels),
+        encoding=encoding_of(output, subtype_of(output, arguments.bit_depth, source), end * source.num_channels),
         source=str(source.path.resolve()),
         target=str(output.resolve()),
     )
@@ -172,6 +224,7 @@ def write_files(
                 clips = report.listening_clips(source, references[0], written, scans)
                 write_text(paths.page, report.page(content, clips))
     console.print(report.terminal_table(content))
+    console.print(f"compared: {report.compared_sentence(content)}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"fit to the reference: {outcome.fit.sentence}", highlight=False, soft_wrap=True)
     if outcome.fit.trust.sentence:
         console.print(f"prediction: {outcome.fit.trust.sentence}", highlight=False, soft_wrap=True)

@@ -102,10 +102,21 @@ def settings_document(
         **outcome_document(chain, outcome),
         "match_level": options.match_level,
         "amount": options.amount,
+        "amount_of": {str(name): amount for name, amount in options.amount_of.items()},
+        "only": list(options.only),
+        "max_eq_db": options.max_eq_db,
         "ceiling_db": options.ceiling_db,
         "controller": controller,
         "input": identity(source),
         "references": [identity(path) for path in references],
+        "compared": [
+            {
+                "windows": one.num_windows,
+                "lufs": one.loudness if np.isfinite(one.loudness) else None,
+                "weight": one.weight,
+            }
+            for one in outcome.compared
+        ],
         "output": {
             "file": utf8_name(output),
             "samples": outcome.rendered.frames,

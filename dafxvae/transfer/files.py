@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from dafxvae.audio.io import AudioReader, audio_writer, encoding_of
+from dafxvae.audio.formats import encoding_of, kept_subtype
+from dafxvae.audio.io import AudioReader, audio_writer
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output
 from dafxvae.effects.factory import ChainHost, open_host
@@ -16,6 +17,14 @@ from dafxvae.transfer import recordings, rendering
 from dafxvae.transfer.document import StoredTransfer, read_document
 
 FLOATS = ("FLOAT", "DOUBLE")
+
+
+DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "float": "FLOAT"}  # of the option: libsndfile's names
+
+
+def subtype_of(output: Path, depth: str | None, take: AudioReader) -> str | None:
+    """The encoding of an output: what was asked for, else the take's; None for the format's usual one."""
+    return kept_subtype(output, take.subtype) if depth is None else DEPTHS[depth]
 
 
 def is_integer(output: Path, subtype: str | None) -> bool:
@@ -75,14 +84,14 @@ def open_stored(settings: Path, stored: StoredTransfer) -> Iterator[ChainHost]:
         yield host
 
 
-def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype: str | None, console: Console) -> None:
+def apply_settings(settings: Path, stems: Sequence[Path], output: Path, depth: str | None, console: Console) -> None:
     """Plays files through stored settings, with the stored gain.
 
     Args:
         settings: `OUT.settings.json`.
         stems: files.
         output: a file for one, a folder for several.
-        subtype: of the samples; None for the format's usual one.
+        depth: of `DEPTHS`; None for that of each file.
         console: for progress and notes.
 
     Raises:
@@ -93,15 +102,16 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, subtype:
     outputs = stem_outputs(stems, output)
     for path in outputs:
         check_output(path, [settings, *stems])
-        encoding_of(path, subtype)
+        encoding_of(path, DEPTHS.get(depth or ""))
     with open_stored(settings, stored) as host:
         for stem, target in zip(stems, outputs, strict=True):
             with AudioReader(stem) as source:
                 recordings.check_channels(source)
+                subtype = subtype_of(target, depth, source)
                 tail = round(stored.max_tail_sec * source.sample_rate)
                 with (
                     audio_writer(
-                        target, source.sample_rate, source.num_channels, source.frames + tail, subtype
+                        target, source.sample_rate, source.num_channels, source.frames + tail, subtype, source.tags
                     ) as write,
                     sample_progress(console, source.frames + tail) as (notify, advance),
                 ):

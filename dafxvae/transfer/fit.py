@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.fft
 
+from dafxvae.effects import kinds
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.transfer.recordings import Recording
@@ -34,16 +35,14 @@ WIDTH_DB = (-40.0, 20.0)
 TOLERANCE_DB = 0.5  # a distance that changes by less is as before
 
 SPECTRUM, DYNAMICS, SPACE, MODULATION, WIDTH = ASPECTS = ("spectrum", "dynamics", "space", "modulation", "width")
-PURPOSES = {  # what an effect is there to change; all aspects for those that are not named
-    (SPECTRUM,): (
-        *("HighShelfFilter", "LowShelfFilter", "PeakFilter", "HighpassFilter", "LowpassFilter", "LadderFilter"),
-        *("Resample", "GSMFullRateCompressor", "MP3Compressor"),
-    ),
-    (DYNAMICS,): ("Compressor", "Limiter", "BrickwallLimiter", "NoiseGate"),
-    (SPACE,): ("Reverb", "Delay", "Convolution"),
-    (MODULATION,): ("Chorus", "Phaser"),
-    (SPECTRUM, DYNAMICS): ("Bitcrush", "Clipping", "Distortion"),
-    (): ("Gain", "Invert"),
+PURPOSES = {  # what effects of a kind are there to change
+    kinds.SPECTRUM: (SPECTRUM,),
+    kinds.DYNAMICS: (DYNAMICS,),
+    kinds.SPACE: (SPACE,),
+    kinds.MODULATION: (MODULATION,),
+    kinds.DISTORTION: (SPECTRUM, DYNAMICS),
+    kinds.PITCH: ASPECTS,
+    kinds.LEVEL: (),
 }
 
 
@@ -161,9 +160,8 @@ def profile_distances(first: Profile, second: Profile) -> dict[str, float]:
 
 
 def purpose(chain: Chain) -> tuple[str, ...]:
-    """The aspects that a chain is there to change; all of them where it holds an effect whose kind is unknown."""
-    kinds = {name: aspects for aspects, names in PURPOSES.items() for name in names}
-    found = [kinds.get(u.spec.name, ASPECTS) if isinstance(u, BuiltinUnit) else ASPECTS for u in chain.units]
+    """The aspects that a chain is there to change; all of them where it holds a plugin."""
+    found = [PURPOSES[kinds.unit_kind(u)] if isinstance(u, BuiltinUnit) else ASPECTS for u in chain.units]
     return tuple(aspect for aspect in ASPECTS if any(aspect in aspects for aspects in found))
 
 
@@ -231,12 +229,20 @@ def listed(words: Sequence[str]) -> str:
 
 
 def measure_fit(
-    source: Recording, references: Sequence[Recording], rendered: Rendered, chain: Chain, trust: Trust = UNKNOWN
+    source: Recording,
+    references: Sequence[Recording],
+    rendered: Rendered,
+    chain: Chain,
+    trust: Trust = UNKNOWN,
+    weights: Sequence[float] | None = None,
 ) -> Fit:
-    """Compares a take and its render, without the tail, with references, whose distances are averaged."""
+    """Compares a take and its render, without the tail, with references, whose distances are averaged by weight."""
     profiles = [measure_profile(one) for one in references]
     pairs = measure_profile(source), measure_profile(rendered, source.frames)
     before, after = ([profile_distances(one, other) for other in profiles] for one in pairs)
     common = [aspect for aspect in ASPECTS if all(aspect in found for found in (*before, *after))]
-    means = [{aspect: float(np.mean([d[aspect] for d in found])) for aspect in common} for found in (before, after)]
+    means = [
+        {aspect: float(np.average([d[aspect] for d in found], weights=weights)) for aspect in common}
+        for found in (before, after)
+    ]
     return Fit(means[0], means[1], purpose(chain), trust)

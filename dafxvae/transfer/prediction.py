@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
@@ -13,8 +13,13 @@ from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.spec import unknown_name
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer.amount import AUDIBLE_DB, nearest_neutral, settings_at, strength_of
+from dafxvae.transfer.aspects import bound_gains, stage_amounts, stage_kinds
+from dafxvae.transfer.fit import listed
 from dafxvae.transfer.trust import UNKNOWN, Trust, trust_of
 from dafxvae.transfer.windows import WindowFormat, clip_windows
+
+if TYPE_CHECKING:
+    from dafxvae.transfer.results import Options
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,15 @@ def pair_features(
         dry, references: see `predict`.
     """
     own = extractor.encode(dry, is_reference=False)
-    others = [extractor.encode(reference) for reference in references]
+    different = {id(reference): reference for reference in references}  # one that counts several times comes as often
+    encoded = {key: extractor.encode(reference) for key, reference in different.items()}
 
     def joined(other: np.ndarray) -> np.ndarray:
         return combine(extractor.join(np.repeat(own, len(other), axis=0), np.tile(other, (len(own), 1))))
 
-    combined = combine(np.stack([joined(other) for other in others]))
-    return PairFeatures(combined, joined(own), np.concatenate(others))
+    features = {key: joined(other) for key, other in encoded.items()}
+    combined = combine(np.stack([features[id(reference)] for reference in references]))
+    return PairFeatures(combined, joined(own), np.concatenate([encoded[id(reference)] for reference in references]))
 
 
 def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> Prediction:
@@ -139,24 +146,28 @@ def _at_amount(
     host: ChainHost,
     unit_params: np.ndarray,
     is_locked: np.ndarray,
-    amount: float,
+    amounts: np.ndarray,
     strength: float,
     played: Callable[[], tuple[np.ndarray, int]],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Settings `[K]` at an amount of the given ones, locks held, and what there is to say of it."""
-    applied = amount * strength
-    if applied == 1.0:
+    """Settings `[K]` at amounts of the given ones, one of each effect, locks held; and what there is to say of it."""
+    applied = amounts * strength
+    places = np.flatnonzero(applied != 1.0).tolist()
+    if not places:
         return unit_params, ()
-    neutral, change = nearest_neutral(host, unit_params, is_locked, *played())
+    neutral, change = nearest_neutral(host, unit_params, is_locked, *played(), places)
     notes = []
     if strength == 0.0:
         notes.append("the reference is the input itself: nothing is to be changed")
     elif strength < 1.0:
-        notes.append(f"the reference is nearly the input itself: the amount is {applied:.2f} instead of {amount:g}")
+        shares = ", ".join(f"{share:.2f} instead of {amount:g}" for share, amount in sorted({*zip(applied, amounts)}))
+        notes.append(f"the reference is nearly the input itself: the amount is {shares}")
     if change > AUDIBLE_DB:
-        these = "with what is locked, these effects" if is_locked.any() else "these effects"
+        all_or_some = "these effects" if len(places) == len(amounts) else listed([host.chain.labels[i] for i in places])
+        these = f"with what is locked, {all_or_some}" if is_locked.any() else all_or_some
         notes.append(f"{these} cannot leave sound alone: at an amount of 0 the change is at {change:.0f} dB")
-    return settings_at(applied, neutral, unit_params, host.parameters), tuple(notes)
+    shares = np.repeat(applied, np.diff(host.chain.offsets))
+    return settings_at(shares, neutral, unit_params, host.parameters), tuple(notes)
 
 
 def _search(refiner: Refiner | None) -> Refiner:
@@ -174,9 +185,7 @@ def find_settings(
     excerpt: Callable[[], np.ndarray],
     played: Callable[[], tuple[np.ndarray, int]],
     sample_rate: int,
-    amount: float,
-    locks: Mapping[str, Any],
-    num_refinements: int,
+    options: "Options",
     refiner: Refiner | None,
 ) -> FoundSettings:
     """Find settings for an input: predicted, held where locked or directly estimated, refined elsewhere on request.
@@ -188,16 +197,14 @@ def find_settings(
         excerpt: gives the part of the input that refinement renders, `[T, C]` at `sample_rate`.
         played: gives a second of the input as the effect will play it, `[T, C]`, and its rate in Hz.
         sample_rate: Hz, of all others.
-        amount: 0 for settings that leave the input alone, 1 for those of the reference; see `transfer.amount`.
-        locks: name to value in physical units.
-        num_refinements: renders that the search may cost; 0 for none.
+        options: what is asked for.
         refiner: the search; None for `dafxvae.transfer.refinement`.
 
     Raises:
         UserError: a lock cannot be, or there is no controller, no search, and a parameter without a lock.
     """
     space = host.parameters
-    is_locked, values = locked_values(space, locks)
+    is_locked, values = locked_values(space, options.locks)
     found = start = predicted = refined = None
     notes, trust = tuple[str, ...](), UNKNOWN
     is_held = is_locked  # by the search
@@ -206,22 +213,26 @@ def find_settings(
         is_held = is_locked | found.is_direct  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
-    elif amount != 1.0:
-        raise UserError(f"amount {amount:g}: only a controller's prediction has one; leave it out")
+    elif options.asks_for_amounts:
+        asked = f"amount {options.amount:g}, amount_of {dict(options.amount_of)}, only {list(options.only)}"
+        raise UserError(f"{asked}: only a controller's prediction has amounts; leave them out")
     elif is_locked.all():
         start = values
-    elif not num_refinements:
+    elif not options.refine:
         raise UserError("without a controller settings are searched for: give --refine 200, or lock every parameter")
-    if num_refinements:
+    if options.refine:
         search = _search(refiner)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)
         fixed, free = values if start is None else start, ~is_held
-        searched = search.refine(host, distance, excerpt(), sample_rate, start, num_refinements, free=free, fixed=fixed)
+        searched = search.refine(host, distance, excerpt(), sample_rate, start, options.refine, free=free, fixed=fixed)
         start = np.where(is_locked, values, searched.unit_params).astype(np.float32)
         names = ("distance", "start_distance", "num_renders", "num_failed")
         refined = {name: np.asarray(getattr(searched, name)).item() for name in names}
     assert start is not None
+    kinds = stage_kinds(host, start, sample_rate) if options.only or options.max_eq_db is not None else []
     if found is not None:
-        start, notes = _at_amount(host, start, is_locked, amount, float(found.strength), played)
-    locked = {name: value for name, value in space.describe(values).items() if name in locks}
-    return FoundSettings(space.quantise(start), predicted, locked, refined, notes, trust)
+        amounts = stage_amounts(host.chain, options.amount, options.amount_of, options.only, kinds)
+        start, notes = _at_amount(host, start, is_locked, amounts, float(found.strength), played)
+    locked = {name: value for name, value in space.describe(values).items() if name in options.locks}
+    start, bounded = bound_gains(host.chain, start, locked, options.max_eq_db, kinds)
+    return FoundSettings(space.quantise(start), predicted, locked, refined, (*notes, *bounded), trust)

@@ -1,5 +1,6 @@
 """Report of a transfer: a table for the terminal, a page."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,21 @@ def terminal_table(document: dict[str, Any]) -> Table:
         table.add_row(*(cell.replace("[", r"\[") for cell in row))
     table.add_row("level", f"{document['gain_db']:+.2f} dB", "", "")
     return table
+
+
+def compared_sentence(document: dict[str, Any]) -> str:
+    """How loud the parts of input and references are that were compared."""
+
+    def loudness(entry: dict[str, Any]) -> str:
+        return "no loudness" if entry["lufs"] is None else f"{entry['lufs']:.1f} LUFS"
+
+    own, *others = document["compared"]
+    parts = []
+    for entry, reference in zip(others, document["references"], strict=True):
+        weight = f", weight {entry['weight']}" if entry["weight"] != 1 else ""
+        name = re.split(r"[/\\]", reference["file"])[-1]
+        parts.append(f"{entry['windows']} of {name} ({loudness(entry)}{weight})")
+    return f"{own['windows']} windows of the input ({loudness(own)}) with {', '.join(parts)}"
 
 
 def settings_cards(document: dict[str, Any]) -> dict[str, tuple[Sequence[str], list[list[str]]]]:

@@ -2,21 +2,27 @@
 
 import html
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dafxvae.core.errors import UserError
 from dafxvae.core.optional import load
 from dafxvae.effects.chain import Chain
+from dafxvae.effects.kinds import KINDS
+from dafxvae.effects.spec import unknown_name
 from dafxvae.reporting.player import PlayerClip
 from dafxvae.transfer import prediction, recordings, rendering
 from dafxvae.transfer.amount import AMOUNTS
+from dafxvae.transfer.aspects import check_aspects
 from dafxvae.transfer.document import LONGEST_TAIL_SEC
 from dafxvae.transfer.fit import Fit
 from dafxvae.transfer.report import page
+
+MOST_WEIGHT = 10
+HIGHEST_EQ_DB = 60.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,11 @@ class Options:
         ceiling_db: true peak that the output does not exceed, dBTP; it is turned down where it would. None for none.
         only_if_better: the output is the input itself, to the bit, where its render is further from the reference in
             what the effect is for.
+        amount_of: amounts of single effects of the chain, by name (`Compressor`, the second one `Compressor2`) or by
+            number from 1 on; `amount` is that of the others.
+        only: kinds (`dafxvae.effects.kinds`): effects of others leave the input alone. None of them for all.
+        weights: how often each reference counts; none of them for once each.
+        max_eq_db: filters raise and lower by no more; None for no bound.
     """
 
     amount: float = 1.0
@@ -42,17 +53,36 @@ class Options:
     max_tail_sec: float = 10.0
     ceiling_db: float | None = -1.0
     only_if_better: bool = False
+    amount_of: Mapping[str | int, float] = field(default_factory=dict)
+    only: Sequence[str] = ()
+    weights: Sequence[int] = ()
+    max_eq_db: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("amount", "refine", "max_tail_sec", "ceiling_db"):
+        for name in ("amount", "refine", "max_tail_sec", "ceiling_db", "max_eq_db"):
             kind = numbers.Integral if name == "refine" else numbers.Real
-            if not isinstance(getattr(self, name), kind) and (name, getattr(self, name)) != ("ceiling_db", None):
+            is_none = name in ("ceiling_db", "max_eq_db") and getattr(self, name) is None
+            if not isinstance(getattr(self, name), kind) and not is_none:
                 raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
-        if not isinstance(self.locks, Mapping):
-            raise UserError(f"locks {self.locks!r}: give a mapping of names to values")
-        if not AMOUNTS[0] <= self.amount <= AMOUNTS[1]:
-            low, high = AMOUNTS
-            raise UserError(f"amount {self.amount:g}: give {low:g} (leave alone) to {high:g}; 1 is the reference")
+        for name in ("locks", "amount_of"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise UserError(f"{name} {getattr(self, name)!r}: give a mapping of names to values")
+        low, high = AMOUNTS
+        for name, amount in {"amount": self.amount, **{f"amount_of {k}": v for k, v in self.amount_of.items()}}.items():
+            if not isinstance(amount, numbers.Real) or not low <= amount <= high:
+                said = f"{amount:g}" if isinstance(amount, numbers.Real) else repr(amount)
+                raise UserError(f"{name} {said}: give {low:g} (leave alone) to {high:g}; 1 is the reference")
+        for name in ("only", "weights"):
+            if not isinstance(getattr(self, name), list | tuple):
+                raise UserError(f"{name} {getattr(self, name)!r}: give a list")
+        for kind in self.only:
+            if kind not in KINDS:
+                raise unknown_name("kind of effect", str(kind), KINDS)
+        for weight in self.weights:
+            if not isinstance(weight, numbers.Integral) or isinstance(weight, bool) or not 1 <= weight <= MOST_WEIGHT:
+                raise UserError(f"weight {weight!r}: give a whole number, 1 to {MOST_WEIGHT}, as often as it counts")
+        if self.max_eq_db is not None and not 0.0 <= self.max_eq_db <= HIGHEST_EQ_DB:
+            raise UserError(f"max_eq {self.max_eq_db:g}: give 0 to {HIGHEST_EQ_DB:g} dB")
         if self.match_level not in rendering.LEVELS:
             raise UserError(f"match_level {self.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
         if self.refine < 0:
@@ -61,6 +91,48 @@ class Options:
             raise UserError(f"max_tail {self.max_tail_sec:g}: give 0 to {LONGEST_TAIL_SEC:g} seconds")
         if self.ceiling_db is not None and not -30.0 <= self.ceiling_db <= 0.0:
             raise UserError(f"ceiling {self.ceiling_db:g}: give -30 to 0 dBTP, or none")
+
+    @property
+    def asks_for_amounts(self) -> bool:
+        """Whether anything but the prediction as it is is wanted."""
+        return self.amount != 1.0 or bool(self.amount_of) or bool(self.only)
+
+    def check(self, chain: Chain, source: recordings.Recording, references: Sequence[recordings.Recording]) -> None:
+        """Refuses what cannot be transferred, before anything that takes time.
+
+        Raises:
+            UserError: a recording that cannot be used, or what the chain does not have.
+        """
+        if not references:
+            raise UserError("no reference: give at least one recording whose style is wanted")
+        for one in (source, *references):
+            recordings.check_header(one)
+        prediction.locked_values(chain.parameters, self.locks)
+        check_aspects(chain, self.amount_of, self.only)
+
+    def weights_of(self, count: int) -> list[int]:
+        """How often each of `count` references counts.
+
+        Raises:
+            UserError: there are not as many weights.
+        """
+        if len(self.weights) not in (0, count):
+            raise UserError(f"{len(self.weights)} weights and {count} references: give one weight for each")
+        return [int(weight) for weight in self.weights] or [1] * count
+
+
+class Compared(NamedTuple):
+    """The windows of a recording that were compared."""
+
+    num_windows: int
+    loudness: float  # LUFS of them together, as played; -inf where they have none
+    weight: int
+
+    @classmethod
+    def of(cls, sample_rate: int, found: np.ndarray, weight: int) -> "Compared":
+        """What there is to say of windows `[W, T, C]`."""
+        whole = recordings.ArrayRecording(found.reshape(-1, found.shape[2]), sample_rate, "the windows")
+        return cls(len(found), recordings.scan(whole).loudness, weight)
 
 
 @dataclass(frozen=True)
@@ -76,6 +148,7 @@ class Outcome:
     fit: Fit  # of the render, even where the take is kept
     kept_take: bool  # `rendered` holds the input itself
     moves_db: np.ndarray | None  # [K] how much each parameter can move the sound; None for plugins
+    compared: list[Compared]  # input, references
 
     def played(self, chain: Chain) -> tuple[Chain, np.ndarray]:
         """The effects that made the output, and their settings `[K]`; none where the take is kept."""
