@@ -160,7 +160,9 @@ def _at_amount(
     if strength == 0.0:
         notes.append("the reference is the input itself: nothing is to be changed")
     elif strength < 1.0:
-        shares = ", ".join(f"{share:.2f} instead of {amount:g}" for share, amount in sorted({*zip(applied, amounts)}))
+        shares = ", ".join(
+            f"{share:.2f} instead of {amount:g}" for share, amount in sorted({*zip(applied, amounts)}) if amount
+        )
         notes.append(f"the reference is nearly the input itself: the amount is {shares}")
     if change > AUDIBLE_DB:
         all_or_some = "these effects" if len(places) == len(amounts) else listed([host.chain.labels[i] for i in places])
