@@ -4,6 +4,7 @@ python -m dafxvae.evaluate --controllers all --corpus NAME_OR_DIR --pairs 200 -o
 python -m dafxvae.evaluate table DIR [DIR...]                                           results of folders as one table
 python -m dafxvae.evaluate styles --controller NAME --corpus NAME_OR_DIR -o DIR         five styles, each to each
 python -m dafxvae.evaluate counterfx --corpus NAME_OR_DIR -o DIR                        hidden chains of effects
+python -m dafxvae.evaluate masters --controllers all --corpus NAME_OR_DIR -o DIR        dry takes and finished records
 
 The same command goes on where it was stopped. See docs/evaluation.md.
 """
@@ -70,6 +71,16 @@ def add_counterfx(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=0, help="renders at once (default: one a core)")
 
 
+def add_masters(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of transfers from finished records."""
+    parser.add_argument("--controllers", required=True, help="'all', or names, folders or files, with commas between")
+    parser.add_argument("--pairs", type=int, default=40, help="takes for each controller (default 40)")
+    parser.add_argument(
+        "--masters", action="append", metavar="NAME_OR_DIR", help="records, as --corpus (default: all fetched ones)"
+    )
+    _add_shared(parser)
+
+
 # The rooms that import jax are imported once a command runs: after the environment is prepared, and not for --help.
 def _evaluate(arguments: argparse.Namespace) -> None:
     from dafxvae.evaluate import commands
@@ -95,11 +106,18 @@ def _counterfx(arguments: argparse.Namespace) -> None:
     benchmark.run_counterfx(arguments, Console(stderr=True), Console())
 
 
+def _transfer_masters(arguments: argparse.Namespace) -> None:
+    from dafxvae.evaluate import masters
+
+    masters.run_masters(arguments, Console(stderr=True), Console())
+
+
 COMMANDS = (
     Command("", "every method and metric", add_evaluation, _evaluate),
     Command("table", "Results of several folders as one table.", add_table, _show_table),
     Command("styles", "Five styles, each to each.", add_styles, _compare_styles),
     Command("counterfx", "Hidden chains, by the public CounterFX protocol.", add_counterfx, _counterfx),
+    Command("masters", "Dry takes and finished records.", add_masters, _transfer_masters),
 )
 
 

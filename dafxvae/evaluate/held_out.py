@@ -54,6 +54,12 @@ def find_corpus(name: str) -> HeldOut:
     raise unknown_name("corpus or folder", name, [EMBEDDED, *fetched])
 
 
+def held_out_of_kind(kind: str) -> list[str]:
+    """Names of the fetched corpora of a kind, e.g. "masters"."""
+    root = stored_data("held_out")
+    return sorted(path.name for path in root.iterdir() if path.is_dir() and _kind(path) == kind) if root else []
+
+
 def open_held_out(held_out: HeldOut, config: Config) -> Corpus:
     """The recordings at a controller's sample rate and channels.
 

@@ -24,7 +24,7 @@ class Package(NamedTuple):
     """One corpus as a Debian package."""
 
     name: str
-    kind: str  # what to expect: "speech", "music", "drums"
+    kind: str  # what to expect: "speech", "music", "drums", "masters" (finished records, to be references)
     held_out: bool  # for final tests alone, never for training
     version: str  # the one that the numbers in docs/data.md were measured on
     sha256: str
@@ -165,6 +165,18 @@ PACKAGES: tuple[Package, ...] = (
         "fretsonfire-songs-sectoid", "music", True, "1.dfsg-3.1",
         "14c1ed3e43c1a6a80eae7698f0469a0825cd1184e441968d62df89ca418aa0b4",
         "MIT", f"{_FRETS}/sectoid", _folder, "Metal songs, guitar stems apart",
+    ),
+    Package(
+        "asc-music", "masters", True, "1.3-6", "369f2d396adb8db9003ef73b797d529e284a7764a5ff4b59a50a4c8b9294da5f",
+        "GPL-2.0-or-later", "usr/share/games/asc/music", _file, "Electronic game music, mp3 at 22 kHz",
+    ),
+    Package(
+        "extremetuxracer-data", "masters", True, "0.8.2-1", "8ce6c82e6fb89549d284f43f6c4b0a9d82e6c0e5da753bee0ef419276a21470c",
+        "GPL-2.0-or-later", "usr/share/games/etr/music", _file, "Pop, rock and surf, loud",
+    ),
+    Package(
+        "hyperrogue-music", "masters", True, "12.0q-1", "61ab9f4c2169442d85f42c42d26e80c1a18b93c741f3d44f1b9d83015904e7f7",
+        "CC-BY-SA-3.0", "usr/share/hyperrogue/music", _file, "Orchestral and ambient, three composers",
     ),
 )  # fmt: skip
 
