@@ -127,7 +127,7 @@ class Routes:
         if not isinstance(refine, int) or not 0 <= refine <= MAX_RENDERS:
             raise UserError(f"refine {refine!r}: give 0 to {MAX_RENDERS} renders")
         locks = body.get("locks") or {}
-        options = Options(locks=locks, match_level=body.get("match_level", "on"), refine=refine)
+        options = Options(amount=1.0, locks=locks, match_level=body.get("match_level", "on"), refine=refine)
         controller, effect = body.get("controller"), body.get("effect")
 
         def work(job: Job) -> None:

@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a stored controller, the folder of a run, a file, or auto: the stored one that fits best",
     )
     parser.add_argument("--effect", help="without a controller: an effect or chain, whose settings --refine searches")
-    parser.add_argument("--amount", type=float, help="0 leaves the style alone, 1 (default), up to 1.5")
+    parser.add_argument(
+        "--amount", type=float, help="0 leaves alone, up to 1.5 (default 1, less where that fits worse)"
+    )
     parser.add_argument(
         "--amount-of",
         action="append",
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only-if-better", action="store_true", help="keep the input as it is where the effect would fit it worse"
     )
+    parser.add_argument("--stereo", action="store_true", help="a mono input becomes a stereo output")
     parser.add_argument("--picture", action="store_true", help="write OUT.png: spectra and levels")
     parser.add_argument("--page", action="store_true", help="write OUT.html: players, settings, picture in one file")
     parser.add_argument(
@@ -93,6 +96,7 @@ def _run(arguments: argparse.Namespace) -> None:
             "max_tail",
             "ceiling",
             "only_if_better",
+            "stereo",
             "picture",
             "page",
             "export",

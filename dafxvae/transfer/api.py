@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.report import listening_clips
 from dafxvae.transfer.results import Compared, Options, Outcome, Transfer
 from dafxvae.transfer.snippet import snippet
+from dafxvae.transfer.weaker import play_fitting
 
 COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller sets it
 
@@ -108,6 +110,7 @@ class StyleTransfer(Closable):
         options.check(self.host.chain, source, references)
         weights = options.weights_of(len(references))
         counted = np.repeat(range(len(references)), weights)
+        source = recordings.as_played(source, options.stereo)
         say("reading")
         scan = recordings.scan(source, with_loudness=options.match_level == "off")
         scans = [recordings.scan(one, with_loudness=options.match_level == "on") for one in references]
@@ -126,24 +129,24 @@ class StyleTransfer(Closable):
             self._refiner,
         )
         say("rendering")
-        rendered = self.play(source, match.unit_params, options.max_tail_sec, folder, progress)
-        fit = measure_fit(source, references, rendered, self.host.chain, match.trust, weights)
+        play = partial(self.play, source, max_tail_sec=options.max_tail_sec, folder=folder, progress=progress)
+        measure = partial(measure_fit, source, references, chain=self.host.chain, trust=match.trust, weights=weights)
+        match, rendered, fit = play_fitting(match, options, play, measure)
         keeps_take = options.only_if_better and bool(fit.worse)
         if keeps_take:
             rendered.replace_by(source, scan)
         wanted, ceiling_db = ("none", None) if keeps_take else (options.match_level, options.ceiling_db)
         level = rendering.level(wanted, scan, [scans[i] for i in counted], rendered, ceiling_db, is_integer=is_integer)
-        clipping = recordings.clipping_notes(every, found)
-        notes = (*fit.notes(keeps_take), *clipping, *match.notes, *level.notes)
+        said = (*recordings.clipping_notes(every, found), *match.notes, *level.notes)
+        notes = (*fit.notes(keeps_take), *said, *rendering.width_notes(source, references, rendered))
         compared = [Compared.of(self.windows.sample_rate, *one) for one in zip((dry, *styles), (1, *weights))]
-        moves_db = self._moves_db(match.unit_params)
-        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, moves_db, compared)
+        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, self._moves_db(match), compared)
 
-    def _moves_db(self, unit_params: np.ndarray) -> np.ndarray | None:
+    def _moves_db(self, match: prediction.FoundSettings) -> np.ndarray | None:
         """How much each parameter can move the sound from these settings, `[K]`; None for plugins, which are slow."""
         if not all(isinstance(unit, BuiltinUnit) for unit in self.host.chain.units):
             return None
-        return audibility(self.host, unit_params, self.windows.sample_rate, sweep=(0.0, 0.5, 1.0))
+        return audibility(self.host, match.unit_params, self.windows.sample_rate, sweep=(0.0, 0.5, 1.0))
 
     def play(
         self,
@@ -167,7 +170,7 @@ class StyleTransfer(Closable):
         reference: np.ndarray | Sequence[np.ndarray],
         sample_rate: int,
         *,
-        amount: float = 1.0,
+        amount: float | None = None,
         locks: Mapping[str, Any] | None = None,
         match_level: str = "on",
         refine: int = 0,
@@ -178,6 +181,7 @@ class StyleTransfer(Closable):
         only: Sequence[str] = (),
         weights: Sequence[int] = (),
         max_eq_db: float | None = None,
+        stereo: bool = False,
         reference_rate: int | None = None,
     ) -> Transfer:
         """Gives a recording the style of a reference.
@@ -186,7 +190,7 @@ class StyleTransfer(Closable):
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
             reference: one such array, or several whose style is averaged.
             sample_rate: Hz, any.
-            amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better: see `Options`; and so are
+            amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better, stereo: see `Options`; so are
             amount_of, only, weights, max_eq_db: what of the style is taken over.
             reference_rate: Hz of the references; None for `sample_rate`.
 
@@ -197,8 +201,8 @@ class StyleTransfer(Closable):
             UserError: audio that cannot be used, or an option out of range.
             EffectError: the effect failed.
         """
-        own = amount_of or {}, only, weights, max_eq_db
-        options = Options(amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better, *own)
+        asked = amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better
+        options = Options(*asked, amount_of or {}, only, weights, max_eq_db, stereo)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         rate = sample_rate if reference_rate is None else reference_rate
         references = recordings.references_of(reference, rate)
@@ -206,7 +210,7 @@ class StyleTransfer(Closable):
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))
         return Transfer(
-            output[:, 0] if np.ndim(audio) == 1 else output,
+            output[:, 0] if np.ndim(audio) == 1 and not stereo else output,
             source.sample_rate,
             self.host.parameters.describe(outcome.match.unit_params),
             outcome.match.unit_params,
@@ -226,7 +230,8 @@ class StyleTransfer(Closable):
         return snippet(
             *outcome.played(self.host.chain),
             source.sample_rate,
-            source.num_channels,
+            outcome.rendered.num_channels,
+            in_stereo=outcome.rendered.num_channels != source.num_channels,
             factor=outcome.level.factor,
             frames=outcome.rendered.frames,
             end=source.frames + round(max_tail_sec * source.sample_rate),

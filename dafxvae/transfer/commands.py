@@ -120,6 +120,7 @@ def parse_options(arguments: Namespace, weights: Sequence[int]) -> Options:
         only_if_better=arguments.only_if_better,
         amount_of=parse_amounts(arguments.amount_of or ()),
         weights=weights,
+        stereo=arguments.stereo,
         **asked,
     )
 
@@ -156,8 +157,9 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         ranking = choose_controller(arguments, source, references, console)
         transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)
+        channels = 2 if options.stereo else source.num_channels
         with (
-            audio_writer(output, source.sample_rate, source.num_channels, end, subtype, source.tags) as write,
+            audio_writer(output, source.sample_rate, channels, end, subtype, source.tags) as write,
             sample_progress(console, end) as (notify, advance),
         ):
             outcome = transfer.run(
@@ -202,11 +204,14 @@ def write_files(
     script = snippet(
         *outcome.played(chain),
         source.sample_rate,
-        source.num_channels,
+        outcome.rendered.num_channels,
         factor=outcome.level.factor,
         frames=outcome.rendered.frames,
         end=end,
-        encoding=encoding_of(output, subtype_of(output, arguments.bit_depth, source), end * source.num_channels),
+        encoding=encoding_of(
+            output, subtype_of(output, arguments.bit_depth, source), end * outcome.rendered.num_channels
+        ),
+        in_stereo=options.stereo,
         source=str(source.path.resolve()),
         target=str(output.resolve()),
     )

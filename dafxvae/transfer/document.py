@@ -101,11 +101,12 @@ def settings_document(
         "format": FORMAT,
         **outcome_document(chain, outcome),
         "match_level": options.match_level,
-        "amount": options.amount,
+        "amount": outcome.match.amount,
         "amount_of": {str(name): amount for name, amount in options.amount_of.items()},
         "only": list(options.only),
         "max_eq_db": options.max_eq_db,
         "ceiling_db": options.ceiling_db,
+        "stereo": options.stereo,
         "controller": controller,
         "input": identity(source),
         "references": [identity(path) for path in references],
@@ -145,6 +146,7 @@ class StoredTransfer(NamedTuple):
     factor: np.float32
     max_tail_sec: float
     ceiling_db: float | None
+    stereo: bool
     take: dict[str, Any]  # as `identity` says it
     references: list[dict[str, Any]]
     output: dict[str, Any]  # file, samples, sample_rate
@@ -180,6 +182,7 @@ def read_document(path: Path) -> StoredTransfer:
             np.float32(exact["factor"]),
             float(exact["max_tail_sec"]),
             None if content.get("ceiling_db") is None else float(content["ceiling_db"]),  # a version had none
+            bool(content.get("stereo", False)),
             content.get("input", {}),
             content.get("references", []),
             content.get("output", {}),

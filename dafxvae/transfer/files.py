@@ -105,13 +105,13 @@ def apply_settings(settings: Path, stems: Sequence[Path], output: Path, depth: s
         encoding_of(path, DEPTHS.get(depth or ""))
     with open_stored(settings, stored) as host:
         for stem, target in zip(stems, outputs, strict=True):
-            with AudioReader(stem) as source:
-                recordings.check_channels(source)
-                subtype = subtype_of(target, depth, source)
+            with AudioReader(stem) as file:
+                recordings.check_channels(file)
+                source, subtype = recordings.as_played(file, stored.stereo), subtype_of(target, depth, file)
                 tail = round(stored.max_tail_sec * source.sample_rate)
                 with (
                     audio_writer(
-                        target, source.sample_rate, source.num_channels, source.frames + tail, subtype, source.tags
+                        target, source.sample_rate, source.num_channels, source.frames + tail, subtype, file.tags
                     ) as write,
                     sample_progress(console, source.frames + tail) as (notify, advance),
                 ):

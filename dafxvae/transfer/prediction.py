@@ -1,7 +1,8 @@
 """From windows of input and references to settings: prediction, amount, locks, refinement."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -32,6 +33,8 @@ class FoundSettings:
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
     notes: tuple[str, ...] = ()
     trust: Trust = UNKNOWN
+    amount: float = 1.0
+    at_amount: "Callable[[float], FoundSettings] | None" = None  # the same at another amount; None without a controller
 
 
 class PairFeatures(NamedTuple):
@@ -142,7 +145,7 @@ def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray
     return Prediction(*(np.stack(column) for column in zip(*rows)))
 
 
-def _at_amount(
+def _scaled(
     host: ChainHost,
     unit_params: np.ndarray,
     is_locked: np.ndarray,
@@ -170,6 +173,23 @@ def _at_amount(
         notes.append(f"{these} cannot leave sound alone: at an amount of 0 the change is at {change:.0f} dB")
     shares = np.repeat(applied, np.diff(host.chain.offsets))
     return settings_at(shares, neutral, unit_params, host.parameters), tuple(notes)
+
+
+def _at_amount(
+    host: ChainHost,
+    whole: FoundSettings,
+    is_locked: np.ndarray,
+    strength: float,
+    played: Callable[[], tuple[np.ndarray, int]],
+    options: "Options",
+    kinds: Sequence[str],
+    amount: float,
+) -> FoundSettings:
+    """What was found at an amount of the whole, gains within their bound."""
+    amounts = stage_amounts(host.chain, amount, options.amount_of, options.only, kinds)
+    settings, notes = _scaled(host, whole.unit_params, is_locked, amounts, strength, played)
+    settings, bounded = bound_gains(host.chain, settings, whole.locked, options.max_eq_db, kinds)
+    return replace(whole, unit_params=host.parameters.quantise(settings), notes=(*notes, *bounded), amount=amount)
 
 
 def _search(refiner: Refiner | None) -> Refiner:
@@ -208,15 +228,18 @@ def find_settings(
     space = host.parameters
     is_locked, values = locked_values(space, options.locks)
     found = start = predicted = refined = None
-    notes, trust = tuple[str, ...](), UNKNOWN
+    strength, trust = 1.0, UNKNOWN
     is_held = is_locked  # by the search
     if controller is not None:
         found, trust = _judged(controller, dry, references)
-        is_held = is_locked | found.is_direct  # the distance of styles depends little on the exact time of an echo
+        strength, is_held = (
+            float(found.strength),
+            is_locked | found.is_direct,
+        )  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
     elif options.asks_for_amounts:
-        asked = f"amount {options.amount:g}, amount_of {dict(options.amount_of)}, only {list(options.only)}"
+        asked = f"amount {options.first_amount:g}, amount_of {dict(options.amount_of)}, only {list(options.only)}"
         raise UserError(f"{asked}: only a controller's prediction has amounts; leave them out")
     elif is_locked.all():
         start = values
@@ -232,9 +255,7 @@ def find_settings(
         refined = {name: np.asarray(getattr(searched, name)).item() for name in names}
     assert start is not None
     kinds = stage_kinds(host, start, sample_rate) if options.only or options.max_eq_db is not None else []
-    if found is not None:
-        amounts = stage_amounts(host.chain, options.amount, options.amount_of, options.only, kinds)
-        start, notes = _at_amount(host, start, is_locked, amounts, float(found.strength), played)
     locked = {name: value for name, value in space.describe(values).items() if name in options.locks}
-    start, bounded = bound_gains(host.chain, start, locked, options.max_eq_db, kinds)
-    return FoundSettings(space.quantise(start), predicted, locked, refined, (*notes, *bounded), trust)
+    whole = FoundSettings(start, predicted, locked, refined, trust=trust)
+    at_amount = partial(_at_amount, host, whole, is_locked, strength, played, options, kinds)
+    return replace(at_amount(options.first_amount), at_amount=None if controller is None else at_amount)

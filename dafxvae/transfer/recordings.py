@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from dafxvae.audio.io import to_channels
 from dafxvae.audio.loudness import DUAL_MONO_LU, HOP_SEC, LoudnessMeter, integrated_loudness
 from dafxvae.core.errors import UserError
 from dafxvae.effects.playback import CHUNK
@@ -69,6 +70,25 @@ class ArrayRecording:
     def read(self, start: int, frames: int) -> np.ndarray:
         """See `Source.read`."""
         return self.audio[start : start + frames]
+
+
+class InStereo:
+    """A mono recording in two equal channels, for effects that make them differ."""
+
+    num_channels = 2
+
+    def __init__(self, source: Recording) -> None:
+        self._source, self.name = source, source.name
+        self.sample_rate, self.frames = source.sample_rate, source.frames
+
+    def read(self, start: int, frames: int) -> np.ndarray:
+        """See `Recording.read`."""
+        return to_channels(self._source.read(start, frames), 2)
+
+
+def as_played(source: Recording, stereo: bool) -> Recording:
+    """The recording as the chain gets it: a mono one in two channels where stereo is asked for."""
+    return InStereo(source) if stereo and source.num_channels == 1 else source
 
 
 def references_of(reference: np.ndarray | Sequence[np.ndarray], sample_rate: int) -> list[ArrayRecording]:

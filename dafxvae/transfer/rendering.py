@@ -1,7 +1,7 @@
 """Render a whole recording through the chain: level, tail, file."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -13,7 +13,7 @@ from dafxvae.audio.true_peak import MOST_OVERSHOOT, true_peak
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.playback import CHUNK, ChainStream
-from dafxvae.transfer.recordings import Recording, Scan, chunks, played_loudness
+from dafxvae.transfer.recordings import InStereo, Recording, Scan, chunks, played_loudness
 
 TAIL_DB = -60.0  # below the output's own peak a tail has ended
 TAIL_FLOOR_DB = -90.0  # and below this everything has
@@ -42,6 +42,12 @@ class Rendered:
         """The output with its gain, in chunks `[T, C]`."""
         for start in range(0, self.frames, CHUNK):
             yield self.read(start, CHUNK) * factor
+
+    @property
+    def is_dual_mono(self) -> bool:
+        """Two channels that are equal throughout."""
+        blocks = self.chunks(np.float32(1.0))
+        return self.num_channels == 2 and all(np.array_equal(block[:, 0], block[:, 1]) for block in blocks)
 
     def replace_by(self, source: Recording, scan: Scan) -> None:
         """Holds a recording as it is instead of its render."""
@@ -182,3 +188,12 @@ def limit(
         else:
             notes.append(f"the peak is {over_db:+.1f} dBFS: a float file holds it; turn it down to play it")
     return Level(np.float32(factor), tuple(notes))
+
+
+def width_notes(source: Recording, references: Sequence[Recording], rendered: Rendered) -> tuple[str, ...]:
+    """What a user should know of the width of a mono input's render."""
+    if isinstance(source, InStereo):
+        return ("the effect gives both channels the same: the output sounds as mono",) * rendered.is_dual_mono
+    if source.num_channels == 1 and any(one.num_channels == 2 for one in references):
+        return ("the input is mono and the reference stereo: its width is left out (--stereo makes the output stereo)",)
+    return ()

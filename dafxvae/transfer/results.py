@@ -30,7 +30,8 @@ class Options:
     """What a transfer is asked for.
 
     Attributes:
-        amount: 0 leaves the style alone, 1 is the reference's, up to 1.5.
+        amount: 0 leaves the style alone, 1 is the reference's, up to 1.5. None: 1, and less where that would take the
+            long-term spectrum further from the reference than the input's, which the effect is there to change.
         locks: parameter name to value in physical units (or a choice's label), held as it is.
         match_level: "on": the output gets the integrated loudness of the reference; "off": that of the input; "none":
             what the chain gives.
@@ -44,9 +45,10 @@ class Options:
         only: kinds (`dafxvae.effects.kinds`): effects of others leave the input alone. None of them for all.
         weights: how often each reference counts; none of them for once each.
         max_eq_db: filters raise and lower by no more; None for no bound.
+        stereo: a mono input becomes a stereo output.
     """
 
-    amount: float = 1.0
+    amount: float | None = None
     locks: Mapping[str, Any] = field(default_factory=dict)
     match_level: str = "on"
     refine: int = 0
@@ -57,18 +59,22 @@ class Options:
     only: Sequence[str] = ()
     weights: Sequence[int] = ()
     max_eq_db: float | None = None
+    stereo: bool = False
 
     def __post_init__(self) -> None:
         for name in ("amount", "refine", "max_tail_sec", "ceiling_db", "max_eq_db"):
             kind = numbers.Integral if name == "refine" else numbers.Real
-            is_none = name in ("ceiling_db", "max_eq_db") and getattr(self, name) is None
+            is_none = name in ("amount", "ceiling_db", "max_eq_db") and getattr(self, name) is None
             if not isinstance(getattr(self, name), kind) and not is_none:
                 raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
         for name in ("locks", "amount_of"):
             if not isinstance(getattr(self, name), Mapping):
                 raise UserError(f"{name} {getattr(self, name)!r}: give a mapping of names to values")
         low, high = AMOUNTS
-        for name, amount in {"amount": self.amount, **{f"amount_of {k}": v for k, v in self.amount_of.items()}}.items():
+        for name, amount in {
+            "amount": self.first_amount,
+            **{f"amount_of {k}": v for k, v in self.amount_of.items()},
+        }.items():
             if not isinstance(amount, numbers.Real) or not low <= amount <= high:
                 said = f"{amount:g}" if isinstance(amount, numbers.Real) else repr(amount)
                 raise UserError(f"{name} {said}: give {low:g} (leave alone) to {high:g}; 1 is the reference")
@@ -93,9 +99,14 @@ class Options:
             raise UserError(f"ceiling {self.ceiling_db:g}: give -30 to 0 dBTP, or none")
 
     @property
+    def first_amount(self) -> float:
+        """The amount that is tried first."""
+        return 1.0 if self.amount is None else self.amount
+
+    @property
     def asks_for_amounts(self) -> bool:
         """Whether anything but the prediction as it is is wanted."""
-        return self.amount != 1.0 or bool(self.amount_of) or bool(self.only)
+        return self.first_amount != 1.0 or bool(self.amount_of) or bool(self.only)
 
     def check(self, chain: Chain, source: recordings.Recording, references: Sequence[recordings.Recording]) -> None:
         """Refuses what cannot be transferred, before anything that takes time.

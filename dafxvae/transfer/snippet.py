@@ -36,7 +36,7 @@ CHUNK = {chunk}
 {classes}
 
 with soundfile.SoundFile(SOURCE) as source:
-    rate, channels = source.samplerate, source.channels
+    rate, channels = source.samplerate, {channels}
     board = [
 {board}
     ]
@@ -86,6 +86,7 @@ def snippet(
     factor: np.float32,
     frames: int,
     end: int,
+    in_stereo: bool = False,
     encoding: tuple[str, str] = ("WAV", "FLOAT"),
     source: str = "input.wav",
     target: str = "output.wav",
@@ -96,10 +97,11 @@ def snippet(
         chain: the effects.
         unit_params: `[K]`.
         sample_rate: Hz, of the recording.
-        num_channels: of it.
+        num_channels: as it is played.
         factor: the final gain.
         frames: of the output.
         end: that were played.
+        in_stereo: a mono recording is played in two channels.
         encoding: libsndfile's names of format and subtype.
         source, target: files that it reads and writes when it is given none.
     """
@@ -119,6 +121,7 @@ def snippet(
         gain_db=20.0 * np.log10(float(factor)),
         frames=frames,
         end=end,
+        channels="2" if in_stereo else "source.channels",
         chunk=CHUNK,
         classes=classes,
         board="\n".join(f"        {entry}," for entry in entries),

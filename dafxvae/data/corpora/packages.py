@@ -171,11 +171,13 @@ PACKAGES: tuple[Package, ...] = (
         "GPL-2.0-or-later", "usr/share/games/asc/music", _file, "Electronic game music, mp3 at 22 kHz",
     ),
     Package(
-        "extremetuxracer-data", "masters", True, "0.8.2-1", "8ce6c82e6fb89549d284f43f6c4b0a9d82e6c0e5da753bee0ef419276a21470c",
+        "extremetuxracer-data", "masters", True, "0.8.2-1",
+        "8ce6c82e6fb89549d284f43f6c4b0a9d82e6c0e5da753bee0ef419276a21470c",
         "GPL-2.0-or-later", "usr/share/games/etr/music", _file, "Pop, rock and surf, loud",
     ),
     Package(
-        "hyperrogue-music", "masters", True, "12.0q-1", "61ab9f4c2169442d85f42c42d26e80c1a18b93c741f3d44f1b9d83015904e7f7",
+        "hyperrogue-music", "masters", True, "12.0q-1",
+        "61ab9f4c2169442d85f42c42d26e80c1a18b93c741f3d44f1b9d83015904e7f7",
         "CC-BY-SA-3.0", "usr/share/hyperrogue/music", _file, "Orchestral and ambient, three composers",
     ),
 )  # fmt: skip
