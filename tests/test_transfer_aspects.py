@@ -161,3 +161,18 @@ def test_the_command_line_takes_aspects_and_reports_what_was_compared(tmp_path, 
     printed = " ".join(capsys.readouterr().err.split())
     assert f"windows of the input ({own['lufs']:.1f} LUFS) with {one['windows']} of one.wav" in printed
     assert "weight 2)" in printed
+
+
+def test_less_is_made_of_what_would_take_the_spectrum_away(style):
+    audio = music(seed=1)
+    reference = audio[::-1].copy()  # of the same spectrum: any filter is worse
+    whole = style.transfer(audio, reference, RATE, amount=1.0)
+    usual = style.transfer(audio, reference, RATE)
+    assert "spectrum" in whole.fit.worse
+    assert not any("the amount is" in note for note in whole.notes)
+    assert sum("the amount is" in note for note in usual.notes) == 1
+    assert usual.fit.after["spectrum"] < whole.fit.after["spectrum"]
+    weaker = [style.transfer(audio, reference, RATE, amount=amount).unit_params for amount in (0.5, 0.25)]
+    assert any(np.array_equal(usual.unit_params, one) for one in weaker)
+    named = style.transfer(audio, reference, RATE, amount_of={"PeakFilter": 1.0})
+    np.testing.assert_array_equal(named.unit_params, whole.unit_params)
