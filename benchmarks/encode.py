@@ -22,7 +22,8 @@ os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_th
 import numpy as np  # noqa: E402
 
 from benchmarks.common import interleave, make_parser, print_json  # noqa: E402
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
+from dafxvae.controllers.encoders import load_encoders  # noqa: E402
+from dafxvae.core.paths import SHIPPED, stored_encoders_path  # noqa: E402
 from dafxvae.models.extractor import FeatureExtractor  # noqa: E402
 
 

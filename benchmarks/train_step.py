@@ -31,7 +31,8 @@ import numpy as np  # noqa: E402
 
 from benchmarks.common import interleave, print_json  # noqa: E402
 from dafxvae.config import SMOOTH, Config, controller_config, resolve_preset  # noqa: E402
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path  # noqa: E402
+from dafxvae.controllers.encoders import load_encoders  # noqa: E402
+from dafxvae.core.paths import SHIPPED, stored_encoders_path  # noqa: E402
 from dafxvae.effects.bank import EffectBank  # noqa: E402
 from dafxvae.gradients.measure.measured_steps import load_calibration  # noqa: E402
 from dafxvae.runs import build, stage_pairs  # noqa: E402

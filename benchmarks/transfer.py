@@ -39,7 +39,8 @@ def random_controller(path: Path, effect: str) -> None:
 
     from dafxvae.config import base_config
     from dafxvae.controllers.controller import save_controller
-    from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+    from dafxvae.controllers.encoders import load_encoders
+    from dafxvae.core.paths import SHIPPED, stored_encoders_path
     from dafxvae.effects.factory import open_host
     from dafxvae.models import networks
 

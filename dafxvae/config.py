@@ -26,6 +26,7 @@ PRESETS: dict[str, dict[str, object]] = {
     # Every box of the diagram for a few steps: shows that an installation works, not what it can do.
     "smoke": {
         "pretrained": "smoke",
+        "pretrain": True,
         "data.minutes": 1.5,
         "clip_samples": 32768,
         "bank": ("Reverb", "Compressor", "PeakFilter"),
@@ -194,9 +195,10 @@ def base_config() -> ConfigDict:
     return ConfigDict(
         {
             "seed": 0,
-            "job": "controller",  # what is run: see dafxvae.runs.jobs
+            "job": "controller",  # what is run: controller, digits
             "preset": "default",
             "pretrained": "shipped",  # f and g: the package's, a name in the data folder, or a *.safetensors file
+            "pretrain": False,  # train f and g first where there are none of that name
             "effect": "Reverb",
             "sample_rate": 24000,
             "num_channels": 1,

@@ -1,49 +1,41 @@
-"""The command line of every job: `python -m dafxvae.train --config configs/reverb.py [--config.KEY=VALUE ...]`.
+"""The command line of every job: `python -m dafxvae.train --config reverb [--config.KEY=VALUE ...]`.
 
 Running the same command again resumes.
 """
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags, logging
-from ml_collections import config_flags
 from rich.console import Console
 
-from dafxvae.config import Config, resolve_preset
+from dafxvae.config import Config
 from dafxvae.core.command_line import prepare_jax, run_cli
-from dafxvae.core.errors import UserError
-from dafxvae.runs.unused import check_used
-
-CONFIG = config_flags.DEFINE_config_file("config", None, "A file with get_config(), such as configs/reverb.py.")
-WORKDIR = flags.DEFINE_string("workdir", None, "Holds everything of the run; runs/NAME_OF_CONFIG when left out.")
+from dafxvae.core.paths import user_path
+from dafxvae.runs.options import read_options
+from dafxvae.runs.values import check_run
 
 
-def train(arguments: list[str]) -> None:
-    """Resolves the command line and runs the job.
+def _define_workdir(values: flags.FlagValues) -> None:
+    flags.DEFINE_string("workdir", None, "Holds everything of the run.", flag_values=values)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Resolves a command line and runs the job.
 
     Raises:
-        UserError: an unknown option or key, a missing file, a value of the wrong type, an option without an effect.
+        UserError: an unknown option or key, a missing file, a value that no run can have, an option without an effect.
     """
-    try:
-        rest = flags.FLAGS(arguments)[1:]
-        config = CONFIG.value
-        if config is not None:
-            config.lock()  # a file that could not be read says so at the first look
-    except (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{error}: see --help, and the keys in dafxvae/config.py") from error
-    if rest:
-        raise UserError(f"unexpected arguments {rest}: options look like --config.seed=1")
-    if config is None:
-        raise UserError("no configuration: give --config configs/reverb.py, or another file in configs/")
-    holder = flags.FLAGS["config"]
-    name = Path(config_flags.get_config_filename(holder)).stem
-    given = config_flags.get_override_values(holder)
-    config = resolve_preset(config, given)
-    check_used(config, given)
-    suffix = "" if config.preset == "default" else f"_{config.preset}"
-    run(config, Path(WORKDIR.value or f"runs/{name}{suffix}"))
+    prepare_jax()
+    logging.set_verbosity(logging.ERROR)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the run takes it over: there is nothing to save yet
+    options = read_options(list(sys.argv[1:] if words is None else words), _define_workdir)
+    config, suffix = options.config, "" if options.config.preset == "default" else f"_{options.config.preset}"
+    workdir = user_path(options.flags.workdir or f"runs/{options.name}{suffix}")
+    check_run(config, workdir)
+    run(config, workdir)
 
 
 def run(config: Config, workdir: Path) -> None:
@@ -63,13 +55,5 @@ def run(config: Config, workdir: Path) -> None:
         sys.exit(130 if stopped.signal_number == signal.SIGINT else 0)
 
 
-def main() -> None:
-    """Entry point."""
-    prepare_jax()
-    logging.set_verbosity(logging.ERROR)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the run takes it over: there is nothing to save yet
-    run_cli(lambda: train(sys.argv))
-
-
 if __name__ == "__main__":
-    main()
+    run_cli(main)

@@ -5,9 +5,10 @@ from transfer_toys import save_toy
 
 from dafxvae.controllers.__main__ import main
 from dafxvae.controllers.controller import read_controller, save_controller
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.controllers.names import stored_controllers
 from dafxvae.core.command_line import run_cli
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.weights import load_weights, save_weights
 
 

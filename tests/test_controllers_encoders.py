@@ -2,8 +2,9 @@ import pytest
 from encoder_toys import random_encoders
 from tiny import tiny_config
 
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, save_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders, save_encoders
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
 from dafxvae.effects.bank import open_bank
 

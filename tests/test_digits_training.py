@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 from tiny import flags, tiny_config
 
-from configs.spoken_digits import get_config
 from dafxvae.audio.io import read_audio, write_audio
+from dafxvae.configs.spoken_digits import get_config
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import load_weights, save_weights
 from dafxvae.digits.accuracy import active_dimensions, fit_recogniser
@@ -136,9 +136,9 @@ def test_bad_input_says_what_to_do(finished, folders):
         run_job(tiny(seed=1), finished[0], QUIET)
     with pytest.raises(UserError, match="hop_samples 100"):
         run_job(tiny(digits__hop_samples=100), folders / "bad", QUIET)
-    with pytest.raises(UserError, match=r"unknown job 'digit'.*controller, digits"):
+    with pytest.raises(UserError, match=r"job is 'digit'.*'controller', 'digits'"):
         run_job(tiny(job="digit"), folders / "bad", QUIET)
-    with pytest.raises(UserError, match="offline, online"):
+    with pytest.raises(UserError, match="'offline', 'online'"):
         run_job(tiny(log__wandb="yes"), folders / "bad", QUIET)
     save_weights(folders / "other.safetensors", {"x": np.zeros(1)}, {"kind": "encoders"})
     with pytest.raises(UserError, match="not a digit VAE"):

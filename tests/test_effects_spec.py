@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dafxvae.core.errors import UserError
-from dafxvae.effects.spec import EffectSpec, format_chain, parse_chain, unknown_name
+from dafxvae.core.errors import UserError, unknown_name
+from dafxvae.effects.spec import EffectSpec, format_chain, parse_chain
 
 CHAINS = {
     "Reverb": (EffectSpec("Reverb"),),

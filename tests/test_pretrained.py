@@ -3,7 +3,8 @@
 import hashlib
 
 from dafxvae.config import base_config
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.runs.pretraining import check_encoders
 
 SHA256 = "63b4e7e4f6617a249a06cd4814ea8844e8e314eb662eccb8b804b6ca249e3597"

@@ -1,7 +1,6 @@
 """The controllers that come with the package: one for each config, over the package's f and g, and alive."""
 
 import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,10 @@ from dafxvae.descriptors.lfo_measurement import rate_settings
 from dafxvae.effects.factory import open_host
 from dafxvae.models import networks
 from dafxvae.models.controller_decoder import ControllerDecoder
+from dafxvae.runs.options import packaged_configs
 
 OTHERS = {"pretrain", "spoken_digits", "vst3"}  # configs that belong to no controller of the package
-CONFIGS = {path.stem: path for path in Path("configs").glob("*.py") if path.stem not in OTHERS}
+CONFIGS = {name: path for name, path in packaged_configs().items() if name not in OTHERS}
 LIMIT_BYTES = 240_000  # vocal: 22 settings, each with an output of the network and three curves; 37 kB of experience
 TEMPLATE_BYTES = 1_400_000  # of an LFO, where a descriptor needs them
 

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,6 +24,7 @@ from dafxvae.core.weights import fingerprint, load_weights
 from dafxvae.data.pairs.prerendered import render_pairs
 from dafxvae.runs import build, stage_pairs
 from dafxvae.runs.loop import train_and_evaluate
+from dafxvae.runs.options import packaged_configs
 from dafxvae.runs.workdir import lock_workdir
 from dafxvae.training import stage as stage_module
 from dafxvae.training.checkpoint import Checkpoints
@@ -178,7 +178,7 @@ def test_a_signal_at_the_very_end_of_a_stage_stops_the_run(folders, monkeypatch)
     ("changes", "words"),
     [
         ({"compute_dtype": "float8"}, "compute_dtype is 'float8'"),
-        ({"accumulate__h": 0}, "accumulated over 0 parts"),
+        ({"accumulate__h": 0}, "accumulate.h is 0: give a whole number, at least 1"),
         ({"effect": "Invert"}, "Invert has no parameter that could be controlled"),
         ({"effect": "Gain(gain_db=3)"}, "no parameter that could be controlled"),
         ({"effect": "Rewerb"}, "Reverb"),
@@ -268,7 +268,7 @@ def test_pretrain_alone_makes_no_controller(folders):
     assert not (workdir / "controller.safetensors").exists()
 
 
-@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", packaged_configs().values(), ids=lambda path: path.stem)
 def test_every_config_resolves_with_every_preset(path):
     namespace: dict = {}
     exec(compile(path.read_text(), path, "exec"), namespace)

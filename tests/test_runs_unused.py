@@ -12,11 +12,11 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from tiny import tiny_config
 
-from configs.spoken_digits import get_config as digits_config
 from dafxvae.config import PRESETS, base_config, resolve_preset
-from dafxvae.controllers.encoders import stored_encoders_path
+from dafxvae.configs.spoken_digits import get_config as digits_config
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import stored_encoders_path
 from dafxvae.core.weights import load_weights
 from dafxvae.effects.factory import open_host
 from dafxvae.gradients.measure.measured_steps import load_calibration

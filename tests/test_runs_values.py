@@ -3,20 +3,23 @@
 import math
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
 from process_worker import make_pairs
 from tiny import tiny_config
 
+from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import PRESETS, base_config, resolve_preset
+from dafxvae.core.choices import DESCRIPTOR_NAMES, JOBS, LOSSES
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
+from dafxvae.descriptors.catalog import DESCRIPTORS
 from dafxvae.effects.bank import open_bank
-from dafxvae.runs import build
+from dafxvae.runs import build, jobs
 from dafxvae.runs.jobs import run_job
-from dafxvae.runs.values import check_numbers, check_parts
+from dafxvae.runs.options import packaged_configs
+from dafxvae.runs.values import Allowed, allowed_values, check_run
 
 NUMBERS = {
     key: value
@@ -33,43 +36,80 @@ def changed(key, value):
     return config
 
 
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -1])
-@pytest.mark.parametrize("key", NUMBERS)
-def test_no_number_is_negative_or_none_at_all(key, bad, tmp_path):
-    if key.endswith("_db") and math.isfinite(bad):
-        pytest.skip("levels have either sign")
-    value = (bad, *NUMBERS[key][1:]) if isinstance(NUMBERS[key], tuple) else bad
-    with pytest.raises(UserError, match=re.escape(f"--config.{key} is ") + r".*(nan|inf|-1).*: give .*"):
-        run_job(changed(key, value), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+CONFIG = tiny_config()
+
+
+def check_changed(key, value):
+    config = CONFIG.copy_and_resolve_references()
+    with config.ignore_type():
+        config.update_from_flattened_dict({key: value})
+    check_run(config, "run")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1, "x", None])
+def test_no_number_is_negative_or_none_at_all(bad):
+    for key, usual in NUMBERS.items():
+        if not (key.endswith("_db") and bad == -1):  # levels have either sign
+            value = (bad, *usual[1:]) if isinstance(usual, tuple) else bad
+            with pytest.raises(UserError, match=re.escape(f"--config.{key} is ") + rf".*{bad}.*: give .*number"):
+                check_changed(key, value)
+
+
+def test_every_key_says_what_it_may_be():
+    for key in flatten(base_config().to_dict()):
+        allowed = allowed_values(key)
+        if key == "effect":
+            assert allowed is None
+            continue
+        assert isinstance(allowed, Allowed)
+        with pytest.raises(UserError, match=re.escape(f"--config.{key} is ") + ".*: give "):
+            check_changed(key, (object(),) if allowed.size is not None else 1j)
+
+
+def test_choices_are_those_that_the_code_knows():
+    assert set(JOBS) == set(jobs.JOBS)
+    assert set(DESCRIPTOR_NAMES) == {descriptor.name for descriptor in DESCRIPTORS}
+    with pytest.raises(ValueError, match="choose from") as error:
+        make_audio_loss({"x": 1.0}, (512,), 24000)
+    assert all(repr(name) in str(error.value) for name in LOSSES)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("seed", 2**31, "--config.seed 2147483648: give a number that is not negative, up to 2147483647"),
+        ("job", "digit", "'controller', 'digits'"),
         ("checkpoint_every_steps", 0, "at least 1"),
         ("h.num_steps", 0, "at least 1"),
-        ("h.batch_size", 0, "at least 1"),
+        ("h.num_steps", -3, "at least 1"),
         ("f.time_strides", (4, 0), "at least 1"),
-        ("h.clip_norm", 0.0, "more than 0"),
-        ("data.minutes", 0.0, "more than 0"),
-        ("num_channels", 3, "give 1 or 2"),
-        ("data.mode", "elsewhere", "give one of same_clip"),
+        ("h.clip_norm", 0.0, "above 0"),
+        ("data.minutes", 0.0, "above 0"),
+        ("num_channels", 3, "at most 2"),
+        ("num_workers", 10**9, "at most 1024"),
+        ("seed", 2**31, "at most 2147483647"),
+        ("clip_samples", 7, "give at least 2048"),
+        ("data.mode", "elsewhere", "one of 'same_clip'"),
+        ("data.folder", "nowhere", "no such folder"),
         ("data.options.gain_db", (6.0, -12.0), "the lower one first"),
-        ("data.options.style_share", 1.5, "style_share"),
-        ("chains.share", 2.0, "share in [0, 1]"),
-        ("h.stft_sizes", (), "at least one size"),
-        ("h.stft_sizes", (65536,), "a window of 65536 needs over 32768"),
-        ("h.loss_weights.mrstft", 0.0, "at least one size"),
-        ("h.descriptors", ("ecoes",), "takes a tuple of echoes"),
-        ("f.kl.schedule", "sawtooth", "choose from constant"),
-        ("g.kl.cycles", 0, "cycles is 0"),
-        ("g.kl.warmup_share", 0.0, "warmup_share in (0, 1]"),
-        ("estimator.name", "sgd", "choose from"),
-        ("estimator.num_probes", 0, "num_probes is 0"),
-        ("estimator.step_size", 0.7, "step_size 0.7"),
-        ("estimator.level", "sound", "choose from"),
+        ("data.options.style_share", 1.5, "at most 1"),
+        ("chains.share", 2.0, "at most 1"),
+        ("h.stft_sizes", (), "a tuple"),
+        ("h.stft_sizes", (65536,), "at least 32769"),
+        ("h.loss_weights.mrstft", 0.0, "at least one"),
+        ("h.batch_size", 9, "at most the 8 pairs"),
+        ("g.batch_size", 9, "at most the 8 pairs"),
+        ("h.descriptors", ("ecoes",), "one of 'echoes'"),
+        ("h.lfo.rate", "rate_hz", "Reverb's parameters"),
+        ("f.kl.schedule", "sawtooth", "one of 'constant'"),
+        ("g.kl.cycles", 0, "at least 1"),
+        ("g.kl.warmup_share", 0.0, "above 0"),
+        ("estimator.name", "sgd", "one of 'spsa'"),
+        ("estimator.num_probes", 0, "needs at least 1"),
+        ("estimator.step_size", 0.7, "at most 0.5"),
+        ("estimator.level", "sound", "one of 'audio'"),
+        ("log.wandb", "yes", "'offline', 'online'"),
+        ("effect", "Reverp", "did you mean Reverb"),
+        ("pretrained", "shipped", "another name"),
     ],
 )
 def test_what_nothing_can_be_built_of_is_named(key, value, words, tmp_path):
@@ -81,21 +121,42 @@ def test_what_nothing_can_be_built_of_is_named(key, value, words, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_an_unknown_loss_names_the_known_ones(tmp_path):
+@pytest.mark.parametrize("key", ["h.loss_weights.mrstf", "h.num_setps"])
+def test_an_unknown_key_names_the_nearest(key):
+    part, _, name = key.rpartition(".")
     config = tiny_config()
-    config.h.loss_weights.mrstf = 1.0
-    with pytest.raises(UserError, match=r"unknown loss \['mrstf'\]: choose from"):
+    config.unlock()
+    part = config.h.loss_weights if "weights" in part else config.h
+    with part.unlocked():
+        part[name] = 1.0
+    with pytest.raises(UserError, match=rf"{key}': did you mean .*(mrstft|num_steps)"):
+        check_run(config, "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pretrained": "nope/x", "pretrain": False}, "no f and g at .*nope/x.safetensors. Give one of shipped"),
+        ({"effect": "", "pretrain": False}, "nothing to train: name an effect"),
+    ],
+)
+def test_what_has_no_end_is_not_begun(changes, words, tmp_path):
+    config = tiny_config(**changes)
+    with pytest.raises(UserError, match=words):
         run_job(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("path", sorted(Path("configs").glob("*.py")), ids=lambda path: path.stem)
-def test_the_configurations_of_the_project_are_good(path, preset):
-    config = runpy.run_path(str(path))["get_config"]()
+@pytest.mark.parametrize("name", packaged_configs())
+def test_the_configurations_of_the_project_are_good(name, preset, tmp_path, monkeypatch):
+    monkeypatch.setenv("DAFXVAE_DATA", str(tmp_path))
+    (tmp_path / "train").mkdir()
+    config = runpy.run_path(str(packaged_configs()[name]))["get_config"]()
     config.preset = preset
-    config = resolve_preset(config)
-    check_numbers(config)
-    check_parts(config)
+    if name == "vst3":
+        config.effect = "/usr/lib/vst3/ZamComp.vst3"
+    check_run(resolve_preset(config), tmp_path)
 
 
 @pytest.mark.parametrize(("key", "value"), [("learning_rate", 1e30), ("noise", 1e38)])

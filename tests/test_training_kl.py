@@ -1,4 +1,4 @@
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,8 +7,9 @@ import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_config
 
+from dafxvae.core.choices import SCHEDULES
 from dafxvae.training import parallel
-from dafxvae.training.kl import ACTIVE_NATS, Schedule, make_kl_penalty
+from dafxvae.training.kl import ACTIVE_NATS, make_kl_penalty
 from dafxvae.training.stage import ACTIVE, KL, to_scalars
 from dafxvae.training.state import create_state
 from dafxvae.training.steps import ObjectiveOutput, make_eval_step
@@ -46,7 +47,7 @@ def test_capacity_holds_the_kl_at_a_growing_target():
     np.testing.assert_allclose(penalty(80, **options), [0.5, 0.5])  # above and below it alike
 
 
-@pytest.mark.parametrize("schedule", get_args(Schedule))
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("cycles", [1, 3, 4])
 def test_after_the_last_step_the_weight_is_the_final_one(schedule, cycles):
     final = penalty(0, schedule="constant") if schedule != "capacity" else 2.0 * np.abs(np.array([3.5, 3.0]) - 25.0)

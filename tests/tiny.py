@@ -4,6 +4,7 @@ from dafxvae.config import base_config, resolve_preset
 
 TINY = {
     "pretrained": "default",
+    "pretrain": True,
     "data.minutes": 1.5,
     "clip_samples": 8192,
     "bank": ("Gain", "Reverb"),

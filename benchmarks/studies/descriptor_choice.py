@@ -23,8 +23,9 @@ import numpy as np
 
 from benchmarks.common import make_parser, print_json, use_training_corpora
 from dafxvae.config import Config, resolve_preset
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.command_line import run_cli
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.descriptors import catalog
 from dafxvae.descriptors.lfo_measurement import known_curves
@@ -34,6 +35,7 @@ from dafxvae.models import networks
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.models.networks import Encoders
 from dafxvae.runs import build, stage_pairs
+from dafxvae.runs.options import packaged_configs
 from dafxvae.training.warm_start import KnownPairs, fit_settings
 
 BATCH = 16
@@ -114,8 +116,7 @@ def measure(config: Config, corpus: Corpus, encoders: Encoders, num_train: int, 
 def main() -> None:
     """Measures each configuration in turn."""
     parser = make_parser(__doc__)
-    here = Path(__file__).parents[2] / "configs"
-    default = sorted(path for path in here.glob("*.py") if path.stem not in OTHERS)
+    default = [path for name, path in packaged_configs().items() if name not in OTHERS]
     parser.add_argument("configs", nargs="*", type=Path, default=default, metavar="CONFIG")
     parser.add_argument("--train", type=int, default=2560)
     parser.add_argument("--test", type=int, default=480)

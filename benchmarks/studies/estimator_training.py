@@ -25,9 +25,10 @@ import optax
 from benchmarks.common import measure_or_show, open_results, print_row, pyplot, save_results
 from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config, base_config, resolve_preset
-from dafxvae.controllers.encoders import load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import stored_encoders_path
 from dafxvae.core.rng import host_rng
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import Corpus

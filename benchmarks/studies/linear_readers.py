@@ -19,9 +19,8 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.common import make_parser, print_json
-from dafxvae.controllers.encoders import SHIPPED, stored_encoders_path
 from dafxvae.core.command_line import run_cli
-from dafxvae.core.paths import data_dir
+from dafxvae.core.paths import SHIPPED, data_dir, stored_encoders_path
 from dafxvae.effects.bank import open_bank
 from dafxvae.latent.contenders import parameter_bar
 from dafxvae.latent.examples import Gathered, gather, single_effects

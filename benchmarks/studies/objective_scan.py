@@ -28,10 +28,10 @@ from benchmarks.common import measure_or_show, open_results, print_row, save_res
 from benchmarks.studies.figures import VIEWS, plot_curves, plot_shares, tables
 from dafxvae.audio import dsp, features
 from dafxvae.config import base_config, resolve_preset
-from dafxvae.controllers.encoders import load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.command_line import run_cli
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import data_dir
+from dafxvae.core.paths import data_dir, stored_encoders_path
 from dafxvae.core.rng import host_rng
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import Corpus, open_corpus

@@ -18,9 +18,9 @@ from dafxvae.reporting.player import PlayerClip, chart_data, clip_data, player_d
 from dafxvae.transfer import recordings, rendering, windows
 from dafxvae.transfer.amount import AMOUNTS, EXCERPT_SEC, nearest_neutral, settings_at
 from dafxvae.transfer.api import StyleTransfer
+from dafxvae.transfer.aspects import locked_values
 from dafxvae.transfer.commands import write_files
 from dafxvae.transfer.fit import measure_fit
-from dafxvae.transfer.prediction import locked_values
 from dafxvae.transfer.results import Options
 
 SECTION_SEC = 30.0

@@ -96,8 +96,9 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
         UserError: a bad or taken name, or no such controller.
     """
     from dafxvae.controllers.controller import encoders_path_of, read_controller
-    from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+    from dafxvae.controllers.encoders import load_encoders
     from dafxvae.controllers.names import AUTO, SUFFIX, find_controller, stored_controllers, user_folder
+    from dafxvae.core.paths import SHIPPED, stored_encoders_path
     from dafxvae.core.weights import fingerprint
 
     if not NAME.fullmatch(name) or name == AUTO:

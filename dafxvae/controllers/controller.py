@@ -11,18 +11,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae.config import Config
-from dafxvae.controllers.encoders import (
-    SHIPPED,
-    check_latent,
-    load_encoders,
-    make_check_clip,
-    stored_encoders_path,
-    verify_encoders,
-)
+from dafxvae.controllers.encoders import check_latent, load_encoders, make_check_clip, verify_encoders
 from dafxvae.controllers.experience import Experience
 from dafxvae.controllers.familiar import Familiar, familiar_of
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import user_path
+from dafxvae.core.paths import SHIPPED, stored_encoders_path, user_path
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
 from dafxvae.descriptors import catalog

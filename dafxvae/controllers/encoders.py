@@ -1,6 +1,5 @@
 """Stored f and g: the pair that comes with the package, and the user's own; verified when they are loaded."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +7,14 @@ import flax.errors
 import numpy as np
 
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import data_dir
 from dafxvae.core.rng import host_rng
 from dafxvae.core.weights import load_weights, save_weights
 from dafxvae.models import networks
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.models.networks import Encoders
 
-SHIPPED = "shipped"
 CHECK_SEC = 0.5
 TOLERANCE = 1e-2  # of the check's latent, whose dimensions deviate by about 1; other hardware rounds by about 1e-5
-
-
-def stored_encoders_path(name: str) -> Path:
-    """File of f and g: "shipped" in the package, other names in the data folder, or a `*.safetensors` path."""
-    if name == SHIPPED:
-        return Path(str(resources.files("dafxvae"))) / "pretrained" / "encoders.safetensors"
-    return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"
 
 
 def make_check_clip(sample_rate: int) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dafxvae.controllers.controller import Controller, read_controller
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.core.paths import data_dir, stored_data, user_path
-from dafxvae.effects.spec import unknown_name
+
+if TYPE_CHECKING:
+    from dafxvae.controllers.controller import Controller
 
 SUFFIX = ".safetensors"
 CONTROLLERS = "controllers"
@@ -57,10 +59,13 @@ def find_controller(name: str | Path) -> Path:
     return stored[str(name)]
 
 
-def open_controller(name: str | Path) -> Controller:
+def open_controller(name: str | Path) -> "Controller":
     """A controller with its f and g, by name, folder or file; see `find_controller`.
 
     Raises:
         UserError: there is none, or its f and g are missing.
     """
-    return read_controller(find_controller(name))
+    path = find_controller(name)
+    from dafxvae.controllers.controller import read_controller  # imports jax, which a wrong name does not wait for
+
+    return read_controller(path)

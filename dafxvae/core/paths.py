@@ -2,9 +2,12 @@
 
 import errno
 import os
+from importlib import resources
 from pathlib import Path
 
 from dafxvae.core.errors import UserError
+
+SHIPPED = "shipped"
 
 
 def user_path(path: str | os.PathLike[str]) -> Path:
@@ -64,3 +67,10 @@ def stored_data(name: str) -> Path | None:
     except UserError:
         return None
     return path if path.exists() else None
+
+
+def stored_encoders_path(name: str) -> Path:
+    """File of f and g: "shipped" in the package, other names in the data folder, or a `*.safetensors` path."""
+    if name == SHIPPED:
+        return Path(str(resources.files("dafxvae"))) / "pretrained" / "encoders.safetensors"
+    return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"

@@ -22,6 +22,7 @@ from dafxvae.digits.inference import DigitVAE, build_digit_vae, load_digit_vae, 
 from dafxvae.digits.media import show_some, write_all
 from dafxvae.digits.model import ClipVAE
 from dafxvae.runs.preparation import open_session
+from dafxvae.runs.values import check_run
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.stage import Show, Stage, run_stage
@@ -118,6 +119,7 @@ def train_digits(config: Config, workdir: Path, console: Console | None = None) 
         UserError: bad input; the message says what to change.
         Stopped: on Ctrl-C or SIGTERM, after saving; the same call goes on.
     """
+    check_run(config, workdir)
     build_digit_vae(config.digits)  # says what is wrong before anything is made
     with open_session(config, workdir, (STAGE,), console) as (session, folder):
         digits = open_configured(config)

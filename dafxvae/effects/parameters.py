@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dafxvae.core.arguments import check_number, number_array
-from dafxvae.core.errors import UserError
-from dafxvae.effects.spec import unknown_name
+from dafxvae.core.errors import UserError, unknown_name
 
 Scale = Literal["linear", "log"]
 Kind = Literal["continuous", "stepped", "boolean", "choice"]

@@ -9,9 +9,8 @@ The structured form of the same chain, as configs may write it:
 `PeakFilter(cutoff_frequency_hz=100..800)` narrows a parameter's range (structured: "ranges").
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,16 +63,6 @@ class EffectSpec:
 
 def is_vst3_path(name: str) -> bool:
     return name.rstrip("/\\").lower().endswith(".vst3")
-
-
-def unknown_name(what: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that does not exist, with the nearest ones that do."""
-    known = list(known)
-    folded = {candidate.lower(): candidate for candidate in known}
-    near = [folded[match] for match in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)]
-    near += [c for c in known if name and name.lower() in c.lower() and c not in near][:3]
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known) or 'none'}"
-    return UserError(f"no {what} is called {name!r}: {hint}")
 
 
 def format_chain(chain: Sequence[EffectSpec]) -> str:

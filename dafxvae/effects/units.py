@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.effects.builtins import BUILTINS, NOT_EFFECTS, NYQUIST_SHARE, Builtin
 from dafxvae.effects.parameters import Parameter, ParameterSpace
-from dafxvae.effects.spec import EffectSpec, unknown_name
+from dafxvae.effects.spec import EffectSpec
 
 
 class RenderError(Exception):

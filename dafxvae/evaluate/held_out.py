@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dafxvae.config import Config
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.core.paths import stored_data, user_path
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.corpora.layouts import MANIFEST
-from dafxvae.effects.spec import unknown_name
 
 EMBEDDED = "embedded"  # the test split of the corpus that dafxvae renders itself
 

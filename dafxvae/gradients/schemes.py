@@ -2,18 +2,15 @@
 
 import numbers
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from dafxvae.core.choices import ESTIMATORS, LEVELS, Estimates, Level
 from dafxvae.gradients import probes as draw
 from dafxvae.gradients.discrete import Discrete, draw_discrete
-
-Name = Literal["spsa", "spsa_one_sided", "orthogonal", "finite_difference"]
-Level = Literal["audio", "loss"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Estimator:
             only: the loss is no straight line between two values). None: all parameters are continuous.
     """
 
-    name: Name = "spsa"
+    name: Estimates = "spsa"
     num_probes: int = 1
     step_size: float | tuple[float, ...] = 1e-3
     level: Level = "audio"
@@ -50,8 +47,8 @@ class Estimator:
             steps = np.atleast_1d(np.asarray(self.step_size, np.float64))
         except (TypeError, ValueError) as error:
             raise ValueError(f"step_size {self.step_size!r}: give a number, or one for each parameter") from error
-        if self.name not in get_args(Name) or self.level not in get_args(Level):
-            raise ValueError(f"{self.name!r} at level {self.level!r}: choose from {get_args(Name)}, {get_args(Level)}")
+        if self.name not in ESTIMATORS or self.level not in LEVELS:
+            raise ValueError(f"{self.name!r} at level {self.level!r}: choose from {ESTIMATORS}, {LEVELS}")
         least = 0 if self.name in ("orthogonal", "finite_difference") else 1
         if not isinstance(self.num_probes, numbers.Integral) or self.num_probes < least:
             raise ValueError(f"{self.name}: num_probes is {self.num_probes!r}, must be a whole number of at least 1")

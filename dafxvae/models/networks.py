@@ -7,6 +7,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from dafxvae.config import Config
+from dafxvae.core.choices import COMPUTE_DTYPES
 from dafxvae.core.errors import UserError
 from dafxvae.descriptors import catalog
 from dafxvae.descriptors.descriptor import Descriptor
@@ -15,7 +16,6 @@ from dafxvae.models.controller_decoder import ControllerDecoder
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
-COMPUTE_DTYPES = ("float32", "bfloat16")
 ENCODER_KEYS = ("latent_dim", "width", "time_strides", "num_mels", "window_sec", "hop_sec", "high_hz", "style_dim")
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import Console
 
 from dafxvae.config import Config
-from dafxvae.core.errors import UserError
 from dafxvae.digits.job import train_digits
 from dafxvae.runs.loop import train_and_evaluate
+from dafxvae.runs.values import refused_value
 
 JOBS = {"controller": train_and_evaluate, "digits": train_digits}
 
@@ -17,8 +17,8 @@ def run_job(config: Config, workdir: Path, console: Console | None = None) -> di
     """Runs or resumes the job `config.job` in a workdir; returns its results.
 
     Raises:
-        UserError: no such job, or what the job itself finds wrong.
+        UserError: the configuration is one that no run can have; the message says what to change.
     """
     if config.job not in JOBS:
-        raise UserError(f"unknown job {config.job!r}: --config.job takes one of {', '.join(JOBS)}")
+        raise refused_value("job", config.job)
     return JOBS[config.job](config, workdir, console)

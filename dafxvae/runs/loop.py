@@ -12,6 +12,7 @@ from dafxvae.controllers.experience import measure_experience, store_experience
 from dafxvae.core.files import write_json
 from dafxvae.core.paths import user_path
 from dafxvae.data.corpora.corpus import Corpus
+from dafxvae.descriptors.lfo_measurement import known_curves
 from dafxvae.gradients.measure.calibration import warnings_for
 from dafxvae.gradients.measure.measured_steps import load_calibration
 from dafxvae.models import networks
@@ -19,7 +20,7 @@ from dafxvae.runs import build, media, stage_pairs
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
 from dafxvae.runs.results import evaluate_controller, results_table, typical_pair, verdict
-from dafxvae.runs.values import check_parts
+from dafxvae.runs.values import check_run
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Session
 from dafxvae.training.stage import run_stage
@@ -87,9 +88,10 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     """
     check_config(config)
     workdir = user_path(workdir)
+    check_run(config, workdir)
     if config.effect:
-        build.build_bank(config, [config.effect]).close()  # what cannot be opened is refused before f and g are trained
-    check_parts(config)
+        with build.build_bank(config, [config.effect]) as bank:  # what cannot be opened, before f and g are trained
+            known_curves(bank.hosts[0], config.h.lfo.rate, ())
     with open_session(config, workdir, ("f", "g", "h"), console) as (session, folder):
         corpus = build.build_corpus(config)
         session.console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")

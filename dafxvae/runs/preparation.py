@@ -8,8 +8,6 @@ from rich.console import Console
 
 from dafxvae.config import Config
 from dafxvae.gradients.bridge import require_thread_pool
-from dafxvae.models.networks import compute_dtype
-from dafxvae.runs.values import check_numbers
 from dafxvae.runs.workdir import belongs_to, claim_workdir, lock_workdir
 from dafxvae.training import parallel
 from dafxvae.training.session import Cadence, Session
@@ -32,15 +30,13 @@ def open_session(
         The session, and this process's own folder: the workdir for the first one, a folder inside it for the others.
 
     Raises:
-        UserError: a number that no run can have; devices, batch sizes or workdir do not fit the configuration, or
+        UserError: devices, batch sizes or workdir do not fit the configuration, or
             another run holds the workdir.
         Stopped: on Ctrl-C or SIGTERM.
     """
-    check_numbers(config)
     console = console or Console(stderr=True)
     devices = parallel.local_devices(config.num_devices)
     require_thread_pool(len(devices))
-    compute_dtype(config.compute_dtype)  # says so where it is none, even in a run that trains neither f nor g
     for stage in stages:
         parallel.check_batch_size(config[stage].batch_size, parallel.num_shards(devices), config.accumulate[stage])
     if not parallel.is_first_process():

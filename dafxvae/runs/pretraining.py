@@ -7,9 +7,10 @@ from typing import Any
 import jax
 
 from dafxvae.config import Config
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, save_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders, save_encoders
 from dafxvae.core.differences import differences, flatten
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import stored_encoders_path
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.models.networks import Encoders
 from dafxvae.runs import build, media, stage_pairs
@@ -43,8 +44,6 @@ def ensure_encoders(config: Config, workdir: Path, corpus: Corpus, session: Sess
         check_encoders(encoders, config, stored)
         save_encoders(path, encoders.variables, encoders.metadata)
     if not all_have(path.exists()):
-        if config.pretrained == SHIPPED:
-            raise UserError(f'"{SHIPPED}" names the f and g of the package: give --config.pretrained another name')
         variables, metadata = pretrain(config, workdir, corpus, session)
         save_encoders(stored, variables, metadata)
         save_encoders(path, variables, metadata)

@@ -121,7 +121,6 @@ def check_rendered(config: Config, given: Iterable[str], stage: str) -> None:
     """
     if config.job != "controller":
         raise UserError(f"the job {config.job} trains on no pairs: give --config configs/reverb.py, or another")
-    check_used(config, given)
     effects = ("effect",) if stage == "h" else ("bank", "chains")
     for key in sorted(given):
         if not _is_of(key, (*RENDERED, *effects)):

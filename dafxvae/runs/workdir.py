@@ -18,10 +18,10 @@ from dafxvae.core.differences import differences, flatten
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
 from dafxvae.core.version import __version__
+from dafxvae.runs.values import OPEN_PART
 from dafxvae.training.writer import check_tracking
 
 FREE_KEYS = ("num_devices", "num_workers", "log_every_steps", "log")  # may change between a run and its resumption
-OPEN_PART = "h.loss_weights."  # the one part of a configuration whose keys are the user's choice
 LIBRARIES = ("jax", "flax", "optax", "orbax-checkpoint", "pedalboard", "numpy", "grain")
 
 

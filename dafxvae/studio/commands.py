@@ -5,10 +5,10 @@ from argparse import Namespace
 from rich.console import Console
 
 from dafxvae.audio.io import AudioReader, encoding_of
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output
-from dafxvae.core.paths import user_path
+from dafxvae.core.paths import SHIPPED, stored_encoders_path, user_path
 from dafxvae.core.rng import check_seed
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint

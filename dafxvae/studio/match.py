@@ -7,9 +7,10 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.audio.loudness import at_loudness, loudness_lufs
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.arguments import check_number
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.rng import check_seed
 from dafxvae.effects.factory import open_host
 from dafxvae.models.extractor import FeatureExtractor

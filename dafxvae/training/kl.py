@@ -1,14 +1,14 @@
 """The KL term of a beta-VAE and its schedules."""
 
 from collections.abc import Callable
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
 
 from dafxvae.config import Config
+from dafxvae.core.choices import SCHEDULES
 
-Schedule = Literal["constant", "linear", "cyclic", "capacity"]
 ACTIVE_NATS = 0.01  # mean KL above which a dimension carries anything (the threshold of Burda et al. 2016, in nats)
 KlPenalty = Callable[[Array, Any], Array]
 
@@ -37,8 +37,8 @@ def make_kl_penalty(config: Config, num_steps: int) -> KlPenalty:
     Raises:
         ValueError: an unknown schedule, or a number out of range.
     """
-    if config.schedule not in get_args(Schedule):
-        raise ValueError(f"KL schedule {config.schedule!r}: choose from {', '.join(get_args(Schedule))}")
+    if config.schedule not in SCHEDULES:
+        raise ValueError(f"KL schedule {config.schedule!r}: choose from {', '.join(SCHEDULES)}")
     if min(config.beta, config.free_nats, config.capacity_nats) < 0 or not 0 < config.warmup_share <= 1:
         raise ValueError(f"{config}: beta, free_nats and capacity_nats are >= 0, warmup_share in (0, 1]")
     if config.cycles < 1:

@@ -10,9 +10,10 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.controllers.controller import Controller
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.controllers.names import open_controller
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.resource import Closable
 from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_host
 from dafxvae.effects.response import audibility

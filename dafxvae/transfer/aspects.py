@@ -6,11 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.kinds import SPECTRUM, measured_kind, unit_kind
-from dafxvae.effects.spec import unknown_name
+from dafxvae.effects.parameters import ParameterSpace
+
+
+def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """What locks mean: (bool `[K]`, which are locked; float32 `[K]`, their normalised values).
+
+    Raises:
+        UserError: an unknown name (with the nearest), an unreadable value, or one outside the parameter's range.
+    """
+    for name in locks:
+        if name not in space.names:
+            raise unknown_name("parameter to lock", str(name), space.names)
+    return np.array([name in locks for name in space.names], bool), space.from_values(locks)
 
 
 def stage_kinds(host: ChainHost, unit_params: np.ndarray, sample_rate: int) -> list[str]:

@@ -6,44 +6,48 @@ from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from dafxvae.audio.formats import encoding_of
 from dafxvae.audio.io import AudioReader, audio_writer
-from dafxvae.controllers.names import AUTO
+from dafxvae.controllers.names import AUTO, find_controller
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
 from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report
-from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import DEPTHS, is_integer, sample_progress, subtype_of, warn
-from dafxvae.transfer.ranking import Ranking, rank_recordings
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
 
+if TYPE_CHECKING:
+    from dafxvae.transfer.api import StyleTransfer
+    from dafxvae.transfer.ranking import Ranking
 
-def open_transfer(controller: str | None, effect: str | None, options: Options) -> StyleTransfer:
+
+def open_transfer(controller: str | None, effect: str | None, options: Options) -> "StyleTransfer":
     """What the command line names.
 
     Raises:
-        UserError: neither or both of a controller and an effect, or an effect without a search.
+        UserError: neither or both of a controller and an effect, one that there is not, or an effect without a search.
     """
     if controller is not None and effect is not None:
         raise UserError("--controller brings its own effect: leave --effect out, or --controller")
     if controller is not None:
-        return load_controller(controller)
-    if effect is None:
+        find_controller(controller)
+    elif effect is None:
         raise UserError("give --controller NAME (`python -m dafxvae.controllers list`), or --effect EFFECT --refine N")
-    if not options.refine and not options.locks:
+    elif not options.refine and not options.locks:
         raise UserError(
             "--effect has no controller: give the renders to search its settings by, --refine 200, or --lock them all"
         )
-    return open_effect(effect)
+    from dafxvae.transfer import api  # imports jax, which takes seconds: after what a user may have got wrong
+
+    return api.open_effect(effect) if effect is not None else api.load_controller(str(controller))
 
 
 def parse_ceiling(text: str) -> float | None:
@@ -62,10 +66,12 @@ def parse_ceiling(text: str) -> float | None:
 
 def choose_controller(
     arguments: Namespace, source: AudioReader, references: list[AudioReader], console: Console
-) -> Ranking | None:
+) -> "Ranking | None":
     """Puts the best controller in the place of "auto", and shows the ranking; None where one is named."""
     if arguments.controller != AUTO or arguments.effect is not None:
         return None
+    from dafxvae.transfer.ranking import rank_recordings  # imports jax
+
     ranking = rank_recordings(source, references)
     console.print(f"controllers by predicted fit: {ranking.sentence}", highlight=False, soft_wrap=True)
     warn(console, ranking.notes)
@@ -184,12 +190,12 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
 def write_files(
     arguments: Namespace,
     output: Path,
-    transfer: StyleTransfer,
+    transfer: "StyleTransfer",
     source: AudioReader,
     references: list[AudioReader],
     options: Options,
     outcome: Outcome,
-    ranking: Ranking | None,
+    ranking: "Ranking | None",
     console: Console,
 ) -> None:
     """Writes settings, script, plugin states, and the optional page and picture."""

@@ -1,6 +1,6 @@
 """From windows of input and references to settings: prediction, amount, locks, refinement."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
@@ -10,11 +10,9 @@ import numpy as np
 from dafxvae.controllers.controller import Controller
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost
-from dafxvae.effects.parameters import ParameterSpace
-from dafxvae.effects.spec import unknown_name
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer.amount import AUDIBLE_DB, nearest_neutral, settings_at, strength_of
-from dafxvae.transfer.aspects import bound_gains, stage_amounts, stage_kinds
+from dafxvae.transfer.aspects import bound_gains, locked_values, stage_amounts, stage_kinds
 from dafxvae.transfer.fit import listed
 from dafxvae.transfer.trust import UNKNOWN, Trust, trust_of
 from dafxvae.transfer.windows import WindowFormat, clip_windows
@@ -58,18 +56,6 @@ class Refiner(Protocol):
 
     make_style_distance: Callable[..., Callable[[np.ndarray], np.ndarray]]
     refine: Callable[..., Any]
-
-
-def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """What locks mean: (bool `[K]`, which are locked; float32 `[K]`, their normalised values).
-
-    Raises:
-        UserError: an unknown name (with the nearest), an unreadable value, or one outside the parameter's range.
-    """
-    for name in locks:
-        if name not in space.names:
-            raise unknown_name("parameter to lock", str(name), space.names)
-    return np.array([name in locks for name in space.names], bool), space.from_values(locks)
 
 
 def window_format(controller: Controller) -> WindowFormat:

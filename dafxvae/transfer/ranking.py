@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.controllers.experience import Experience
 from dafxvae.controllers.familiar import Familiar, familiar_of
 from dafxvae.controllers.names import stored_controllers
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.weights import fingerprint, load_weights
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer import recordings

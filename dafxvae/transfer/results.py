@@ -4,25 +4,27 @@ import html
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.core.optional import load
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.kinds import KINDS
-from dafxvae.effects.spec import unknown_name
 from dafxvae.reporting.player import PlayerClip
-from dafxvae.transfer import prediction, recordings, rendering
+from dafxvae.transfer import recordings, rendering
 from dafxvae.transfer.amount import AMOUNTS
-from dafxvae.transfer.aspects import check_aspects
+from dafxvae.transfer.aspects import check_aspects, locked_values
 from dafxvae.transfer.document import LONGEST_TAIL_SEC
 from dafxvae.transfer.fit import Fit
 from dafxvae.transfer.report import page
 
 MOST_WEIGHT = 10
 HIGHEST_EQ_DB = 60.0
+
+if TYPE_CHECKING:
+    from dafxvae.transfer.prediction import FoundSettings  # imports jax, which checking options does not need
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Options:
             raise UserError("no reference: give at least one recording whose style is wanted")
         for one in (source, *references):
             recordings.check_header(one)
-        prediction.locked_values(chain.parameters, self.locks)
+        locked_values(chain.parameters, self.locks)
         check_aspects(chain, self.amount_of, self.only)
 
     def weights_of(self, count: int) -> list[int]:
@@ -150,7 +152,7 @@ class Compared(NamedTuple):
 class Outcome:
     """A transfer before it is written or handed over."""
 
-    match: prediction.FoundSettings
+    match: "FoundSettings"
     rendered: rendering.Rendered
     level: rendering.Level
     source_scan: recordings.Scan

@@ -10,7 +10,6 @@ from dafxvae.data.corpora.tracks import Corpus, PcmCache
 from dafxvae.data.pairs.augment import MAX_SEMITONES, MAX_TEMPO_CHANGE, change_pitch_and_tempo, source_frames
 from dafxvae.data.pairs.mastering import master
 
-MODES = ("same_clip", "other_section", "other_file", "mixed")
 MAX_CUTS = 16  # tries at a clip that is not silent
 PEAK = 0.99
 

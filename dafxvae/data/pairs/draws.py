@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dafxvae.core.choices import MODES
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
 from dafxvae.data.pairs.bank import Bank
-from dafxvae.data.pairs.clips import MODES, PEAK, Clip, ClipCutter
+from dafxvae.data.pairs.clips import PEAK, Clip, ClipCutter
 from dafxvae.data.pairs.neutral import change_db, neutral_table
 from dafxvae.types import PairBatch
 

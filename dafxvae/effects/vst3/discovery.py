@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.effects.builtins import NYQUIST_SHARE
 from dafxvae.effects.pool import RenderPool, RenderWorker
-from dafxvae.effects.spec import EffectSpec, unknown_name
+from dafxvae.effects.spec import EffectSpec
 from dafxvae.effects.units import RenderError, choose
 from dafxvae.effects.vst3.parameters import RawParameter, Vst3Parameter, interpret
 from dafxvae.effects.vst3.plugin import Method, RawSetting, Vst3Unit

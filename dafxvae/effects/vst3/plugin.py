@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from dafxvae.core.errors import unknown_name
 from dafxvae.effects.parameters import ParameterSpace
-from dafxvae.effects.spec import EffectSpec, unknown_name
+from dafxvae.effects.spec import EffectSpec
 from dafxvae.effects.units import RenderError, checked_render, process
 from dafxvae.effects.vst3.parameters import MAX_CHOICES, PROBES, RawParameter
 

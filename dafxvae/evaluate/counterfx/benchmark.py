@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from dafxvae.controllers.encoders import SHIPPED, load_encoders, stored_encoders_path
+from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_json, write_text
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import check_seed
 from dafxvae.core.version import __version__

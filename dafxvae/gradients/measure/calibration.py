@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dafxvae.core.choices import Level
 from dafxvae.effects.factory import check_controllable
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.measure.problems import ContinuousPart, Sampling, discrete_of, make_problem, mrstft_loss
 from dafxvae.gradients.measure.quality import Meter, Problem, coordinate_differences
-from dafxvae.gradients.schemes import Estimator, Level
+from dafxvae.gradients.schemes import Estimator
 
 ROUGH = 0.1  # |change of the audio| / |audio| at a step of 1e-3; above it, differences of audio mean nothing
 PROBE_STEP = 1e-3

@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from dafxvae.core.choices import Level
 from dafxvae.gradients.bridge import take_differences
 from dafxvae.gradients.estimators import LossFn, estimate_differences
-from dafxvae.gradients.schemes import Estimator, Level, draw_probes
+from dafxvae.gradients.schemes import Estimator, draw_probes
 from dafxvae.types import RenderVariants
 
 FINE_STEP = 1e-3

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.core.files import check_output
 from dafxvae.core.paths import user_path
-from dafxvae.effects.spec import unknown_name
 from dafxvae.transfer.exports.dawproject import write_dawproject
 from dafxvae.transfer.exports.impulse_response import write_impulse_response
 from dafxvae.transfer.exports.material import Exported, Material, open_material

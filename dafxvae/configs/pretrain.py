@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
         {
             "effect": "",  # none: stop after g
             "pretrained": "mine",
+            "pretrain": True,
             "data.folder": str(data_dir() / "train"),
             "data.with_embedded": True,
             "data.mode": "mixed",

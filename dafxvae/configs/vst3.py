@@ -18,4 +18,4 @@ from dafxvae.config import SMOOTH, controller_config
 
 def get_config() -> ConfigDict:
     """See the module's docstring."""
-    return controller_config("give your plugin by --config.effect.vst3", SMOOTH)
+    return controller_config("", SMOOTH)  # your plugin, by --config.effect
