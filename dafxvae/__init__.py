@@ -1,11 +1,15 @@
 """Audio-effect style transfer through black-box effects: beta-VAE encoders f and g, trained controllers h.
 
-`load_controller(name)` gives what transfers recordings (`transfer.api.StyleTransfer`); `match` finds the effects too.
+    with dafxvae.load_controller("eq_compressor") as style:
+        result = style.transfer(audio, reference, 44100)  # -> .audio, .settings, .snippet
+
+What a caller may get wrong raises `UserError`, whose message says what to change; an effect that fails, `EffectError`.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from dafxvae.core.errors import EffectError, UserError
 from dafxvae.core.version import __version__
 
 if TYPE_CHECKING:
@@ -14,8 +18,10 @@ if TYPE_CHECKING:
     from dafxvae.transfer.ranking import rank_controllers
 
 __all__ = [
+    "EffectError",
     "StyleTransfer",
     "Transfer",
+    "UserError",
     "__version__",
     "load_controller",
     "match",
@@ -30,3 +36,7 @@ def __getattr__(name: str) -> Any:
         homes = {"match": "studio.match", "rank_controllers": "transfer.ranking"}
         return getattr(importlib.import_module(f"dafxvae.{homes.get(name, 'transfer.api')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

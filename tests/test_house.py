@@ -39,6 +39,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.runs.jobs": 9,
     "dafxvae.runs.render_pairs": 9,
     "dafxvae.train": 10,
+    "dafxvae.__main__": 11,
     "dafxvae.data.__main__": 10,
     "dafxvae.data.commands": 10,
     "dafxvae.effects.__main__": 10,
@@ -120,7 +121,7 @@ def test_each_library_has_one_door(name):
                 assert any(prefix_match(name, prefix) for prefix in allowed), f"{name} imports {library}"
 
 
-TOP = {"__init__", "train", "config", "types"}
+TOP = {"__init__", "__main__", "train", "config", "types"}
 SUFFIXES = ("ations", "ation", "ings", "ing", "ers", "er", "ed", "es", "s", "e")
 
 

@@ -1,4 +1,4 @@
-"""A controller for the chain of DeepAFx-ST: a six-band equaliser and a compressor with make-up gain.
+"""A controller for a six-band equaliser and a compressor: the chain of DeepAFx-ST, with make-up gain.
 
 python -m dafxvae.train --config configs/eq_compressor.py
 

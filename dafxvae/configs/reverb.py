@@ -1,4 +1,4 @@
-"""A controller for Pedalboard's Reverb: room size, damping, wet and dry level, width.
+"""A controller for a reverb: room size, damping, wet and dry level, width.
 
 python -m dafxvae.train --config configs/reverb.py
 

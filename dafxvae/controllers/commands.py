@@ -1,6 +1,7 @@
 """The commands of `python -m dafxvae.controllers`: list, show and import stored controllers."""
 
 import argparse
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dafxvae.core.command_line import Command
+from dafxvae.core.command_line import Command, add_json, print_rows
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import copy_file
 
@@ -16,18 +17,32 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 ENCODERS_SUFFIX = ".encoders.safetensors"
 
 
-def list_controllers() -> Table:
-    """All that are stored."""
+def list_controllers() -> list[tuple[str, ...]]:
+    """All that are stored: name, what it is for, how much of the distance it leaves, and whose it is."""
     from dafxvae.controllers.names import shipped_folder, stored_controllers
     from dafxvae.core.weights import load_weights
 
-    table = Table("name", "effect", "parameters", "whose", "version")
+    rows = []
     for name, path in stored_controllers().items():
         metadata = load_weights(path).metadata
-        whose = "package" if path.parent == shipped_folder() else "yours"
-        row = name, metadata["effect"], ", ".join(metadata["parameters"]), whose, metadata["version"]
-        table.add_row(*(_plain(cell) for cell in row))
-    return table
+        is_shipped = path.parent == shipped_folder()
+        purpose = _purpose(name) if is_shipped else metadata["effect"]
+        rows.append((name, purpose, _distance_left(metadata), "package" if is_shipped else "yours"))
+    return rows
+
+
+def _purpose(name: str) -> str:
+    """What the package's controller of a name is for: the first words of its configuration."""
+    first = (importlib.import_module(f"dafxvae.configs.{name}").__doc__ or name).splitlines()[0]
+    return first.rstrip(".").partition(":")[0].removeprefix("A controller for ")
+
+
+def _distance_left(metadata: dict[str, Any]) -> str:
+    """How much of an unprocessed input's distance to its target is left, on the pairs that it was tested on."""
+    scores = metadata.get("results", {}).get("mrstft", {})
+    if not {"controller", "do nothing"} <= set(scores):
+        return "not known"
+    return f"{scores['controller']['mean'] / max(scores['do nothing']['mean'], 1e-9):.0%}"
 
 
 def show_controller(name: str, console: Console) -> None:
@@ -123,7 +138,8 @@ def _plain(text: str) -> str:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    Console().print(list_controllers())
+    title = "Controllers; left: of the distance to the target, unprocessed 100 %"
+    print_rows(title, ("name", "for", "left", "whose"), list_controllers(), as_json=arguments.json)
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -148,7 +164,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
 
 STORE_SUMMARY = "store the controller of a run in your data folder"
 COMMANDS = (
-    Command("list", "all that are stored", lambda parser: None, _list),
+    Command("list", "all that are stored: what each is for, and how near it comes", add_json, _list),
     Command("show", "one of them", _add_show, _show),
     Command("import", STORE_SUMMARY, _add_import, _import),
     Command("save", STORE_SUMMARY, _add_import, _import),

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
 
 from dafxvae.core.errors import EffectError, UserError
 
@@ -67,6 +70,24 @@ def dispatch(
                 command.add_arguments(part)
     arguments = parser.parse_args(words)
     named[arguments.command].run(arguments)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Declares `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def print_rows(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool = False) -> None:
+    """Prints a list on stdout: a table on a terminal, a line of fields between tabs for each row elsewhere, or JSON."""
+    if as_json:
+        sys.stdout.write(json.dumps([dict(zip(headings, row)) for row in rows], indent=2, ensure_ascii=False) + "\n")
+    elif sys.stdout.isatty():
+        table = Table(*(Column(heading, no_wrap=True) for heading in headings), title=title)
+        for row in rows:
+            table.add_row(*map(escape, row))
+        Console().print(table)
+    else:
+        sys.stdout.write("".join("\t".join(row) + "\n" for row in (headings, *rows)))
 
 
 def prepare_jax() -> None:

@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from flax.traverse_util import flatten_dict, unflatten_dict
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_bytes
 
@@ -27,7 +26,7 @@ class StoredWeights(NamedTuple):
 def fingerprint(variables: Any) -> str:
     """SHA-256 over names, shapes, types and bytes of all arrays: equal exactly when the weights are."""
     digest = hashlib.sha256()
-    for path, leaf in sorted(flatten_dict(jax.device_get(variables), sep="/").items()):
+    for path, leaf in sorted(flatten(variables, separator="/").items()):
         array = np.ascontiguousarray(leaf)
         digest.update(f"{path}{array.shape}{array.dtype}".encode())
         digest.update(array.tobytes())
@@ -44,9 +43,9 @@ def save_weights(path: Path, variables: Any, metadata: dict[str, Any], *, half: 
         half: round float32 to float16, half the size; `load_weights` gives float32 again, so that storing what was
             loaded changes nothing.
     """
-    variables = jax.tree.map(lambda leaf: _stored(np.asarray(leaf), half), jax.device_get(variables))
-    flat = {name: np.ascontiguousarray(leaf) for name, leaf in flatten_dict(variables, sep="/").items()}
-    text = json.dumps(metadata | {"format": FORMAT, "fingerprint": fingerprint(variables)}, sort_keys=True)
+    leaves = flatten(variables, separator="/").items()
+    flat = {name: np.ascontiguousarray(_stored(np.asarray(leaf), half)) for name, leaf in leaves}
+    text = json.dumps(metadata | {"format": FORMAT, "fingerprint": fingerprint(flat)}, sort_keys=True)
     write_bytes(path, save(flat, metadata={"dafxvae": text}))
 
 
@@ -69,10 +68,16 @@ def load_weights(path: Path) -> StoredWeights:
     metadata = json.loads(header["dafxvae"])
     if metadata.get("format") != FORMAT:
         raise UserError(f"{path} has format {metadata.get('format')}, this version reads {FORMAT}: train again")
-    variables = unflatten_dict(flat, sep="/")
-    if fingerprint(variables) != metadata["fingerprint"]:
+    if fingerprint(flat) != metadata["fingerprint"]:
         raise UserError(f"{path} is damaged (its checksum does not match): restore it or train again")
-    return StoredWeights(jax.tree.map(_loaded, variables), metadata)
+    variables: dict[str, Any] = {}
+    for name, leaf in flat.items():
+        *folders, last = name.split("/")
+        part = variables
+        for folder in folders:
+            part = part.setdefault(folder, {})
+        part[last] = _loaded(leaf)
+    return StoredWeights(variables, metadata)
 
 
 def _stored(leaf: np.ndarray, half: bool) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Corpora and pre-rendered pairs.
 
-python -m dafxvae.data list
-python -m dafxvae.data fetch NAME...
-python -m dafxvae.data stats FOLDER
-python -m dafxvae.data render --config FILE --num_pairs N --out FOLDER
+python -m dafxvae.data list                              what can be fetched
+python -m dafxvae.data fetch train                       the corpora for training, to the data folder
+python -m dafxvae.data stats songs                       minutes, rates and level of a folder
+python -m dafxvae.data render --config reverb --num_pairs 20000 --out pairs
 """
 
 from functools import partial

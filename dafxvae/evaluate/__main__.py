@@ -1,10 +1,10 @@
 """Evaluate trained controllers on held-out recordings.
 
-python -m dafxvae.evaluate --controllers all --corpus NAME_OR_DIR --pairs 200 -o DIR    every method and metric
-python -m dafxvae.evaluate table DIR [DIR...]                                           results of folders as one table
-python -m dafxvae.evaluate styles --controller NAME --corpus NAME_OR_DIR -o DIR         five styles, each to each
-python -m dafxvae.evaluate counterfx --corpus NAME_OR_DIR -o DIR                        hidden chains of effects
-python -m dafxvae.evaluate masters --controllers all --corpus NAME_OR_DIR -o DIR        dry takes and finished records
+python -m dafxvae.evaluate --controllers all --corpus songs --pairs 200 -o scores             every method and metric
+python -m dafxvae.evaluate table scores                                                       folders as one table
+python -m dafxvae.evaluate styles --controller eq_compressor --corpus songs -o styles         five styles, each to each
+python -m dafxvae.evaluate counterfx --corpus songs -o hidden                                 hidden chains of effects
+python -m dafxvae.evaluate masters --controllers all --corpus songs -o masters                takes and finished records
 
 The same command goes on where it was stopped. See docs/evaluation.md.
 """

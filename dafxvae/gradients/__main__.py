@@ -1,8 +1,8 @@
 """Measure the gradients of an effect.
 
-python -m dafxvae.gradients calibrate EFFECT        measures each parameter's step and stores it for later runs
+python -m dafxvae.gradients calibrate Compressor    measures each parameter's step and stores it for later runs
 python -m dafxvae.gradients calibrate --builtins    the same for every built-in, into the file that the package ships
-python -m dafxvae.gradients report EFFECT           compares the estimators: cosine, bias, variance, seconds
+python -m dafxvae.gradients report Compressor       compares the estimators: cosine, bias, variance, seconds
 """
 
 from functools import partial

@@ -1,10 +1,10 @@
 """Analyse the latents of f and g.
 
-python -m dafxvae.latent report WORKDIR    every measure as a page, JSON and pictures (in WORKDIR/latent)
-python -m dafxvae.latent sweep WORKDIR     g trained again at other sizes
-python -m dafxvae.latent prune WORKDIR     the model without its idle dimensions (in WORKDIR/pruned)
+python -m dafxvae.latent report runs/pretrain    every measure as a page, JSON and pictures (in its folder latent)
+python -m dafxvae.latent sweep runs/pretrain     g trained again at other sizes
+python -m dafxvae.latent prune runs/pretrain     the model without its idle dimensions (in pruned)
 
-WORKDIR is the folder of a run, or a *.safetensors file of f and g.
+Given is the folder of a run, or a *.safetensors file of f and g.
 """
 
 import argparse

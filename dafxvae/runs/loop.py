@@ -1,5 +1,7 @@
 """The main job: `train_and_evaluate(config, workdir)` trains what is missing of f, g and h, and says how good it is."""
 
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from dafxvae.models import networks
 from dafxvae.runs import build, media, stage_pairs
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
-from dafxvae.runs.results import evaluate_controller, results_table, typical_pair, verdict
+from dafxvae.runs.results import evaluate_controller, learnt_table, results_table, typical_pair, verdict
 from dafxvae.runs.values import check_run
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Session
@@ -71,6 +73,20 @@ def train_controller(
     return results
 
 
+def next_commands(workdir: Path) -> str:
+    """What to type after a run: to hear its controller, to store it, and to see its curves."""
+    folder = shlex.quote(str(workdir))
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", workdir.absolute().name).strip("_-") or "mine"
+    return "\n".join(
+        [
+            f"hear it:   python -m dafxvae.transfer take.wav reference.wav --controller {folder} -o out.wav --page",
+            f"store it:  python -m dafxvae.controllers import {folder} --name my_{name}",
+            f"curves:    tensorboard --logdir {folder}   (pip install tensorboard)",
+            f"controller: {workdir / 'controller.safetensors'}",
+        ]
+    )
+
+
 def train_and_evaluate(config: Config, workdir: Path, console: Console | None = None) -> dict[str, Any]:
     """Runs or resumes the whole job of a resolved configuration.
 
@@ -101,7 +117,8 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
             results = train_controller(config, folder, corpus, encoders, session)
             session.console.print(results_table(results))
             session.console.print(verdict(results))
-            session.console.print(f"controller: {folder / 'controller.safetensors'}")
+            session.console.print(learnt_table(results))
+            session.console.print(next_commands(workdir), markup=False, highlight=False, soft_wrap=True)
         for skipped in corpus.skipped:
             session.console.print(f"skipped {skipped.path}: {skipped.reason}", style="yellow", markup=False)
     return results

@@ -17,7 +17,7 @@ from dafxvae.runs.values import OPEN_PART, check_key, refused_value
 FAILURES = (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueError, SyntaxError)
 
 
-class Options(NamedTuple):
+class CommandLine(NamedTuple):
     """What a command line of a job says."""
 
     config: Config  # resolved
@@ -48,7 +48,7 @@ def find_config(text: str) -> Path:
     raise UserError(f"{error} (or give the path of a file with get_config())")
 
 
-def read_options(words: Sequence[str], define: Callable[[flags.FlagValues], object]) -> Options:
+def read_options(words: Sequence[str], define: Callable[[flags.FlagValues], object]) -> CommandLine:
     """Parse a command line, and resolve its configuration.
 
     Args:
@@ -84,7 +84,7 @@ def read_options(words: Sequence[str], define: Callable[[flags.FlagValues], obje
     given = config_flags.get_override_values(values["config"])
     config = resolve_preset(config, given)
     check_used(config, given)
-    return Options(config, Path(config_flags.get_config_filename(values["config"])).stem, values, given.keys())
+    return CommandLine(config, Path(config_flags.get_config_filename(values["config"])).stem, values, given.keys())
 
 
 def _with_paths(words: Sequence[str]) -> list[str]:

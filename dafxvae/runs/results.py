@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from dafxvae.audio.loudness import at_loudness, loudness_lufs
@@ -13,6 +14,7 @@ from dafxvae.metrics import MATCHED_LUFS, bootstrap_interval, bootstrap_ratio, m
 from dafxvae.types import PairBatch
 
 NUM_MEAN_DRAWS = 4096
+LEARNT = 0.2  # share of a constant's error that must be gone
 NOTHING, RANDOM, MEAN = "do nothing", "random settings", "mean settings"
 CONTROLLER, TRUE = "controller", "true settings"
 
@@ -104,7 +106,8 @@ def evaluate_controller(
         JSON: per method the MRSTFT's mean and 95 % interval, its ratio to doing nothing and the share of items closer
         to the target than the untouched input is, and what `at_matched_loudness` finds; which pairs count and the
         MRSTFT of each; per parameter the controller's mean absolute error beside that of the mean settings, in units of
-        the range; the counts of pairs and of failed renders, which are left out.
+        the range, and the correlation of its settings with the true ones; the counts of pairs and of failed
+        renders, which are left out.
     """
     settings = settings_by_method(pairs, bank, predicted, seed)
     outputs = {NOTHING: pairs.dry} | {
@@ -131,9 +134,30 @@ def evaluate_controller(
         "pairs": np.flatnonzero(good).tolist(),
         "scores": {name: score.tolist() for name, score in scores.items()},
         "parameter_error": {
-            name: {which: float(errors[which][k]) for which in (CONTROLLER, MEAN)} for k, name in enumerate(names)
+            name: {which: float(errors[which][k]) for which in (CONTROLLER, MEAN)}
+            | {"correlation": _correlation(predicted[good, k], pairs.unit_params[good, k])}
+            for k, name in enumerate(names)
         },
     }
+
+
+def _correlation(ours: np.ndarray, true: np.ndarray) -> float:
+    """Pearson's; 0 where one of them does not vary."""
+    deviation = float(ours.std() * true.std())
+    return float(((ours - ours.mean()) * (true - true.mean())).mean()) / deviation if deviation > 1e-9 else 0.0
+
+
+def learnt_table(results: dict[str, Any]) -> Table:
+    """Which settings the controller has learnt: how much nearer to the true ones it is than a constant guess."""
+    table = Table("setting", title="settings that are learnt", caption="error: of the parameter's range")
+    for column in ("correlation", "error", "of a constant", "learnt"):
+        table.add_column(column, justify="right")
+    for name, row in results["parameter_error"].items():
+        gain = 1.0 - row[CONTROLLER] / max(row[MEAN], 1e-9)
+        learnt = "yes" if gain >= LEARNT else "a little" if gain >= LEARNT / 4 else "no"
+        numbers = f"{row['correlation']:.2f}", f"{row[CONTROLLER]:.3f}", f"{row[MEAN]:.3f}"
+        table.add_row(escape(name), *numbers, learnt)
+    return table
 
 
 def results_table(results: dict[str, Any]) -> Table:

@@ -171,9 +171,11 @@ def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> 
         state = checkpoints.restore_newest(first) or first
         start = int(state.step)
         writer.text(start, "config", stage.config_text)
-        task = progress.add_task(stage.name, total=stage.num_steps, completed=start, loss=float("nan"), rate=0.0)
-        log = Log(stage, writer, progress, task, clock, session.cadence.log)
-        if start < stage.num_steps:
+        if start >= stage.num_steps:
+            session.console.print(f"{stage.name}: finished before, {start} steps", markup=False, highlight=False)
+        else:
+            task = progress.add_task(stage.name, total=stage.num_steps, completed=start, loss=float("nan"), rate=0.0)
+            log = Log(stage, writer, progress, task, clock, session.cadence.log)
             state = _train(stage, state, start, checkpoints, writer, log, session, clock)
             progress.update(task, completed=stage.num_steps)
             report = clock.report()

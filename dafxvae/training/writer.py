@@ -58,6 +58,7 @@ class TensorBoard:
     """
 
     def __init__(self, directory: Path):
+        self._stage = f"{directory.name}/"  # TensorBoard itself puts the folder's name before every tag
         try:
             directory_check(str(directory))
             self._events: EventsWriter | None = EventsWriter(str(directory / "events"), f".{uuid.uuid4().hex[:8]}")
@@ -92,6 +93,8 @@ class TensorBoard:
     def _write(self, step: int, content: Any) -> None:
         if self._events is None:
             return
+        for value in content.value:
+            value.tag = value.tag.removeprefix(self._stage)
         event = PROTOS.Event(wall_time=time.time(), step=step, summary=content)
         try:
             self._events.write_event(event)

@@ -172,8 +172,6 @@ def _decode_g722(path: Path) -> np.ndarray:
     try:
         from G722 import G722  # pyright: ignore[reportMissingImports]
     except ImportError as error:
-        raise UserError(
-            f"{path.name} is G.722 speech: install its decoder with `pip install 'dafxvae[corpora]'`"
-        ) from error
+        raise UserError(f"{path.name} is G.722 speech: install its decoder with `pip install G722`") from error
     samples = G722(G722_RATE, 64000).decode(path.read_bytes())
     return (np.asarray(samples, dtype=np.float32) / 32768.0)[:, None]
