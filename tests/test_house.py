@@ -110,7 +110,7 @@ def test_imports_only_from_lower_levels(name):
 def test_no_other_folder_stands_at_the_top():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     folders = {path.split("/")[0] for path in listed.split("\0") if "/" in path}
-    assert folders == {".ci", "benchmarks", "configs", "dafxvae", "docs", "launch", "tests"}
+    assert folders == {".ci", "benchmarks", "dafxvae", "docs", "launch", "tests"}
 
 
 @pytest.mark.parametrize("name", MODULES)

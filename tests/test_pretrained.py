@@ -2,7 +2,7 @@
 
 import hashlib
 
-from dafxvae.config import base_config
+from dafxvae.config import Config, base_config
 from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.runs.pretraining import check_encoders
@@ -19,7 +19,7 @@ def test_the_bytes_are_those_of_the_model_card():
 
 
 def test_the_base_configuration_takes_them():
-    config = base_config()
+    config: Config = base_config()
     assert config.pretrained == SHIPPED
     encoders = load_encoders(PATH)  # tries them on the stored clip
     check_encoders(encoders, config, PATH)

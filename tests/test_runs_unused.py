@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 from tiny import tiny_config
 
-from dafxvae.config import PRESETS, base_config, resolve_preset
+from dafxvae.config import PRESETS, Config, base_config, resolve_preset
 from dafxvae.configs.spoken_digits import get_config as digits_config
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
@@ -116,7 +117,7 @@ def other(value):
 def test_how_f_and_g_are_trained_is_not_ignored_beside_stored_ones(key):
     """What the configuration's own files leave as it is needs no word, whatever the stored ones were trained with."""
     path = stored_encoders_path("shipped")
-    encoders = SimpleNamespace(metadata=load_weights(path).metadata | {"bank": ["Gain"]})
+    encoders: Any = SimpleNamespace(metadata=load_weights(path).metadata | {"bank": ["Gain"]})
     config = resolve_preset(base_config())
     check_encoders(encoders, config, path)
     config.update_from_flattened_dict({key: other(flatten(config.to_dict())[key])})
@@ -166,7 +167,7 @@ def test_a_step_size_set_by_hand_takes_the_place_of_the_measured_ones(level):
     with open_host("LadderFilter", num_workers=1) as host:
         measured = load_calibration(host)
         assert measured is not None
-        config = base_config()
+        config: Config = base_config()
         config.estimator.level = level
         assert build.build_estimator(config, host, measured).step_size == measured.step_size
         config.estimator.step_size = 0.02

@@ -3,6 +3,7 @@
 import math
 import re
 import runpy
+from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
@@ -43,7 +44,7 @@ def check_changed(key, value):
     config = CONFIG.copy_and_resolve_references()
     with config.ignore_type():
         config.update_from_flattened_dict({key: value})
-    check_run(config, "run")
+    check_run(config, Path("run"))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1, "x", None])
@@ -130,7 +131,7 @@ def test_an_unknown_key_names_the_nearest(key):
     with part.unlocked():
         part[name] = 1.0
     with pytest.raises(UserError, match=rf"{key}': did you mean .*(mrstft|num_steps)"):
-        check_run(config, "run")
+        check_run(config, Path("run"))
 
 
 @pytest.mark.parametrize(

@@ -87,5 +87,5 @@ def test_bad_values_are_named(changes):
 
 
 def test_dimensions_that_carry_nothing_are_not_counted_as_active():
-    values = to_scalars({"loss": np.float32(1.0), KL: np.array([2.0, ACTIVE_NATS / 2, 0.0, 0.5])})
+    values = to_scalars({"loss": np.array(1.0, np.float32), KL: np.array([2.0, ACTIVE_NATS / 2, 0.0, 0.5])})
     assert values == {"loss": 1.0, ACTIVE: 2.0}

@@ -86,7 +86,8 @@ SCHEMA: Mapping[str, Allowed | None] = {  # by the whole key, or by its last wor
     **dict.fromkeys(("num_probes", "max_shift_samples", "griffin_lim_iterations", "num_samples"), WHOLE),
     **dict.fromkeys(("with_embedded", "mix_estimates", "two_sided", "pretrain"), FLAG),
     **dict.fromkeys(("folder", "prerendered.f", "prerendered.g", "prerendered.h", "pretrained", "rate"), TEXT),
-    **dict.fromkeys(("share", "untouched_share", "style_share", "augment_share", "margin"), SHARE),
+    **dict.fromkeys(("share", "margin", "untouched_share", "style_share", "same_clip_share"), SHARE),
+    **dict.fromkeys(("augment_share", "mastered_share"), SHARE),
     **dict.fromkeys(("silence_db", "min_output_db", "min_change_db"), LEVEL),
     **dict.fromkeys(("minutes", "window_sec", "hop_sec", "high_hz", "clip_norm", "max_peak"), ABOVE),
     **dict.fromkeys(("beta", "capacity_nats", "free_nats", "settings_weight", "contrast_weight", *LOSSES), NUMBER),
@@ -166,17 +167,15 @@ def check_values(config: Config) -> None:
         allowed = allowed_values(key)
         if allowed is not None and not allowed.holds(value):
             raise refused_value(key, value)
-    if config.job != "digits":
-        _check_together(config)
+    gain_db = tuple(config.data.options.gain_db)
+    if len(gain_db) != 2 or gain_db[0] > gain_db[1]:
+        raise UserError(f"--config.data.options.gain_db is {gain_db}: give two, the lower one first")
     if config.data.folder and not user_path(config.data.folder).is_dir():
         raise UserError(f"--config.data.folder is {config.data.folder!r}: there is no such folder")
 
 
 def _check_together(config: Config) -> None:
     """Values of a controller's configuration that are good alone, but not beside each other."""
-    gain_db = tuple(config.data.options.gain_db)
-    if len(gain_db) != 2 or gain_db[0] > gain_db[1]:
-        raise UserError(f"--config.data.options.gain_db is {gain_db}: give two, the lower one first")
     window = max(round(config.f.window_sec * config.sample_rate), *(size // 2 + 1 for size in config.h.stft_sizes))
     if config.clip_samples < window:
         raise UserError(
@@ -204,6 +203,7 @@ def check_run(config: Config, workdir: Path) -> None:
     check_values(config)
     if config.job != "controller":
         return
+    _check_together(config)
     if config.pretrain and config.pretrained == SHIPPED:
         raise UserError(f'"{SHIPPED}" names the f and g of the package: give --config.pretrained another name')
     if not config.effect and not config.pretrain:

@@ -1,11 +1,11 @@
 """How far a prediction can be trusted: is the reference like what f and g know, are the settings but average ones?"""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from dafxvae.controllers.controller import Controller
-from dafxvae.controllers.familiar import standardised
+if TYPE_CHECKING:
+    from dafxvae.controllers.controller import Controller  # imports jax, which checking options does not need
 
 
 class Trust(NamedTuple):
@@ -45,7 +45,7 @@ class Trust(NamedTuple):
 UNKNOWN = Trust()
 
 
-def trust_of(controller: Controller, unit_params: np.ndarray, encodings: np.ndarray) -> Trust:
+def trust_of(controller: "Controller", unit_params: np.ndarray, encodings: np.ndarray) -> Trust:
     """Judges a prediction.
 
     Args:
@@ -53,6 +53,8 @@ def trust_of(controller: Controller, unit_params: np.ndarray, encodings: np.ndar
         unit_params: its settings, `[K]`.
         encodings: of the references by its f, `[W, E + X]`.
     """
+    from dafxvae.controllers.familiar import standardised  # imports jax
+
     familiar, experience = controller.familiar, controller.experience
     strangeness = None if familiar is None else familiar.strangeness(standardised(controller.encoders, encodings))
     if experience is None:
