@@ -1,5 +1,6 @@
 """Make one recording sound like another, with the effects that you own.
 
+dafxvae demo
 dafxvae transfer take.wav reference.wav --controller eq_compressor -o out.wav --page
 dafxvae train --config reverb
 
@@ -15,6 +16,7 @@ from dafxvae.core.errors import unknown_name
 from dafxvae.core.version import __version__
 
 PROGRAMS = {  # name: what it does; each is a module with main()
+    "demo": "hear it in a minute: renders two recordings, transfers, opens the page",
     "transfer": "give a recording the sound of another",
     "app": "the same in a browser",
     "studio": "find the effects between two recordings",
@@ -26,6 +28,11 @@ PROGRAMS = {  # name: what it does; each is a module with main()
     "gradients": "measure the gradients of an effect",
     "latent": "look into the latents of f and g",
 }
+
+
+def module_of(name: str) -> str:
+    """The module of a command."""
+    return f"dafxvae.{name}" if name in ("demo", "train") else f"dafxvae.{name}.__main__"
 
 
 def help_text() -> str:
@@ -46,8 +53,7 @@ def dispatch_program(words: Sequence[str]) -> None:
     elif name == "--version":
         print(f"dafxvae {__version__}")  # noqa: T201
     elif name in PROGRAMS:
-        module = importlib.import_module(f"dafxvae.{name}" + ("" if name == "train" else ".__main__"))
-        module.main(list(words[1:]))
+        importlib.import_module(module_of(name)).main(list(words[1:]))
     else:
         raise unknown_name("command", name, PROGRAMS)
 

@@ -38,6 +38,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.latent": 8,
     "dafxvae.runs.jobs": 9,
     "dafxvae.runs.render_pairs": 9,
+    "dafxvae.demo": 10,
     "dafxvae.train": 10,
     "dafxvae.__main__": 11,
     "dafxvae.data.__main__": 10,
@@ -121,7 +122,7 @@ def test_each_library_has_one_door(name):
                 assert any(prefix_match(name, prefix) for prefix in allowed), f"{name} imports {library}"
 
 
-TOP = {"__init__", "__main__", "train", "config", "types"}
+TOP = {"__init__", "__main__", "demo", "train", "config", "types"}
 SUFFIXES = ("ations", "ation", "ings", "ing", "ers", "er", "ed", "es", "s", "e")
 
 

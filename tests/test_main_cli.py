@@ -15,7 +15,7 @@ import pytest
 
 import dafxvae
 from dafxvae import train
-from dafxvae.__main__ import PROGRAMS, dispatch_program
+from dafxvae.__main__ import PROGRAMS, dispatch_program, module_of
 from dafxvae.audio.io import write_audio
 from dafxvae.config import base_config
 from dafxvae.controllers.commands import list_controllers
@@ -24,9 +24,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.runs.options import read_options
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = {
-    name: importlib.import_module(f"dafxvae.{name}" + ("" if name == "train" else ".__main__")) for name in PROGRAMS
-}
+MODULES = {name: importlib.import_module(module_of(name)) for name in PROGRAMS}
 EXAMPLES = [
     pytest.param(name, shlex.split(words), id=f"{name} {words[:40]}")
     for name, module in MODULES.items()
@@ -35,7 +33,7 @@ EXAMPLES = [
 
 
 def test_every_command_line_is_on_the_list():
-    found = {path.parent.name for path in (ROOT / "dafxvae").glob("*/__main__.py")} | {"train"}
+    found = {path.parent.name for path in (ROOT / "dafxvae").glob("*/__main__.py")} | {"demo", "train"}
     assert found == set(PROGRAMS)
 
 
