@@ -177,3 +177,37 @@ def test_neighbouring_modes_of_the_ladder_sound_alike():
         return float(np.abs(np.diff(levels[list(order)], axis=0)).mean(1).sum())
 
     assert way(range(len(modes))) < 1.02 * min(way(order) for order in permutations(range(len(modes))))
+
+
+# One gain for both channels; codecs that join them or mix them to one; one time scale for both; a room.
+JOINT = {"BrickwallLimiter", "GSMFullRateCompressor", "MP3Compressor", "PitchShift", "Reverb"}
+
+
+def test_which_effects_hear_both_channels(effect):
+    with open_host(effect, num_workers=1) as host:
+        units = np.random.default_rng(8).random((1, 4, len(host.parameters))).astype(np.float32)
+        units = host.parameters.quantise(units)
+        both = (np.concatenate([4 * clip(6), clip(7)], axis=2) * np.linspace(0, 1, 9000)[:, None]).astype(np.float32)
+        joined = host.render_variants(both, units, 44100)
+        alone = [host.render_variants(both[..., [channel]], units, 44100) for channel in (0, 1)]
+        assert np.array_equal(joined, np.concatenate(alone, axis=3)) is (host.name not in JOINT)
+        equal = host.render_variants(both[..., [0, 0]], units, 44100)
+        assert np.array_equal(equal[..., 0], equal[..., 1]) is (host.name != "Reverb")
+
+
+def test_the_brickwall_limiter_is_linked():
+    wave = np.sin(np.arange(44100) / 30)
+    audio = np.stack([2.0 * wave, 0.2 * wave], axis=1)[None].astype(np.float32)
+    with open_host("BrickwallLimiter", num_workers=1) as host:
+        out = host.render(audio, host.parameters.default_unit[None], 44100)
+    left, right = np.sqrt(np.mean(np.square(out / np.abs(audio).max((0, 1))), axis=(0, 1)))
+    assert left < 0.5
+    assert left == pytest.approx(right, rel=1e-3)
+
+
+def test_a_stereo_impulse_response_makes_the_channels_of_a_mono_recording_differ(tmp_path):
+    with pedalboard.io.AudioFile(str(tmp_path / "wide.wav"), "w", 24000, 2) as file:
+        file.write(0.1 * np.stack([IMPULSE, IMPULSE[::-1]]))
+    with open_host(f"Convolution(impulse_response_filename='{tmp_path / 'wide.wav'}')", num_workers=1) as host:
+        out = host.render(clip(6)[..., [0, 0]], np.ones((1, len(host.parameters)), np.float32), 24000)
+    assert np.abs(out[..., 0] - out[..., 1]).max() > 0.1
