@@ -67,7 +67,7 @@ def test_mixed_folder(folder, tmp_path):
                 "none.wav": "no samples", "lie.mp3": "mislabelled"}  # fmt: skip
     for name, reason in expected.items():
         assert reason in reasons[f"bad/{name}"]
-    assert any(word in reasons["bad/cut.flac"] for word in ("truncated", "cannot read"))
+    assert "cannot read" in reasons["bad/cut.flac"]
     assert len(reasons) == len(expected) + 1
 
 

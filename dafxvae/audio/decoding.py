@@ -78,16 +78,26 @@ def _advice(path: Path) -> str:
     return f"; convert it first, for example by `ffmpeg -i {path.name} {path.stem}.wav`"
 
 
+def cut_off(path: Path, missing: str) -> UserError:
+    """The refusal of a file whose end is missing."""
+    return UserError(
+        f"{path} is cut off: {missing}; export it again, or keep what there is, for example by "
+        f"`ffmpeg -i {path.name} {path.stem}-rest.wav`"
+    )
+
+
 def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
     """Opens a file; `frames` are those that it holds, also where its header leaves them out or estimates them.
 
     Raises:
-        UserError: it is missing, empty, in no format that libsndfile reads, without a sample, or holds a second stream.
+        UserError: it is missing, empty, cut off, in no format that libsndfile reads, without a sample, or holds two
+            streams.
     """
     found = existing_audio(path)
-    counted, second = None, None
+    counted, second, missing = None, None, ""
     try:
         file = soundfile.SoundFile(native_name(found))
+        missing = headers.missing_end(found)
         if file.format in ("MP3", "MPEG"):
             counted = headers.counted_mp3(found)
         elif file.format in ("FLAC", "OGG"):
@@ -95,7 +105,7 @@ def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
         if second is None and file.format == "FLAC" and file.frames == UNKNOWN_FRAMES:
             with _Sequence(native_name(found)) as sequence:
                 counted = headers.flac_of_length(found, sequence.count())
-        if counted is not None or second is not None:
+        if counted is not None or second is not None or missing:
             file.close()
     except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise UserError(f"cannot read {found}: {reason(error)}{_advice(found)}") from error
@@ -104,6 +114,8 @@ def open_audio(path: str | os.PathLike[str]) -> soundfile.SoundFile:
             f"{found} holds a second recording from byte {second} on, which would be lost: split them, or join them, "
             f"for example by `ffmpeg -i {found.name} {found.stem}.wav`"
         )
+    if missing:
+        raise cut_off(found, missing)
     if counted is None and file.frames == 0:
         file.close()
         raise UserError(f"cannot read {found}: it holds no samples, or its header says so; export it again")

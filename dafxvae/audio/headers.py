@@ -1,4 +1,4 @@
-"""Lengths that headers estimate or leave out: MP3 without a count of frames, FLAC from a pipe, several streams."""
+"""Lengths that headers estimate, leave out or do not keep: MP3 without a count, FLAC from a pipe, what was cut off."""
 
 import io
 import mmap
@@ -14,6 +14,8 @@ _COUNT, _SIZE = 1, 2  # flags of the fields of a count: frames, bytes
 _TOLERANCE = 0.01  # of the file, within which a count is of the file that it is in
 _FLAC = b"fLaC\0\0\0\x22"
 _OGG_PAGE, _OGG_FIRST_PAGE = b"OggS\0", b"OggS\0\x02"
+_STREAMED = 0x7F000000  # bytes: from here on a size of 32 bits may say that a pipe did not know it
+_PADDING = 8  # bytes that may be missing without a sample being lost that anybody would hear
 
 
 class _Frame(NamedTuple):
@@ -126,3 +128,41 @@ def second_stream(path: Path) -> int | None:
         else:
             found = data.find(_FLAC, _after_id3(data) + 1)
         return None if found < 0 else found
+
+
+def _promised(data: mmap.mmap) -> tuple[int, int]:
+    """How many bytes of samples a header promises, and how many there are; (0, 0) where it does not say."""
+    kind, order = data[:4], "little" if data[:4] in (b"RIFF", b"RF64", b"riff") else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(data[at : at + size], order)
+
+    if kind == b".snd":
+        return number(8, 4), len(data) - number(4, 4)
+    if kind not in (b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff"):
+        return 0, 0
+    name, head, at = (16, 24, 40) if kind == b"riff" else (4, 8, 12)  # W64: names of 16 bytes, sizes of 8 with the head
+    large = 0
+    while at + head <= len(data):
+        chunk, size = data[at : at + 4], number(at + name, head - name) - (head if kind == b"riff" else 0)
+        if chunk in (b"data", b"SSND"):
+            return large or size, len(data) - at - head
+        if chunk == b"ds64":
+            large = number(at + head + 8, 8)
+        step = 8 if kind == b"riff" else 2
+        at += head + -(-max(size, 0) // step) * step
+    return 0, 0
+
+
+def missing_end(path: Path) -> str:
+    """What a file lacks that was cut off: WAV, RF64, W64, AIFF, AU and Ogg; "" where nothing does."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] == b"OggS":
+            at = data.rfind(_OGG_PAGE)
+            size = 27 + data[at + 26] + sum(data[at + 27 : at + 27 + data[at + 26]]) if at + 27 <= len(data) else 27
+            return "" if at + size <= len(data) else "its last page is not whole"  # some encoders mark no page as last
+        promised, held = _promised(data)
+        is_unknown = promised >= _STREAMED and data[:4] not in (b"RF64", b"riff")
+        if is_unknown or promised - held <= _PADDING:
+            return ""
+        return f"it holds {held} of the {promised} bytes of samples that its header promises"

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from dafxvae.audio.decoding import existing_audio, native_name, open_audio, reason
+from dafxvae.audio.decoding import cut_off, existing_audio, native_name, open_audio, reason
 from dafxvae.audio.formats import encoding_of, set_tags
 from dafxvae.core.arguments import check_number, check_rate, number_array
 from dafxvae.core.errors import UserError
@@ -173,15 +173,20 @@ class AudioReader:
         """`frames` samples from `start` on (-1: all), float32 `[T, C]`; fewer at the end of the file.
 
         Raises:
-            UserError: the file is damaged there.
+            UserError: the file is damaged there, or ends before its header says.
         """
         try:
             if start != self._file.tell():
                 self._file.seek(min(start, self.frames))
-            return self._file.read(frames, dtype="float32", always_2d=True)
+            audio = self._file.read(frames, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError, ValueError) as error:
             where = start / self.sample_rate
             raise UserError(f"cannot read {self.path} at {where:.2f} s: {reason(error)}") from error
+        left = max(self.frames - start, 0)
+        if len(audio) < (left if frames < 0 else min(frames, left)):
+            end = start + len(audio)
+            raise cut_off(self.path, f"it ends at sample {end} of the {self.frames} that its header promises")
+        return audio
 
     def close(self) -> None:
         """Closes the file."""

@@ -149,7 +149,6 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def decode(source: AudioFile, start: int = 0, frames: int = -1) -> tuple[np.ndarray, str]:
     """A file's samples, float32 `[T, C]`, and why they cannot be used ('' if they can)."""
-    expected = source.frames - start if frames < 0 else min(frames, source.frames - start)
     if source.path.suffix.lower() == ".g722":
         audio = _decode_g722(source.path)
     else:
@@ -159,8 +158,6 @@ def decode(source: AudioFile, start: int = 0, frames: int = -1) -> tuple[np.ndar
             return np.zeros((0, 1), np.float32), str(error)
     if audio.shape[0] == 0:
         return audio, "zero length"
-    if audio.shape[0] < 0.98 * expected:
-        return audio, f"truncated: {audio.shape[0]} of {expected} samples could be decoded"
     if not np.isfinite(audio).all():
         return audio, "holds NaN or infinite samples"
     if float(np.abs(audio).max()) < SILENT_PEAK:
