@@ -1,5 +1,6 @@
 """The app as a process of its own, in a real browser and by broken uploads."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zipfile
 
 import numpy as np
 import pytest
@@ -183,12 +185,18 @@ def test_two_visitors_have_their_own_results(app, client, sounds):
 def test_amounts_locks_and_an_export_that_is_the_transfer(client, sounds, tmp_path):
     upload(client, sounds / "take.wav")
     upload(client, sounds / "reference.wav", "reference")
-    client.transfer()
+    client.transfer(max_eq_db=3.0)
     found = client.ask("result")["values"]
-    half = client.ask("render", {"values": found, "amount": 0.5})["values"]
-    assert half != found
-    assert client.ask("render", {"values": half, "amount": 1.0})["values"] == found
-    adjustment = {"values": found | {"PeakFilter.q": 2.0}, "amount": 0.2, "locks": ["PeakFilter.q"]}
+    assert abs(found["PeakFilter.gain_db"]) <= 3.001
+    every = {"PeakFilter": 0.5, "Gain": 0.5}
+    half = client.ask("render", {"values": found, "amounts": every})["values"]
+    assert all(half[name] != found[name] for name in ("PeakFilter.gain_db", "Gain.gain_db"))
+    assert client.ask("render", {"values": half, "amounts": dict.fromkeys(every, 1.0)})["values"] == found
+    alone = client.ask("render", {"values": found, "amounts": {"Gain": 0.5}})["values"]
+    assert alone == found | {"Gain.gain_db": half["Gain.gain_db"]}
+    assert "Limiter" in client.refused("render", {"values": found, "amounts": {"Limiter": 0.5}})
+    assert "1.5" in client.refused("render", {"values": found, "amounts": {"Gain": 2.0}})
+    adjustment = {"values": found | {"PeakFilter.q": 2.0}, "amounts": {"PeakFilter": 0.2}, "locks": ["PeakFilter.q"]}
     assert client.ask("render", adjustment)["values"]["PeakFilter.q"] == pytest.approx(2.0)
     assert "outside its range" in client.refused("render", {"values": found | {"PeakFilter.q": 1e9}})
     client.ask("export", {"values": found})
@@ -201,6 +209,32 @@ def test_amounts_locks_and_an_export_that_is_the_transfer(client, sounds, tmp_pa
     subprocess.run([*command, "-o", tmp_path / "again.wav"], check=True, capture_output=True)
     exported, again = (soundfile.read(tmp_path / name)[0] for name in (names[0], "again.wav"))
     np.testing.assert_array_equal(exported, again[: len(exported)])
+
+
+def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
+    upload(client, sounds / "take.wav")
+    for name in ("reference", "other"):
+        upload(client, sounds / f"{name}.wav", "reference")
+    assert "2 references" in client.refused("transfer", {"controller": "auto", "weights": [1]})
+    assert "weight" in client.refused("transfer", {"controller": "auto", "weights": [1, 99]})
+    client.transfer(controller="auto", weights=[2, 1], ceiling_db=-3.0)
+    result = client.ask("result")
+    assert result["controller"] == next(iter(result["ranking"]))
+    assert any("toy" in note for note in result["notes"])  # which has another f and g, and is not ranked
+    for name in ("reference", "other"):
+        upload(client, sounds / f"{name}.wav", "stem")
+    assert "already" in client.refused("upload/stem?name=other.wav", (sounds / "other.wav").read_bytes())
+    client.ask("export", {"values": result["values"]})
+    assert "stems.zip" in client.wait()["files"]
+    address = f"{client.address}/api/{client.id}/files/"
+    for name in ("stems.zip", "take.transfer.wav.settings.json"):
+        (tmp_path / name).write_bytes(urllib.request.urlopen(address + name).read())
+    settings = json.loads((tmp_path / "take.transfer.wav.settings.json").read_text())
+    assert [one["weight"] for one in settings["compared"]] == [1, 2, 1]
+    assert settings["ceiling_db"] == -3.0
+    with zipfile.ZipFile(tmp_path / "stems.zip") as archive:
+        assert archive.namelist() == ["reference.wav", "other.wav"]
+        assert soundfile.read(io.BytesIO(archive.read("other.wav")))[0].std() > 1e-3
 
 
 def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):

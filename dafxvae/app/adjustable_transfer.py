@@ -1,11 +1,13 @@
 """A finished transfer whose settings can be turned: its section, played again at once, and its files."""
 
+import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 import numpy as np
 from rich.console import Console
@@ -18,9 +20,12 @@ from dafxvae.reporting.player import PlayerClip, chart_data, clip_data, player_d
 from dafxvae.transfer import recordings, rendering, windows
 from dafxvae.transfer.amount import AMOUNTS, EXCERPT_SEC, nearest_neutral, settings_at
 from dafxvae.transfer.api import StyleTransfer
-from dafxvae.transfer.aspects import locked_values
+from dafxvae.transfer.aspects import bound_gains, effect_place, locked_values, stage_kinds
 from dafxvae.transfer.commands import write_files
+from dafxvae.transfer.document import Paths
+from dafxvae.transfer.files import apply_settings
 from dafxvae.transfer.fit import measure_fit
+from dafxvae.transfer.ranking import Ranking
 from dafxvae.transfer.results import Options
 
 SECTION_SEC = 30.0
@@ -31,7 +36,7 @@ class Adjustment(NamedTuple):
 
     values: Mapping[str, Any]  # name to physical value or label
     match_level: str = "on"
-    amount: float | None = None  # moves what is not locked to this amount of the transfer's settings
+    amounts: Mapping[str, float] = {}  # effect to amount: moves what is not locked of it to that of the found settings
     locks: Sequence[str] = ()
 
 
@@ -45,6 +50,7 @@ class AdjustableTransfer:
         take: AudioReader,
         references: Sequence[AudioReader],
         options: Options,
+        ranking: Ranking | None = None,
         say: Callable[[str], None] = lambda _: None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -53,7 +59,7 @@ class AdjustableTransfer:
         Raises:
             UserError, EffectError: see `StyleTransfer.run`.
         """
-        self._transfer, self._controller, self._options = transfer, controller, options
+        self._transfer, self._controller, self._options, self._ranking = transfer, controller, options, ranking
         self._take, self._references = take, list(references)
         outcome = transfer.run(take, references, options, say=say, progress=progress)
         outcome.rendered.close()
@@ -61,13 +67,13 @@ class AdjustableTransfer:
         self._start, count = windows.excerpt(take, outcome.source_scan, SECTION_SEC)
         section = recordings.ArrayRecording(take.read(self._start, count), take.sample_rate, take.path.name)
         self._section = section
-        self._scans = [recordings.scan(one) for one in references]
+        weights = options.weights_of(len(references))
+        self._scans = [scan for one, weight in zip(references, weights) for scan in [recordings.scan(one)] * weight]
         self._take_loudness = recordings.scan(take).loudness
-        played = transfer.play(section, outcome.match.unit_params, 0.0)
-        with closing(played):
+        with closing(transfer.play(self._played(section), outcome.match.unit_params, 0.0)) as played:
             # The section is louder than the whole by as much: with it, a part gets the gain of the whole.
             self._above = played.scan.loudness - outcome.rendered.scan.loudness
-        self._neutral: dict[bytes, np.ndarray] = {}  # by what is locked, and where
+        self._neutral: dict[tuple[int, bytes], np.ndarray] = {}  # of an effect, by what is locked, and where
         self._clips: dict[str, PlayerClip] = {}
 
     def close(self) -> None:
@@ -79,6 +85,10 @@ class AdjustableTransfer:
     def space(self) -> ParameterSpace:
         """Of the parameters."""
         return self._transfer.host.parameters
+
+    def _played(self, recording: recordings.Recording) -> recordings.Recording:
+        """As the chain gets it."""
+        return recordings.as_played(recording, self._options.stereo)
 
     def first(self) -> dict[str, Any]:
         """All that the page shows of it: player, parameters, fit."""
@@ -98,7 +108,10 @@ class AdjustableTransfer:
             "gain_db": played["gain_db"],
             "effect": self._transfer.host.name,
             "fit": outcome.fit.sentence,
-            "notes": list(outcome.notes),
+            "trust": outcome.fit.trust.sentence,
+            "notes": [*(self._ranking.notes if self._ranking else ()), *outcome.notes],
+            "ranking": dict(self._ranking.shares) if self._ranking else {},
+            "controller": self._controller,
             "locks": list(outcome.match.locked),
             "amounts": AMOUNTS,
         }
@@ -108,28 +121,41 @@ class AdjustableTransfer:
         names = ("name", "unit", "minimum", "maximum", "scale", "kind", "labels", "num_values")
         moves_db = self._outcome.moves_db
         base = self.space.to_physical(self._outcome.match.unit_params)
+        chain = self._transfer.host.chain
+        effects = np.repeat(chain.labels, np.diff(chain.offsets))
         for k, parameter in enumerate(self.space):
-            entry = {name: getattr(parameter, name) for name in names}
+            entry = {name: getattr(parameter, name) for name in names} | {"effect": str(effects[k])}
             moves = {} if moves_db is None else {"moves_db": float(moves_db[k]), "heard": bool(moves_db[k] >= HEARD_DB)}
             found.append(entry | {"found": float(base[k])} | moves)
         return found
 
     def _wanted(self, adjustment: Adjustment) -> np.ndarray:
         """Settings `[K]`."""
-        values = self.space.from_values(adjustment.values)
-        if adjustment.amount is None:
-            return values
-        if not AMOUNTS[0] <= adjustment.amount <= AMOUNTS[1]:
-            raise UserError(f"amount {adjustment.amount:g}: give {AMOUNTS[0]:g} to {AMOUNTS[1]:g}")
+        values, chain = self.space.from_values(adjustment.values), self._transfer.host.chain
         is_locked, _ = locked_values(self.space, {name: adjustment.values[name] for name in adjustment.locks})
         base = np.where(is_locked, values, self._outcome.match.unit_params).astype(np.float32)
-        if adjustment.amount == 1.0:
-            return base
-        key = is_locked.tobytes() + base[is_locked].tobytes()
+        for name, amount in adjustment.amounts.items():
+            if not AMOUNTS[0] <= amount <= AMOUNTS[1]:
+                raise UserError(f"amount {amount:g}: give {AMOUNTS[0]:g} to {AMOUNTS[1]:g}")
+            place = effect_place(chain, name)
+            own = slice(*chain.offsets[place : place + 2])
+            neutral = base if amount == 1.0 else self._neutral_of(place, own, base, is_locked)
+            values[own] = settings_at(amount, neutral, base, self.space)[own]
+        if not adjustment.amounts:
+            return values
+        max_eq_db = self._options.max_eq_db
+        kinds = [] if max_eq_db is None else stage_kinds(self._transfer.host, values, self._take.sample_rate)
+        locked = dict.fromkeys(adjustment.locks)
+        return self.space.quantise(bound_gains(chain, values, locked, max_eq_db, kinds)[0])
+
+    def _neutral_of(self, place: int, own: slice, base: np.ndarray, is_locked: np.ndarray) -> np.ndarray:
+        """Settings `[K]` at which one effect, whose parameters are `own`, leaves the take alone."""
+        key = place, is_locked[own].tobytes() + base[own][is_locked[own]].tobytes()
         if key not in self._neutral:
-            sound = windows.read_excerpt(self._section, recordings.scan(self._section), EXCERPT_SEC)
-            self._neutral[key] = nearest_neutral(self._transfer.host, base, is_locked, *sound)[0]
-        return self.space.quantise(settings_at(adjustment.amount, self._neutral[key], base, self.space))
+            section = self._played(self._section)
+            sound = windows.read_excerpt(section, recordings.scan(section), EXCERPT_SEC)
+            self._neutral[key] = nearest_neutral(self._transfer.host, base, is_locked, *sound, [place])[0]
+        return self._neutral[key]
 
     def _level(self, match_level: str, played: rendering.Rendered) -> rendering.Level:
         """The gain that the section would have as a part of the whole."""
@@ -153,7 +179,7 @@ class AdjustableTransfer:
         if adjustment.match_level not in rendering.LEVELS:
             raise UserError(f"match_level {adjustment.match_level!r}: give one of {', '.join(rendering.LEVELS)}")
         unit_params = self._wanted(adjustment)
-        with closing(self._transfer.play(self._section, unit_params, 0.0)) as played:
+        with closing(self._transfer.play(self._played(self._section), unit_params, 0.0)) as played:
             level = self._level(adjustment.match_level, played)
             audio = np.concatenate(list(played.chunks(level.factor)))
         clip = PlayerClip("output", "Output", audio, self._section.sample_rate)
@@ -165,29 +191,54 @@ class AdjustableTransfer:
         """Of what was played last."""
         return chart_data(list(self._clips.values()))
 
-    def export(self, adjustment: Adjustment, folder: Path, progress: Callable[[int], None]) -> list[Path]:
-        """The whole take with these settings: audio, settings, script, page, states of plugins.
+    def export(
+        self,
+        adjustment: Adjustment,
+        folder: Path,
+        stems: Sequence[Path],
+        say: Callable[[str], None],
+        progress: Callable[[int], None],
+    ) -> list[Path]:
+        """The whole take with these settings: audio, settings, script, page, states of plugins; stems in an archive.
 
         Raises:
             UserError, EffectError: as `play`.
         """
         unit_params = self._wanted(adjustment)
         options = replace(self._options, match_level=adjustment.match_level)
-        take, outcome = self._take, self._outcome
-        output = folder / f"{take.path.stem}.transfer.wav"
-        with closing(self._transfer.play(take, unit_params, options.max_tail_sec, folder, progress)) as rendered:
+        take, outcome, quiet = self._take, self._outcome, Console(quiet=True)
+        output, source = folder / f"{take.path.stem}.transfer.wav", self._played(take)
+        with closing(self._transfer.play(source, unit_params, options.max_tail_sec, folder, progress)) as rendered:
             scans = (outcome.source_scan, self._scans)
             level = rendering.level(adjustment.match_level, *scans, rendered, options.ceiling_db, is_integer=False)
-            fit = measure_fit(take, self._references, rendered, self._transfer.host.chain)
+            compared = outcome.fit.trust, options.weights_of(len(self._references))
+            fit = measure_fit(source, self._references, rendered, self._transfer.host.chain, *compared)
             locked = {name: self.space.describe(unit_params)[name] for name in adjustment.locks}
             match = replace(outcome.match, unit_params=unit_params, locked=locked)
             notes = (*fit.notes(False), *level.notes)
             now = replace(outcome, match=match, rendered=rendered, level=level, fit=fit, notes=notes)
-            with audio_writer(
-                output, take.sample_rate, take.num_channels, rendered.frames, "FLOAT", take.tags
-            ) as write:
+            form = take.sample_rate, rendered.num_channels, rendered.frames, "FLOAT", take.tags
+            with audio_writer(output, *form) as write:
                 for block in rendered.chunks(level.factor):
                     write(block)
             asked = Namespace(controller=self._controller, bit_depth="float", picture=False, page=True)
-            write_files(asked, output, self._transfer, take, self._references, options, now, None, Console(quiet=True))
+            files = output, self._transfer, take, self._references
+            write_files(asked, *files, options, now, self._ranking, quiet)
+        if stems:
+            say(f"playing {len(stems)} stem{'s' * (len(stems) > 1)}")
+            archive_stems(Paths.next_to(output).settings, stems, folder / "stems.zip")
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def archive_stems(settings: Path, stems: Sequence[Path], archive: Path) -> None:
+    """Plays stems through stored settings into an archive, which holds them under their names.
+
+    Raises:
+        UserError, EffectError: see `apply_settings`.
+    """
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".") as folder, ZipFile(archive, "w") as file:
+        for stem in stems:
+            apply_settings(settings, [stem], Path(folder), None, Console(quiet=True))
+            played = Path(folder, stem.name)
+            file.write(played, stem.name)
+            played.unlink()

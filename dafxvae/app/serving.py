@@ -25,13 +25,15 @@ from starlette.routing import Route
 from dafxvae.app.adjustable_transfer import AdjustableTransfer, Adjustment
 from dafxvae.app.visitor_session import Job, VisitorSession
 from dafxvae.app.visitors import Visitors
-from dafxvae.controllers.names import stored_controllers
+from dafxvae.controllers.names import AUTO, stored_controllers
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.core.weights import load_weights
+from dafxvae.transfer.ranking import rank_recordings
 from dafxvae.transfer.results import Options
 
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
 MAX_RENDERS = 2000  # of a search
+OPTIONS = ("locks", "match_level", "refine", "weights", "max_eq_db", "ceiling_db", "stereo")  # that the page asks for
 FOLDERS = ("dafxvae.app", "dafxvae.reporting")  # whose web/ is served
 KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
 
@@ -59,11 +61,19 @@ async def _body(request: Request) -> dict[str, Any]:
 
 def _adjustment(body: dict[str, Any]) -> Adjustment:
     try:
-        amount = None if body.get("amount") is None else float(body["amount"])
+        amounts = {str(name): float(amount) for name, amount in body.get("amounts", {}).items()}
         locks = [str(name) for name in body.get("locks", ())]
-        return Adjustment(dict(body["values"]), str(body.get("match_level", "on")), amount, locks)
-    except (KeyError, TypeError, ValueError) as error:
+        return Adjustment(dict(body["values"]), str(body.get("match_level", "on")), amounts, locks)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"these are no settings: {error}") from error
+
+
+def _options(body: dict[str, Any]) -> Options:
+    """What a visitor asks a transfer for; `Options` has the defaults of what is left out."""
+    refine = body.get("refine", 0)
+    if not isinstance(refine, int) or not 0 <= refine <= MAX_RENDERS:
+        raise UserError(f"refine {refine!r}: give 0 to {MAX_RENDERS} renders")
+    return Options(amount=1.0, **{name: body[name] for name in OPTIONS if name in body})
 
 
 class Routes:
@@ -113,9 +123,9 @@ class Routes:
         return JSONResponse(await run_in_threadpool(session.add, path, role))
 
     async def remove(self, request: Request) -> Response:
-        """Forgets a reference."""
-        session = self.session(request)
-        await run_in_threadpool(session.remove_reference, request.path_params["index"])
+        """Forgets a reference or a stem."""
+        session, path = self.session(request), request.path_params
+        await run_in_threadpool(session.remove, path["role"], path["index"])
         return JSONResponse({})
 
     async def transfer(self, request: Request) -> Response:
@@ -123,26 +133,26 @@ class Routes:
         session, body = self.session(request), await _body(request)
         if session.take is None or not session.references:
             raise UserError("give a take and at least one reference first")
-        refine = body.get("refine", 0)
-        if not isinstance(refine, int) or not 0 <= refine <= MAX_RENDERS:
-            raise UserError(f"refine {refine!r}: give 0 to {MAX_RENDERS} renders")
-        locks = body.get("locks") or {}
-        options = Options(amount=1.0, locks=locks, match_level=body.get("match_level", "on"), refine=refine)
+        options = _options(body)
+        options.weights_of(len(session.references))
         controller, effect = body.get("controller"), body.get("effect")
 
         def work(job: Job) -> None:
-            take = session.take
+            take, readers = session.take, [one.reader for one in session.references]
             assert take is not None
             total = take.reader.frames + round(options.max_tail_sec * take.reader.sample_rate)
-            job.stage = "opening the controller"
             session.close_transfer()
-            transfer = self.visitors.open(controller, effect)
+            job.stage = "ranking the controllers"
+            ranking = rank_recordings(take.reader, readers) if controller == AUTO else None
+            job.stage = "opening the controller"
+            chosen = controller if ranking is None else ranking.best
+            transfer = self.visitors.open(chosen, effect)
             try:
-                readers = [one.reader for one in session.references]
                 say, step = partial(setattr, job, "stage"), partial(_advance, job, total)
-                session.current = AdjustableTransfer(transfer, controller, take.reader, readers, options, say, step)
+                given = take.reader, readers, options, ranking
+                session.current = AdjustableTransfer(transfer, chosen, *given, say, step)
             finally:
-                if session.current is None and controller is None:
+                if session.current is None and chosen is None:
                     transfer.close()
 
         session.begin(self.visitors.jobs, work)
@@ -184,8 +194,10 @@ class Routes:
             job.stage = "rendering"
             take = session.take
             assert take is not None
-            step = partial(_advance, job, take.reader.frames)
-            job.files = [path.name for path in current.export(adjustment, session.new_exports(), step)]
+            say, step = partial(setattr, job, "stage"), partial(_advance, job, take.reader.frames)
+            stems = [one.reader.path for one in session.stems]
+            found = current.export(adjustment, session.new_exports(), stems, say, step)
+            job.files = [path.name for path in found]
 
         session.begin(self.visitors.jobs, work)
         return JSONResponse({}, 202)
@@ -234,7 +246,7 @@ def make_app(visitors: Visitors, hosts: list[str]) -> Starlette:
             Route("/web/{name}", web),
             Route("/api/start", routes.start, methods=["POST"]),
             Route(own + "/end", routes.end, methods=["POST"]),
-            Route(own + "/references/{index:int}", routes.remove, methods=["DELETE"]),
+            Route(own + "/upload/{role}/{index:int}", routes.remove, methods=["DELETE"]),
             Route(own + "/upload/{role}", routes.upload, methods=["POST"]),
             Route(own + "/transfer", routes.transfer, methods=["POST"]),
             Route(own + "/job", routes.job),

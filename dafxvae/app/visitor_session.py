@@ -15,7 +15,7 @@ from dafxvae.audio.io import AudioReader
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.transfer import recordings
 
-MAX_REFERENCES = 8
+MOST = {"reference": 8, "stem": 32}
 LONGEST_NAME = 80
 
 
@@ -63,6 +63,7 @@ class VisitorSession:
         self.used = time.monotonic()
         self.take: Upload | None = None
         self.references: list[Upload] = []
+        self.stems: list[Upload] = []  # that get the settings of the take
         self.job = Job(is_done=True)
         self.current: AdjustableTransfer | None = None  # of the last transfer
         self._uploads = 0
@@ -78,16 +79,30 @@ class VisitorSession:
         place.mkdir()
         return place / safe_name(name)
 
+    def several(self, role: str) -> list[Upload]:
+        """The recordings of a role that has several.
+
+        Raises:
+            UserError: it is no such role.
+        """
+        if role not in MOST:
+            raise UserError(f"{role!r} is no role: give take, {' or '.join(MOST)}")
+        return self.references if role == "reference" else self.stems
+
     def add(self, path: Path, role: str) -> dict[str, Any]:
-        """Takes a file as the take or as a reference.
+        """Takes a file as the take, a reference or a stem.
 
         Raises:
             UserError: it cannot be used, with the reason; the file is removed.
         """
         try:
-            with self.lock:
-                if role == "reference" and len(self.references) >= MAX_REFERENCES:
-                    raise UserError(f"{len(self.references)} references are the most: remove one first")
+            if role != "take":
+                with self.lock:
+                    others = self.several(role)
+                    if len(others) >= MOST[role]:
+                        raise UserError(f"{len(others)} {role}s are the most: remove one first")
+                    if role == "stem" and path.name in [one.reader.path.name for one in others]:
+                        raise UserError(f"there is a stem {path.name} already: rename one")
             reader = AudioReader(path)
             try:
                 recordings.check_header(reader)
@@ -99,20 +114,21 @@ class VisitorSession:
             shutil.rmtree(path.parent)
             raise
         with self.lock:
-            if role == "reference":
-                self.references.append(upload)
+            if role != "take":
+                self.several(role).append(upload)
             else:
                 if self.take is not None:
                     self._forget(self.take)
                 self.take = upload
         return upload.summary
 
-    def remove_reference(self, index: int) -> None:
-        """Forgets a reference and removes its file."""
+    def remove(self, role: str, index: int) -> None:
+        """Forgets a reference or a stem and removes its file."""
         with self.lock:
-            if not 0 <= index < len(self.references):
-                raise UserError(f"there is no reference {index}: reload the page")
-            self._forget(self.references.pop(index))
+            others = self.several(role)
+            if not 0 <= index < len(others):
+                raise UserError(f"there is no {role} {index}: reload the page")
+            self._forget(others.pop(index))
 
     def _forget(self, upload: Upload) -> None:
         """Removes a file, or leaves that to the end of the transfer which can still be exported from it."""
@@ -175,7 +191,7 @@ class VisitorSession:
         """Removes all that the visitor had."""
         with self.lock:
             self.close_transfer()
-            for upload in (self.take, *self.references):
+            for upload in (self.take, *self.references, *self.stems):
                 if upload is not None:
                     upload.reader.close()
             shutil.rmtree(self.folder, ignore_errors=True)

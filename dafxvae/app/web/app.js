@@ -2,17 +2,19 @@
 
 import { chart } from "charts";
 import { Controls } from "controls";
-import { element } from "dom";
+import { element, walkRadios } from "dom";
 import { History, SLOTS } from "history";
 import { Player, listen } from "player";
 import { ask, begin, fileAddress, finish } from "server";
 
 const CHARTS_AFTER_MS = 400;
+const AUTO = "auto";
+const RANKED = 0.03; // smaller shares are not shown
 const SEARCH = "\u0000"; // no controller has this name
 const $ = (id) => document.getElementById(id);
 const players = [];
-let order = { take: null, references: [] };
-let limits, found, history, controls, player, wanted, isPlaying;
+const order = { take: null, reference: [], stem: [] };
+let limits, found, effects, history, controls, player, wanted, isPlaying;
 
 /** Runs what may fail; its sentence goes on the page. */
 async function attempt(work) {
@@ -37,22 +39,35 @@ async function upload(file, role) {
   try {
     const summary = await ask(`upload/${role}?name=${encodeURIComponent(file.name)}`, { body: file });
     if (role === "take") order.take = summary;
-    else order.references.push(summary);
+    else order[role].push({ ...summary, weight: 1 });
   } finally {
     $("stage").textContent = "";
     showOrder();
   }
 }
 
-function showOrder() {
-  $("take").textContent = order.take ? minutes(order.take) : "Drop a recording here, or choose one";
-  $("references").replaceChildren(...order.references.map((one, index) => element("li", {}, minutes(one),
+/** The recordings of a role as a list that they can be removed from; references of several have weights. */
+function showList(role) {
+  const hasWeights = role === "reference" && order[role].length > 1;
+  $(`${role}-list`).replaceChildren(...order[role].map((one, index) => element("li", {}, minutes(one),
+    ...(hasWeights ? [element("label", { title: "How often it counts, beside the others" }, " counts ",
+      element("input", { type: "number", min: 1, max: 10, value: one.weight, "aria-label": `Weight of ${one.name}`,
+        change: (event) => { one.weight = event.target.valueAsNumber || 1; } }), " times ")] : []),
     element("button", { type: "button", "aria-label": `Remove ${one.name}`, click: () => attempt(async () => {
-      await ask(`references/${index}`, { method: "DELETE" });
-      order.references.splice(index, 1);
+      await ask(`upload/${role}/${index}`, { method: "DELETE" });
+      order[role].splice(index, 1);
       showOrder();
     }) }, "×"))));
-  $("go").disabled = !order.take || !order.references.length || $("order").classList.contains("busy");
+}
+
+function showOrder() {
+  $("take").textContent = order.take ? minutes(order.take) : "Drop a recording here, or choose one";
+  showList("reference");
+  showList("stem");
+  const stems = order.stem.length;
+  $("export").textContent = stems ? `Render the whole take and ${stems} stem${stems > 1 ? "s" : ""}` : "Render the whole take";
+  $("stereo").disabled = order.take?.channels !== 1;
+  $("go").disabled = !order.take || !order.reference.length || $("order").classList.contains("busy");
 }
 
 function busy(isBusy) {
@@ -79,27 +94,34 @@ async function follow(path, json, then) {
 
 async function transfer() {
   const isSearch = $("controller").value === SEARCH;
-  const locks = controls && found.chosen === $("controller").value
+  const chosen = isSearch ? $("effect").value : $("controller").value;
+  const locks = controls && found.chosen === chosen
     ? Object.fromEntries([...controls.locks].map((name) => [name, history.now.values[name]])) : {};
-  const choice = isSearch ? { effect: $("effect").value, refine: $("renders").valueAsNumber } : { controller: $("controller").value };
+  const choice = isSearch ? { effect: chosen, refine: $("renders").valueAsNumber } : { controller: chosen };
+  const number = (id) => (Number.isFinite($(id).valueAsNumber) ? $(id).valueAsNumber : null);
+  const asked = { ...choice, locks, weights: order.reference.map((one) => one.weight), match_level: $("level").value,
+    max_eq_db: number("max-eq"), ceiling_db: number("ceiling"), stereo: $("stereo").checked && !$("stereo").disabled };
   player?.pause();
-  const chosen = $("controller").value;
-  show({ ...await follow("transfer", { ...choice, locks, match_level: $("level").value }, () => ask("result")), chosen });
+  const result = await follow("transfer", asked, () => ask("result"));
+  show({ ...result, chosen: result.controller ?? chosen });
 }
 
 function show(result) {
   found = result;
   wanted = null;
-  history = new History({ values: found.values, match_level: $("level").value });
-  $("fit").textContent = `Fit to the reference: ${found.fit}.`;
+  effects = [...new Set(found.parameters.map((one) => one.effect))];
+  history = new History({ values: found.values, match_level: $("level").value, amounts: all(1) });
+  $("fit").textContent = `${found.effect}. Fit to the reference: ${found.fit}.${found.trust ? ` Prediction: ${found.trust}.` : ""}`;
   $("notes").replaceChildren(...found.notes.map((note) => element("p", { class: "note" }, note)));
+  const ranked = Object.entries(found.ranking).filter(([, share]) => share >= RANKED);
+  $("ranking").hidden = !ranked.length;
+  $("ranking").replaceChildren("Controllers by predicted fit", ...ranked.map(([name, share]) => element("button",
+    { type: "button", "aria-pressed": String(name === found.controller), title: `Transfer with ${name}`, click: () => choose(name) }, `${name} ${Math.round(100 * share)} %`)));
   $("player").replaceChildren();
   player = new Player($("player"), found.player);
   players[0] = player;
-  controls = new Controls($("controls"), found.parameters, found.locks, changed);
+  controls = new Controls($("controls"), found.parameters, found.locks, play);
   $("files").replaceChildren();
-  $("amount").value = 1;
-  $("amount-shown").textContent = "1.00";
   $("charts").replaceChildren(...found.player.charts.map(chart));
   $("result").hidden = false;
   showSettings();
@@ -108,55 +130,76 @@ function show(result) {
   $("result").scrollIntoView({ behavior: "smooth", block: "start" });
 }
 
+/** One amount for every effect. */
+const all = (amount) => Object.fromEntries(effects.map((name) => [name, amount]));
+
+/** Transfers with another controller. */
+function choose(name) {
+  $("controller").value = name;
+  $("controller").dispatchEvent(new Event("change"));
+  $("go").click();
+}
+
 function showSettings() {
-  controls.show(history.now.values);
+  controls.show(history.now);
+  const amounts = Object.values(history.now.amounts);
+  const isOne = amounts.every((one) => one === amounts[0]);
+  $("amount").value = amounts.reduce((sum, one) => sum + one, 0) / amounts.length;
+  $("amount-shown").textContent = isOne ? amounts[0].toFixed(2) : "mixed";
   $("level").value = history.now.match_level;
+  showHistory();
+}
+
+function showHistory() {
   $("undo").disabled = !history.past.length;
   $("redo").disabled = !history.future.length;
-  $("slots").replaceChildren(...SLOTS.map((slot) => element("button",
-    { type: "button", role: "radio", "aria-checked": String(slot === history.slot), "aria-label": `Snapshot ${slot}`, click: () => move(() => history.choose(slot)) }, slot)));
+  for (const radio of $("slots").children) {
+    const isOn = radio.textContent === history.slot;
+    radio.setAttribute("aria-checked", isOn);
+    radio.tabIndex = isOn ? 0 : -1;
+  }
 }
 
 /** Moves through snapshots or time, and plays what is there. */
 function move(step) {
+  wanted = null;
   step();
   showSettings();
-  play({ ...history.now });
+  play({});
 }
 
-function changed({ name, value, isFinal }) {
-  const state = { ...history.now, values: { ...history.now.values, [name]: value } };
-  if (isFinal) {
-    history.set(state);
-    showSettings();
-  }
-  play(state);
-}
-
-/** Plays settings; while the server renders, only the last wish is kept. */
-async function play(wish) {
-  wanted = wish;
+/**
+ * Plays other settings: `edit` has values by name, `moved` amounts by effect. What is final becomes the state that undo
+ * leads back to. While the server renders, wishes are gathered.
+ */
+async function play({ edit = {}, moved = {}, isFinal = false }) {
+  wanted = { edit: { ...wanted?.edit, ...edit }, moved: { ...wanted?.moved, ...moved }, isFinal: isFinal || Boolean(wanted?.isFinal) };
   if (isPlaying) return;
   isPlaying = true;
-  await attempt(async () => {
+  const isDone = await attempt(async () => {
     while (wanted) {
       const now = wanted;
       wanted = null;
       const of = player;
-      const played = await ask("render", { json: now });
+      const base = history.now;
+      const state = { ...base, values: { ...base.values, ...now.edit }, amounts: { ...base.amounts, ...now.moved } };
+      const played = await ask("render", { json: { ...state, amounts: now.moved, locks: [...controls.locks] } });
       if (of !== player) break;
-      if (now.amount !== undefined && !wanted) {
-        const state = { ...history.now, values: played.values };
-        if (now.isFinal) history.set(state);
-        showSettings();
-        controls.show(state.values);
+      if (history.now === base) {
+        const heard = { ...state, values: played.values };
+        if (now.isFinal) history.set(heard);
+        if (now.isFinal && !wanted) showSettings();
+        else if (Object.keys(now.moved).length && !wanted) controls.show(heard);
+        showHistory();
       }
       await player.replace("output", played.clip);
       showGain(played);
       chartsLater();
     }
+    return true;
   });
   isPlaying = false;
+  if (!isDone) showSettings(); // what was refused is not what is heard
 }
 
 function showGain({ gain_db: gain }) {
@@ -171,17 +214,17 @@ function chartsLater() {
 
 function amount(isFinal) {
   $("amount-shown").textContent = $("amount").valueAsNumber.toFixed(2);
-  play({ ...history.now, amount: $("amount").valueAsNumber, locks: [...controls.locks], isFinal });
+  play({ moved: all($("amount").valueAsNumber), isFinal });
 }
 
 async function exportAll() {
-  const { files } = await follow("export", { ...history.now, locks: [...controls.locks] }, (job) => job);
+  const { files } = await follow("export", { ...history.now, amounts: {}, locks: [...controls.locks] }, (job) => job);
   $("files").replaceChildren(...files.map((name) => element("a", { href: fileAddress(name), download: name }, name)));
 }
 
 function connect() {
-  for (const [id, role] of [["take-file", "take"], ["reference-file", "reference"]]) {
-    const input = $(id);
+  for (const role of ["take", "reference", "stem"]) {
+    const input = $(`${role}-file`);
     const area = input.closest(".drop");
     const take = (files) => attempt(async () => { for (const file of files) await upload(file, role); });
     input.addEventListener("change", () => take([...input.files]).then(() => { input.value = ""; }));
@@ -193,20 +236,24 @@ function connect() {
       take(role === "take" ? [...event.dataTransfer.files].slice(0, 1) : [...event.dataTransfer.files]);
     });
   }
-  $("controller").append(...limits.controllers.map(({ name }) => element("option", { value: name }, name)), element("option", { value: SEARCH }, "effects of your own, by search"));
-  const choose = () => {
+  $("controller").append(element("option", { value: AUTO }, "auto: what fits best"), ...limits.controllers.map(({ name }) => element("option", { value: name }, name)), element("option", { value: SEARCH }, "effects of your own, by search"));
+  const explain = () => {
     $("search").hidden = $("controller").value !== SEARCH;
-    $("chain").textContent = limits.controllers.find(({ name }) => name === $("controller").value)?.effect ?? "Settings are searched for by rendering; no controller is needed.";
+    $("chain").textContent = limits.controllers.find(({ name }) => name === $("controller").value)?.effect
+      ?? ($("controller").value === AUTO ? "Ranks the controllers for these recordings, and takes the first." : "Settings are searched for by rendering; no controller is needed.");
   };
-  $("controller").value = limits.controllers.some(({ name }) => name === "eq_compressor") ? "eq_compressor" : limits.controllers[0]?.name ?? SEARCH;
-  $("controller").addEventListener("change", choose);
-  choose();
+  $("controller").value = limits.controllers.length ? AUTO : SEARCH;
+  $("controller").addEventListener("change", explain);
+  explain();
   $("order").addEventListener("submit", (event) => { event.preventDefault(); attempt(transfer); });
   $("undo").addEventListener("click", () => move(() => history.undo()));
   $("redo").addEventListener("click", () => move(() => history.redo()));
-  $("reset").addEventListener("click", () => move(() => history.set({ ...history.now, values: found.values })));
+  $("reset").addEventListener("click", () => move(() => history.set({ ...history.now, values: found.values, amounts: all(1) })));
   $("amount").addEventListener("input", () => amount(false));
   $("amount").addEventListener("change", () => amount(true));
+  $("amount").addEventListener("dblclick", () => play({ moved: all(1), isFinal: true }));
+  $("slots").append(...SLOTS.map((slot) => element("button",
+    { type: "button", role: "radio", "aria-checked": "false", "aria-label": `Snapshot ${slot}`, click: () => move(() => history.choose(slot)), keydown: walkRadios }, slot)));
   $("level").addEventListener("change", () => history && move(() => history.set({ ...history.now, match_level: $("level").value })));
   $("export").addEventListener("click", () => attempt(exportAll));
   document.addEventListener("keydown", (event) => {

@@ -17,33 +17,51 @@ export function toValue({ scale, minimum, maximum, num_values: count }, share) {
 /** Four digits, as a person reads them. */
 export const shown = (value) => String(Number(value.toPrecision(4)));
 
-/** All controls of a transfer; `change` is told { name, value, isFinal }. */
+/** All controls of a transfer; `change` is told { edit, moved, isFinal }: values by name, amounts by effect. */
 export class Controls {
   constructor(root, parameters, locks, change) {
     this.locks = new Set(locks);
     this.updates = {};
-    const cards = new Map();
-    for (const parameter of parameters) {
-      const dot = parameter.name.lastIndexOf(".");
-      const effect = parameter.name.slice(0, Math.max(dot, 0));
-      if (!cards.has(effect)) {
-        cards.set(effect, element("section", { class: "card", "aria-label": effect || "Settings" }, element("h3", {}, effect || "Settings")));
-      }
-      cards.get(effect).append(this.#row(parameter, parameter.name.slice(dot + 1), change));
-    }
-    root.replaceChildren(...cards.values());
+    this.amounts = {};
+    const effects = [...new Set(parameters.map((one) => one.effect))];
+    root.replaceChildren(...effects.map((effect) => {
+      const rows = parameters.filter((one) => one.effect === effect).map((one) => this.#row(one, change));
+      const amount = effects.length > 1 ? [this.#amount(effect, change)] : [];
+      return element("section", { class: "card", "aria-label": effect }, element("h3", {}, effect, ...amount), ...rows);
+    }));
   }
 
-  /** Shows settings: name to value. */
-  show(values) {
+  /** Shows settings and amounts. */
+  show({ values, amounts }) {
     for (const [name, value] of Object.entries(values)) this.updates[name](value);
+    for (const [effect, amount] of Object.entries(amounts)) this.amounts[effect]?.(amount);
   }
 
-  #row(parameter, label, change) {
-    const { name, kind, unit } = parameter;
+  /** How much of an effect. */
+  #amount(effect, change) {
+    const place = element("input", { type: "range", min: 0, max: 1.5, step: 0.05, "aria-label": `Amount of ${effect}` });
+    const shown = element("output");
+    const put = (amount) => {
+      place.value = amount;
+      shown.textContent = amount.toFixed(2);
+    };
+    const slid = (amount, isFinal) => {
+      put(amount);
+      change({ moved: { [effect]: amount }, isFinal });
+    };
+    place.addEventListener("input", () => slid(place.valueAsNumber, false));
+    place.addEventListener("change", () => slid(place.valueAsNumber, true));
+    place.addEventListener("dblclick", () => slid(1, true));
+    this.amounts[effect] = put;
+    return element("label", { class: "muted" }, "amount ", place, shown);
+  }
+
+  #row(parameter, change) {
+    const { name, kind, unit, effect } = parameter;
+    const label = name.startsWith(`${effect}.`) ? name.slice(effect.length + 1) : name;
     const { moves_db: moves, heard } = parameter;
     const hint = moves === undefined ? "" : heard ? `moves ≤ ${moves.toFixed(1)} dB` : "not heard here";
-    const tell = (value, isFinal) => change({ name, value, isFinal });
+    const tell = (value, isFinal) => change({ edit: { [name]: value }, isFinal });
     const isLocked = this.locks.has(name);
     const lock = element("button", { type: "button", class: "lock", "aria-pressed": String(isLocked), "aria-label": `Lock ${name}` , click: () => {
       const on = !this.locks.delete(name);

@@ -18,3 +18,15 @@ export function clock(seconds) {
   const tenths = Math.floor(seconds * 10 + 1e-6);
   return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
 }
+
+/** Arrows walk along a group of radio buttons; a listener of keydown. */
+export function walkRadios(event) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const shown = [...event.target.parentElement.children].filter((choice) => !choice.hidden);
+  const next = shown[(shown.indexOf(event.target) + step + shown.length) % shown.length];
+  next.click();
+  next.focus();
+}

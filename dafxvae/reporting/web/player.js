@@ -1,6 +1,6 @@
 // The player: lanes, transport, keys; one mix behind it.
 
-import { clock, element } from "dom";
+import { clock, element, walkRadios } from "dom";
 import { Blind } from "blind";
 import { Mix, decode, fill, matchGains } from "mix";
 import { Waveform } from "waveform";
@@ -195,20 +195,8 @@ export class Player {
     const key = voice.role === "delta" ? "D" : String(index + 1);
     return element("button",
       { type: "button", role: "radio", disabled: true, "data-role": voice.role, click: () => this.select(index),
-        keydown: (event) => this.#walk(event) },
+        keydown: walkRadios },
       element("kbd", { "aria-hidden": true }, key), element("b", {}, voice.label), element("small", {}));
-  }
-
-  /** Arrows walk along the choices, as in every group of radio buttons. */
-  #walk(event) {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const shown = [...this.chooser.children].filter((choice) => !choice.hidden);
-    const next = shown[(shown.indexOf(event.target) + step + shown.length) % shown.length];
-    next.click();
-    next.focus();
   }
 
   #slide(event) {
