@@ -32,6 +32,27 @@ EXAMPLES = [
 ]
 
 
+def documented():
+    """Every command of dafxvae in a fenced block of the documents: the file, the command's name, its words."""
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "launch" / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+    ):
+        for block in re.findall(
+            r"^```(?:sh)?\n(.*?)^```", path.read_text().replace("\\\n", " "), re.MULTILINE | re.DOTALL
+        ):
+            for name, words in re.findall(
+                r"(?:^|&& )(?:dafxvae |\S*python -m dafxvae\.)(\w+) ?(.*)$", block, re.MULTILINE
+            ):
+                yield pytest.param(
+                    name,
+                    shlex.split(re.sub(r" \[.*?\]", "", words), comments=True),
+                    id=f"{path.name} {name} {words[:40]}",
+                )
+
+
 def test_every_command_line_is_on_the_list():
     found = {path.parent.name for path in (ROOT / "dafxvae").glob("*/__main__.py")} | {"demo", "train"}
     assert found == set(PROGRAMS)
@@ -45,7 +66,7 @@ def test_a_help_has_two_examples(name, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ml_collections loads a configuration by load_module
-@pytest.mark.parametrize(("name", "words"), EXAMPLES)
+@pytest.mark.parametrize(("name", "words"), [*EXAMPLES, *documented()])
 def test_an_example_of_a_help_can_be_typed(name, words):
     if name == "train" or (name, words[:1]) == ("data", ["render"]):
         read_options([word for i, word in enumerate(words) if "--config" in word or words[i - 1] == "--config"], str)
