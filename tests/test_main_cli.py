@@ -130,3 +130,19 @@ def test_the_package_says_what_it_offers():
     assert set(dafxvae.__all__) <= set(dir(dafxvae))
     assert all(getattr(dafxvae, name) is not None for name in dafxvae.__all__)
     assert (ROOT / "dafxvae" / "py.typed").exists()
+
+
+def test_a_reader_that_goes_early_is_no_error():
+    code = "import sys; from dafxvae.core.command_line import run_cli; run_cli(lambda: sys.stdout.write('a list'))"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
+def test_a_wrong_name_does_not_wait_for_scipy():
+    """Half of the time that a transfer takes to refuse one would be its."""
+    code = "import sys; import dafxvae.transfer.commands; assert 'scipy.signal' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

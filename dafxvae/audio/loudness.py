@@ -1,7 +1,6 @@
 """Integrated loudness of streams and clips, ITU-R BS.1770-4: K-weighting with filter state, gated blocks of 400 ms."""
 
 import numpy as np
-from scipy.signal import sosfilt
 
 HOP_SEC = 0.1  # a block of 400 ms begins every 100 ms
 HOPS_PER_BLOCK = 4
@@ -48,6 +47,8 @@ class LoudnessMeter:
         """The next samples, float `[T, C]`, finite."""
         if not len(audio):
             return
+        from scipy.signal import sosfilt  # slow to import, and needed here alone
+
         weighted, self._state = sosfilt(self._sections, audio.T, axis=-1, zi=self._state)
         squares = np.concatenate([self._rest, np.einsum("ct,ct->t", weighted, weighted)])
         count = len(squares) // self.hop

@@ -100,7 +100,7 @@ def run_cli(main: Callable[[], Any]) -> None:
     """Runs a command line's `main`, and ends the process as a shell expects.
 
     A `UserError` or `EffectError` prints its message alone (no traceback) on stderr and exits with code 2; Ctrl-C exits
-    with code 130; every other exception is a defect of ours and keeps its traceback.
+    with code 130; a reader that has gone with 141; every other exception is a defect of ours and keeps its traceback.
     """
     os.environ["MPLBACKEND"] = "agg"  # a notebook's, which is inherited, may be none that is installed here
     for stream in (sys.stdout, sys.stderr):
@@ -108,9 +108,17 @@ def run_cli(main: Callable[[], Any]) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         main()
+        sys.stdout.flush()
     except (UserError, EffectError) as error:
         Console(stderr=True).print(f"error: {error}", style="bold red", markup=False, highlight=False)
         sys.exit(2)
+    except BrokenPipeError:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # `dafxvae effects list | head`: the reader has what it wanted
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        raise
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted", style="yellow")
         sys.exit(130)

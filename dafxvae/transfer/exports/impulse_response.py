@@ -6,7 +6,6 @@ Convolved with the take it gives the output, the final gain included.
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import oaconvolve
 
 from dafxvae.audio.io import AudioReader, write_audio
 from dafxvae.core.errors import EffectError, UserError
@@ -94,6 +93,8 @@ def measure_impulse_response(
 
 def convolve_response(audio: np.ndarray, response: np.ndarray) -> np.ndarray:
     """`[T, C]` through a response `[T', C, C]`, as long as the audio."""
+    from scipy.signal import oaconvolve  # slow to import, and needed here alone
+
     channels = range(audio.shape[1])
     wet = [sum(oaconvolve(audio[:, i], response[:, i, o])[: len(audio)] for i in channels) for o in channels]
     return np.stack(wet, axis=1)
