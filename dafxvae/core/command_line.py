@@ -112,13 +112,11 @@ def run_cli(main: Callable[[], Any]) -> None:
     except (UserError, EffectError) as error:
         Console(stderr=True).print(f"error: {error}", style="bold red", markup=False, highlight=False)
         sys.exit(2)
-    except BrokenPipeError:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:  # `dafxvae effects list | head`: the reader has what it wanted
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
-        raise
+    except (
+        BrokenPipeError
+    ):  # `dafxvae effects list | head`: the reader has what it wanted (workers' pipes have handlers)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         Console(stderr=True).print("interrupted", style="yellow")
         sys.exit(130)
