@@ -108,6 +108,13 @@ def wav(frames, channels=1, rate=RATE, claimed=None):
     return head + b"data" + struct.pack("<I", size) + data
 
 
+def cut_mp3(frames):
+    """The first half of an MP3 file in bytes."""
+    file = io.BytesIO()
+    soundfile.write(file, frames, RATE, format="MP3")
+    return file.getvalue()[: len(file.getvalue()) // 2]
+
+
 TONE = 0.1 * np.sin(np.arange(RATE) / 20)
 BROKEN = {
     "no audio": b"This is a text, not audio." * 100,
@@ -130,6 +137,8 @@ BROKEN = {
     "FLAC without frames": b"fLaC" + bytes(38),
     "Ogg page": b"OggS" + bytes(500),
     "MP3 tag": b"ID3\x04\x00\x00\x00\x00\x00\x0a" + bytes(500),
+    "header of two gigabytes": wav(TONE, claimed=2_000_000_000),
+    "MP3 cut off": cut_mp3(np.tile(TONE, 4)),
     "zeros": bytes(10_000),
     "archive": b"PK\x03\x04" + bytes(5000),
 }
@@ -143,10 +152,15 @@ def test_a_broken_upload_is_a_sentence_and_leaves_nothing(client, app, kind):
     assert [*(next(app[1].glob("dafxvae-app-*")) / client.id).iterdir()] == []
 
 
-def test_a_header_of_two_gigabytes_and_a_file_that_is_too_large(client):
-    """A header that claims more than the file holds is mended where it can be, as on the command line."""
-    found = client.ask("upload/take?name=long.wav", wav(TONE, claimed=2_000_000_000))
-    assert found["seconds"] == pytest.approx(1.0)
+def test_names_that_lead_elsewhere_and_long_ones(client, app):
+    found = client.ask("upload/take?name=..%2F..%2F" + "long" * 200 + ".wav", wav(TONE))
+    assert len(found["name"]) == 80
+    place = next(app[1].glob("dafxvae-app-*")) / client.id
+    assert [path.name for path in place.rglob("*.wav")] == [found["name"]]
+    assert "role" in client.refused("upload/elsewhere?name=take.wav", wav(TONE))
+
+
+def test_a_file_that_is_too_large(client):
     assert "5 MB" in client.refused("upload/take?name=large.wav", wav(np.zeros(1_300_000)))
 
 
@@ -262,7 +276,10 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
         moved = np.asarray(page.evaluate(OUTPUT))
         assert np.abs(moved - plain).max() > 1e-3
         assert np.abs(first - plain).max() > 1e-4
-        page.get_by_role("radio", name="Snapshot B").click()
+        page.get_by_role("radio", name="Snapshot A").press("ArrowRight")
+        assert page.evaluate("document.activeElement.textContent") == "B"
+        beside = "!document.body.dispatchEvent(new DragEvent('drop', { cancelable: true, bubbles: true }))"
+        assert page.evaluate(beside)  # a file that falls beside an area does not leave the page
         for name, times in (("Undo", 2), ("Redo", 1)):
             for _ in range(times):
                 page.get_by_role("button", name=name).click()

@@ -1,5 +1,6 @@
 """A finished transfer whose settings can be turned: its section, played again at once, and its files."""
 
+import re
 import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from dafxvae.transfer.ranking import Ranking
 from dafxvae.transfer.results import Options
 
 SECTION_SEC = 30.0
+OPTION = re.compile(r" \(--[^)]*\)")  # of the command line, which a note explains
 
 
 class Adjustment(NamedTuple):
@@ -49,12 +51,13 @@ class AdjustableTransfer:
         controller: str | None,
         take: AudioReader,
         references: Sequence[AudioReader],
+        scans: Sequence[recordings.Scan],
         options: Options,
         ranking: Ranking | None = None,
         say: Callable[[str], None] = lambda _: None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Transfers the whole take, and keeps its most active section at hand.
+        """Transfers the whole take, and keeps its most active section at hand; scans are those of take and references.
 
         Raises:
             UserError, EffectError: see `StyleTransfer.run`.
@@ -67,9 +70,9 @@ class AdjustableTransfer:
         self._start, count = windows.excerpt(take, outcome.source_scan, SECTION_SEC)
         section = recordings.ArrayRecording(take.read(self._start, count), take.sample_rate, take.path.name)
         self._section = section
-        weights = options.weights_of(len(references))
-        self._scans = [scan for one, weight in zip(references, weights) for scan in [recordings.scan(one)] * weight]
-        self._take_loudness = recordings.scan(take).loudness
+        weighted = zip(scans[1:], options.weights_of(len(references)))
+        self._scans = [scan for scan, weight in weighted for _ in range(weight)]
+        self._take_loudness = scans[0].loudness
         with closing(transfer.play(self._played(section), outcome.match.unit_params, 0.0)) as played:
             # The section is louder than the whole by as much: with it, a part gets the gain of the whole.
             self._above = played.scan.loudness - outcome.rendered.scan.loudness
@@ -101,15 +104,19 @@ class AdjustableTransfer:
         }
         values = self.space.describe(outcome.match.unit_params)
         played = self.play(Adjustment(values, self._options.match_level))
+        of_whole = outcome.level.notes  # the section has its own
+        notes = [note for note in outcome.notes if note not in of_whole]
+        notes = [*(self._ranking.notes if self._ranking else ()), *notes]
         return {
             "player": player_data(list(self._clips.values())),
             "parameters": self._parameters(),
             "values": values,
             "gain_db": played["gain_db"],
+            "gain_notes": played["notes"],
             "effect": self._transfer.host.name,
             "fit": outcome.fit.sentence,
             "trust": outcome.fit.trust.sentence,
-            "notes": [*(self._ranking.notes if self._ranking else ()), *outcome.notes],
+            "notes": [OPTION.sub("", note) for note in notes],
             "ranking": dict(self._ranking.shares) if self._ranking else {},
             "controller": self._controller,
             "locks": list(outcome.match.locked),

@@ -25,9 +25,8 @@ from starlette.routing import Route
 from dafxvae.app.adjustable_transfer import AdjustableTransfer, Adjustment
 from dafxvae.app.visitor_session import Job, VisitorSession
 from dafxvae.app.visitors import Visitors
-from dafxvae.controllers.names import AUTO, stored_controllers
+from dafxvae.controllers.names import AUTO
 from dafxvae.core.errors import EffectError, UserError
-from dafxvae.core.weights import load_weights
 from dafxvae.transfer.ranking import rank_recordings
 from dafxvae.transfer.results import Options
 
@@ -88,13 +87,8 @@ class Routes:
     async def start(self, request: Request) -> Response:
         """A new session."""
         name = await run_in_threadpool(self.visitors.begin)
-        effects = await run_in_threadpool(
-            lambda: [
-                {"name": name, "effect": load_weights(path).metadata.get("effect", "")}
-                for name, path in stored_controllers().items()
-            ]
-        )
-        return JSONResponse({"id": name, "controllers": effects, "max_upload": self.visitors.max_upload})
+        found = await run_in_threadpool(self.visitors.controllers)
+        return JSONResponse({"id": name, "controllers": found, "max_upload": self.visitors.max_upload})
 
     async def end(self, request: Request) -> Response:
         """Ends a session."""
@@ -138,8 +132,10 @@ class Routes:
         controller, effect = body.get("controller"), body.get("effect")
 
         def work(job: Job) -> None:
-            take, readers = session.take, [one.reader for one in session.references]
+            take = session.take
             assert take is not None
+            readers = [one.reader for one in session.references]
+            scans = [one.scan for one in (take, *session.references)]
             total = take.reader.frames + round(options.max_tail_sec * take.reader.sample_rate)
             session.close_transfer()
             job.stage = "ranking the controllers"
@@ -149,7 +145,7 @@ class Routes:
             transfer = self.visitors.open(chosen, effect)
             try:
                 say, step = partial(setattr, job, "stage"), partial(_advance, job, total)
-                given = take.reader, readers, options, ranking
+                given = take.reader, readers, scans, options, ranking
                 session.current = AdjustableTransfer(transfer, chosen, *given, say, step)
             finally:
                 if session.current is None and chosen is None:

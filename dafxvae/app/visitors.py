@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from dafxvae.app.visitor_session import VisitorSession
+from dafxvae.controllers.commands import list_controllers
 from dafxvae.controllers.names import stored_controllers
 from dafxvae.core.errors import UserError
+from dafxvae.core.weights import load_weights
 from dafxvae.effects.spec import parse_chain
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
 
@@ -67,6 +69,13 @@ class Visitors:
             self.end(name)
         for transfer in self._controllers.values():
             transfer.close()
+
+    def controllers(self) -> list[dict[str, str]]:
+        """Those that can be chosen: name, purpose, effect."""
+        purposes = {name: purpose for name, purpose, *_ in list_controllers()}
+        stored = {name: load_weights(path).metadata for name, path in stored_controllers().items()}
+        found = {name: metadata["effect"] for name, metadata in stored.items() if "effect" in metadata}
+        return [{"name": name, "purpose": purposes[name], "effect": effect} for name, effect in found.items()]
 
     def open(self, controller: str | None, effect: str | None) -> StyleTransfer:
         """A stored controller, kept open for everybody, or an effect of one's own."""

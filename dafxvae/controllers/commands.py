@@ -26,7 +26,7 @@ def list_controllers() -> list[tuple[str, ...]]:
     for name, path in stored_controllers().items():
         metadata = load_weights(path).metadata
         is_shipped = path.parent == shipped_folder()
-        purpose = _purpose(name) if is_shipped else metadata["effect"]
+        purpose = _purpose(name) if is_shipped else metadata.get("effect", "not a controller")
         rows.append((name, purpose, _distance_left(metadata), "package" if is_shipped else "yours"))
     return rows
 

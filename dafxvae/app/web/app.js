@@ -84,7 +84,7 @@ async function follow(path, json, then) {
   try {
     await ask(path, { json });
     return await then(await finish(({ stage, share }) => {
-      $("stage").textContent = stage;
+      if ($("stage").textContent !== stage) $("stage").textContent = stage; // it is announced
       $("progress").value = share;
     }));
   } finally {
@@ -111,8 +111,9 @@ function show(result) {
   wanted = null;
   effects = [...new Set(found.parameters.map((one) => one.effect))];
   history = new History({ values: found.values, match_level: $("level").value, amounts: all(1) });
-  $("fit").textContent = `${found.effect}. Fit to the reference: ${found.fit}.${found.trust ? ` Prediction: ${found.trust}.` : ""}`;
-  $("notes").replaceChildren(...found.notes.map((note) => element("p", { class: "note" }, note)));
+  $("fit").textContent = `${found.controller ?? found.effect}, against the reference: ${found.fit}.`;
+  const trust = found.trust ? [`The prediction is ${found.trust}.`] : [];
+  $("notes").replaceChildren(...trust.concat(found.notes).map((note) => element("p", { class: "note" }, note)));
   const ranked = Object.entries(found.ranking).filter(([, share]) => share >= RANKED);
   $("ranking").hidden = !ranked.length;
   $("ranking").replaceChildren("Controllers by predicted fit", ...ranked.map(([name, share]) => element("button",
@@ -125,7 +126,8 @@ function show(result) {
   $("charts").replaceChildren(...found.player.charts.map(chart));
   $("result").hidden = false;
   showSettings();
-  showGain(found);
+  showGain({ gain_db: found.gain_db, notes: found.gain_notes });
+  $("stage").textContent = "done: listen below";
   player.ready.then(() => player.select(2));
   $("result").scrollIntoView({ behavior: "smooth", block: "start" });
 }
@@ -202,8 +204,8 @@ async function play({ edit = {}, moved = {}, isFinal = false }) {
   if (!isDone) showSettings(); // what was refused is not what is heard
 }
 
-function showGain({ gain_db: gain }) {
-  $("gain").textContent = `gain ${gain >= 0 ? "+" : ""}${gain.toFixed(1)} dB`;
+function showGain({ gain_db: gain, notes }) {
+  $("gain").textContent = [`gain ${gain >= 0 ? "+" : ""}${gain.toFixed(1)} dB`, ...notes].join(": ");
 }
 
 let charting;
@@ -220,9 +222,11 @@ function amount(isFinal) {
 async function exportAll() {
   const { files } = await follow("export", { ...history.now, amounts: {}, locks: [...controls.locks] }, (job) => job);
   $("files").replaceChildren(...files.map((name) => element("a", { href: fileAddress(name), download: name }, name)));
+  $("stage").textContent = "done: the files are beside the button";
 }
 
 function connect() {
+  for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault()); // beside an area it would leave the page
   for (const role of ["take", "reference", "stem"]) {
     const input = $(`${role}-file`);
     const area = input.closest(".drop");
@@ -236,7 +240,7 @@ function connect() {
       take(role === "take" ? [...event.dataTransfer.files].slice(0, 1) : [...event.dataTransfer.files]);
     });
   }
-  $("controller").append(element("option", { value: AUTO }, "auto: what fits best"), ...limits.controllers.map(({ name }) => element("option", { value: name }, name)), element("option", { value: SEARCH }, "effects of your own, by search"));
+  $("controller").append(element("option", { value: AUTO }, "auto: what fits best"), ...limits.controllers.map(({ name, purpose }) => element("option", { value: name }, `${name}: ${purpose}`)), element("option", { value: SEARCH }, "effects of your own, by search"));
   const explain = () => {
     $("search").hidden = $("controller").value !== SEARCH;
     $("chain").textContent = limits.controllers.find(({ name }) => name === $("controller").value)?.effect

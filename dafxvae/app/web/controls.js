@@ -17,6 +17,8 @@ export function toValue({ scale, minimum, maximum, num_values: count }, share) {
 /** Four digits, as a person reads them. */
 export const shown = (value) => String(Number(value.toPrecision(4)));
 
+const UNIT = /_(hz|db|ms|seconds|semitones)$/; // of a name, which is shown beside the number
+
 /** All controls of a transfer; `change` is told { edit, moved, isFinal }: values by name, amounts by effect. */
 export class Controls {
   constructor(root, parameters, locks, change) {
@@ -58,7 +60,7 @@ export class Controls {
 
   #row(parameter, change) {
     const { name, kind, unit, effect } = parameter;
-    const label = name.startsWith(`${effect}.`) ? name.slice(effect.length + 1) : name;
+    const label = (name.startsWith(`${effect}.`) ? name.slice(effect.length + 1) : name).replace(UNIT, "").replaceAll("_", " ");
     const { moves_db: moves, heard } = parameter;
     const hint = moves === undefined ? "" : heard ? `moves ≤ ${moves.toFixed(1)} dB` : "not heard here";
     const tell = (value, isFinal) => change({ edit: { [name]: value }, isFinal });
@@ -68,7 +70,7 @@ export class Controls {
       if (on) this.locks.add(name);
       lock.setAttribute("aria-pressed", String(on));
     } }, "Lock");
-    const title = element("span", { class: "name", title: name }, label, element("small", {}, hint));
+    const title = element("span", { class: "name", title: name }, label, element("small", { title: "How much turning it can change the sound of this take" }, hint));
     const value = kind === "choice" ? this.#choice(parameter, tell) : kind === "boolean" ? this.#switch(parameter, tell) : null;
     if (value) return element("div", { class: "setting" }, title, value, lock);
     const place = element("input", { type: "range", min: 0, max: 1, step: parameter.num_values > 1 ? 1 / (parameter.num_values - 1) : 0.001, "aria-label": name });

@@ -4,7 +4,7 @@ import { element } from "dom";
 
 const WIDTH = 640;
 const HEIGHT = 220;
-const EDGE = { left: 44, right: 10, top: 10, bottom: 26 };
+const EDGE = { left: 44, right: 16, top: 10, bottom: 26 };
 const HERTZ = [20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
 
 const shown = (value, unit) =>

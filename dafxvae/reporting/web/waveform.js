@@ -48,9 +48,13 @@ export class Waveform {
       for (const edge of region) pen.fillRect(edge * width - 1, 0, 2, height);
     }
     pen.font = `600 11px ${colour("--font")}`;
+    pen.strokeStyle = colour("--back");
+    pen.lineWidth = 4;
     lanes.forEach((lane, index) => {
       pen.fillStyle = lane.isOn ? colour("--text") : colour("--muted");
-      pen.fillText(lane.isHidden ? `${lane.label}: hidden during the test` : lane.label, 8, index * laneHeight + 15);
+      const label = lane.isHidden ? `${lane.label}: hidden during the test` : lane.label;
+      pen.strokeText(label, 8, index * laneHeight + 15);
+      pen.fillText(label, 8, index * laneHeight + 15);
     });
     pen.fillStyle = colour("--text");
     pen.fillRect(position * width - 0.75, 0, 1.5, height);
