@@ -55,6 +55,11 @@ def test_takes_and_records(data, tmp_path):
     toy = save_toy(tmp_path, "PeakFilter")
     words = ["masters", "--controllers", str(toy), "--corpus", "my-takes", "--pairs", "2", "--clip-sec", "1"]
     main([*words, "-o", str(data / "out")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(masters, "measure_pair", None)  # nothing is computed again
+        main([*words, "-o", str(data / "out")])
+        with pytest.raises(UserError, match="another evaluation"):
+            main([*words, "-o", str(data / "out"), "--seed", "1"])
     found = json.loads((data / "out" / "masters.json").read_text())["controllers"]["toy"]
     assert found["num_pairs"] == 2
     assert found["above_ceiling"] == 0

@@ -25,8 +25,11 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", action="append", required=True, metavar="NAME_OR_DIR", help=CORPUS_HELP)
     parser.add_argument("-o", "--output", type=user_path, required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--seed", type=int, default=0, help="of pairs, random settings and searches (default 0)")
-    parser.add_argument("--workers", type=int, default=0, help="renders at once (default: one a core)")
     parser.add_argument("--clip-sec", type=float, default=5.46, help="length of the clips in seconds (default 5.46)")
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--workers", type=int, default=0, help="renders at once (default: one a core)")
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +46,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
         "--baseline-pairs", type=int, default=1500, help="training pairs of the learned baselines (default 1500)"
     )
     parser.add_argument("--pesq-pairs", type=int, help="pairs of speech with PESQ (default 40)")
+    _add_workers(parser)
 
 
 def add_table(parser: argparse.ArgumentParser) -> None:
@@ -55,6 +59,7 @@ def add_styles(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--controller", required=True, help="name, folder or file")
     parser.add_argument("--pairs", type=int, default=20, help="pairs for each of the 25 cells (default 20)")
     _add_shared(parser)
+    _add_workers(parser)
 
 
 def add_counterfx(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +73,7 @@ def add_counterfx(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--candidates", default="1,16", metavar="N,N", help="chains to compare (default 1,16)")
     parser.add_argument("--decoder", type=user_path, metavar="FILE", help="another than the shipped one")
     parser.add_argument("--seed", type=int, default=0, help="of items and candidates (default 0)")
-    parser.add_argument("--workers", type=int, default=0, help="renders at once (default: one a core)")
+    _add_workers(parser)
 
 
 def add_masters(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,11 @@
 """Dry takes and finished records: what a transfer does with the references that people have."""
 
+import json
+import os
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +13,7 @@ from rich.console import Console
 
 from dafxvae.audio.true_peak import true_peak
 from dafxvae.controllers.controller import read_controller
+from dafxvae.core.differences import differences
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json, write_text
 from dafxvae.core.progress import progress_bar
@@ -19,7 +23,7 @@ from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.pairs.draws import PairOptions, make_cutter
 from dafxvae.data.pairs.neutral import change_db
 from dafxvae.evaluate import tables
-from dafxvae.evaluate.commands import find_controllers
+from dafxvae.evaluate.commands import find_controllers, identify
 from dafxvae.evaluate.held_out import find_corpus, held_out_of_kind, long_enough
 from dafxvae.evaluate.plan import Plan
 from dafxvae.metrics import MATCHED, bootstrap_ratio, score_outputs
@@ -184,6 +188,24 @@ def masters_table(results: dict[str, Any]) -> str:
     return tables.markdown_table(COLUMNS, rows) + f"\n\n{EXPLANATION}\n"
 
 
+def _finished(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    """The controllers that an earlier run of the same evaluation has finished.
+
+    Raises:
+        UserError: it cannot be read, or is of another evaluation.
+    """
+    if not os.path.exists(path):
+        return {}
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        found, theirs = dict(stored.pop("controllers")), dict(stored)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read ({error!r}): give another folder with -o") from error
+    if different := differences(identity, theirs):
+        raise UserError(f"{path} holds another evaluation ({'; '.join(different)}): give another folder with -o")
+    return found
+
+
 def run_masters(arguments: Namespace, messages: Console, console: Console) -> None:
     """Transfers from records to takes with every controller; writes `masters.json` and `masters.md`.
 
@@ -199,14 +221,19 @@ def run_masters(arguments: Namespace, messages: Console, console: Console) -> No
     names = arguments.masters or held_out_of_kind("masters")
     if not names:
         raise UserError("no records: fetch some (`python -m dafxvae.data fetch held_out`), or name them with --masters")
-    controllers = find_controllers(arguments.controllers)
+    controllers = {name: read_controller(place) for name, place in find_controllers(arguments.controllers).items()}
     takes, masters = open_corpora(arguments.corpus, 1), open_corpora(names, 2)
     pairs = draw_pairs(takes, masters, plan.clip_samples(RATE), plan.num_pairs, plan.seed)
-    results: dict[str, Any] = {"version": __version__, "takes": arguments.corpus, "masters": names, "seed": plan.seed}
-    results["controllers"] = {}
-    for name, path in controllers.items():
+    identity = {"version": __version__, "takes": arguments.corpus, "masters": names, "pairs": plan.num_pairs}
+    identity |= {"seed": plan.seed, "clip_sec": arguments.clip_sec}
+    path = arguments.output / "masters.json"
+    results = {**identity, "controllers": _finished(path, identity)}
+    write_json(path, results)  # says that the folder cannot be written before anything is rendered
+    for name, controller in controllers.items():
+        fingerprint = identify(controller)
+        if results["controllers"].get(name, {}).get("fingerprint") == fingerprint:
+            continue
         messages.print(name, markup=False, highlight=False)
-        controller = read_controller(path)
         with (
             closing(StyleTransfer(controller.effect, controller.encoders, controller)) as transfer,
             progress_bar("transferring", len(pairs), True) as advance,
@@ -215,7 +242,7 @@ def run_masters(arguments: Namespace, messages: Console, console: Console) -> No
             for item, pair in enumerate(pairs):
                 found.append(measure_pair(transfer, pair, plan.seed, item))
                 advance()
-        results["controllers"][name] = summarise_pairs(found) | {"pairs": found}
-        write_json(arguments.output / "masters.json", results)
+        results["controllers"][name] = {"fingerprint": fingerprint, **summarise_pairs(found), "pairs": found}
+        write_json(path, results)
     write_text(arguments.output / "masters.md", masters_table(results))
     console.print(masters_table(results), markup=False, highlight=False, soft_wrap=True, emoji=False)
