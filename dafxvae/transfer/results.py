@@ -69,6 +69,9 @@ class Options:
             is_none = name in ("amount", "ceiling_db", "max_eq_db") and getattr(self, name) is None
             if not isinstance(getattr(self, name), kind) and not is_none:
                 raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
+        for name in ("only_if_better", "stereo"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise UserError(f"{name} {getattr(self, name)!r}: give True or False")
         for name in ("locks", "amount_of"):
             if not isinstance(getattr(self, name), Mapping):
                 raise UserError(f"{name} {getattr(self, name)!r}: give a mapping of names to values")
