@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -89,12 +91,12 @@ def test_a_stereo_controller_is_given_stereo_windows(path, monkeypatch):
         FeatureExtractor, "encode", lambda self, clips, **kw: given.append(clips) or encode(self, clips, **kw)
     )
     with dafxvae.load_controller(stereo) as style:
-        controller = style.controller
+        controller: Any = style.controller
         pair = np.stack([music(CONFIG.clip_samples / 24000, 24000, 2, seed) for seed in (1, 2)])
         pair[1, :, 1] *= -0.5
         trained = controller.predict(pair[:1], pair[1:])
         np.testing.assert_array_equal(prediction.predict_clips(controller, pair[:1], pair[1:]).unit_params, trained)
-        found = style.transfer(pair[0], pair[1], 24000).predicted
+        found: Any = style.transfer(pair[0], pair[1], 24000).predicted
         np.testing.assert_allclose(list(found.values()), controller_values(style, trained[0]), rtol=1e-6)
         style.transfer(pair[0, :, 0], pair[1], 24000)  # a mono input is given as both channels
     assert {clips.shape[2] for clips in given[2:]} == {2}  # the first two are the check clip
@@ -313,7 +315,7 @@ def altered(path, target, change):
 
 
 def test_f_and_g_are_verified_at_the_length_of_its_clips_before_a_controller_predicts(path):
-    controller = read_controller(path)
+    controller: Any = read_controller(path)
     assert controller.check.shape == (CONFIG.g.latent_dim,)
     assert controller.check_clip.shape == (CONFIG.clip_samples, 1)
     audio = controller.check_clip[None].astype(np.float32) / 32768
@@ -347,7 +349,50 @@ def test_settings_that_are_not_heard_are_named(tmp_path):
     chain = save_toy(tmp_path, "Compressor", name="compressor")
     with dafxvae.load_controller(chain) as style:
         locks = {"ratio": 1.0, "threshold_db": -30.0}
-        result = style.transfer(music(), music(seed=5), RATE, locks=locks)
+        result: Any = style.transfer(music(), music(seed=5), RATE, locks=locks)
     assert set(result.moves_db) == set(result.settings)
     unheard = [result.moves_db[name] for name in ("attack_ms", "release_ms", "threshold_db")]
     assert max(unheard) < 0.2 < result.moves_db["ratio"]
+
+
+def test_settings_alone_are_those_of_a_transfer(style):
+    audio, reference = music(2.0, seed=1), music(2.0, seed=2)
+    options = {"amount": 0.5, "locks": {"Reverb.room_size": 0.3}}
+    rendered = style.transfer(audio, reference, RATE, **options).settings
+    assert style.predict(audio, reference, RATE, **options) == rendered
+    assert style.predict(audio, reference[::2], RATE, reference_rate=RATE // 2) != rendered
+    with pytest.raises(UserError, match="give 0"):
+        style.predict(audio, reference, RATE, amount=2)
+
+
+def test_what_was_warmed_up_compiles_no_more(path, caplog):
+    with dafxvae.load_controller(path) as transfer, jax.log_compiles():
+        transfer.warm_up()
+        caplog.clear()
+        transfer.predict(music(2.0, seed=1), music(1.0, seed=2), RATE)
+        assert not [record.message for record in caplog.records if "Compiling" in record.message]
+
+
+def test_progress_may_end_a_transfer(style, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    done = []
+
+    def stop(samples):
+        done.append(samples)
+        if sum(done) > RATE:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        style.transfer(music(8.0, seed=1), music(2.0, seed=2), RATE, progress=stop)
+    assert RATE < sum(done) < 8 * RATE
+    assert not list(tmp_path.iterdir())
+    assert style.transfer(music(2.0, seed=1), music(2.0, seed=2), RATE).audio.size  # it goes on working
+
+
+def test_what_is_closed_is_refused(path):
+    transfer = dafxvae.load_controller(path)
+    transfer.close()
+    transfer.close()
+    for call in (transfer.transfer, transfer.predict):
+        with pytest.raises(UserError, match="closed: open it again"):
+            call(music(1.0), music(1.0, seed=2), RATE)

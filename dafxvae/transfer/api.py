@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.audio.io import resample, to_channels
 from dafxvae.controllers.controller import Controller
 from dafxvae.controllers.encoders import load_encoders
 from dafxvae.controllers.names import open_controller
@@ -20,14 +19,10 @@ from dafxvae.effects.response import audibility
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
-from dafxvae.reporting.player import PlayerClip
 from dafxvae.transfer import prediction, recordings, rendering, windows
 from dafxvae.transfer.amount import EXCERPT_SEC
-from dafxvae.transfer.document import outcome_document
 from dafxvae.transfer.fit import measure_fit
-from dafxvae.transfer.report import listening_clips
 from dafxvae.transfer.results import Compared, Options, Outcome, Transfer
-from dafxvae.transfer.snippet import snippet
 from dafxvae.transfer.weaker import play_fitting
 
 COLD_WINDOW = 65536  # samples at the encoders' rate, where no controller sets it
@@ -108,27 +103,9 @@ class StyleTransfer(Closable):
             UserError: bad input.
             EffectError: the effect failed.
         """
-        options.check(self.host.chain, source, references)
         weights = options.weights_of(len(references))
-        counted = np.repeat(range(len(references)), weights)
-        source = recordings.as_played(source, options.stereo)
-        say("reading")
-        scan = recordings.scan(source, with_loudness=options.match_level == "off")
-        scans = [recordings.scan(one, with_loudness=options.match_level == "on") for one in references]
-        say("predicting")
-        every, found = (source, *references), (scan, *scans)
-        dry, *styles = [windows.read_windows(one, its.levels_db, self.windows) for one, its in zip(every, found)]
-        match = prediction.find_settings(
-            self.host,
-            self.controller,
-            dry,
-            [styles[i] for i in counted],
-            lambda: self._excerpt(source, scan),
-            lambda: windows.read_excerpt(source, scan, EXCERPT_SEC),
-            self.windows.sample_rate,
-            options,
-            self._refiner,
-        )
+        source, found, compared, match = self._find(source, references, options, say)
+        scan, *scans = found
         say("rendering")
         play = partial(self.play, source, max_tail_sec=options.max_tail_sec, folder=folder, progress=progress)
         measure = partial(measure_fit, source, references, chain=self.host.chain, trust=match.trust, weights=weights)
@@ -137,11 +114,44 @@ class StyleTransfer(Closable):
         if keeps_take:
             rendered.replace_by(source, scan)
         wanted, ceiling_db = ("none", None) if keeps_take else (options.match_level, options.ceiling_db)
-        level = rendering.level(wanted, scan, [scans[i] for i in counted], rendered, ceiling_db, is_integer=is_integer)
-        said = (*recordings.clipping_notes(every, found), *match.notes, *level.notes)
+        counted = [one for one, weight in zip(scans, weights) for _ in range(weight)]
+        level = rendering.level(wanted, scan, counted, rendered, ceiling_db, is_integer=is_integer)
+        said = (*recordings.clipping_notes((source, *references), found), *match.notes, *level.notes)
         notes = (*fit.notes(keeps_take), *said, *rendering.width_notes(source, references, rendered))
-        compared = [Compared.of(self.windows.sample_rate, *one) for one in zip((dry, *styles), (1, *weights))]
         return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, self._moves_db(match), compared)
+
+    def _find(
+        self,
+        source: recordings.Recording,
+        references: Sequence[recordings.Recording],
+        options: Options,
+        say: Callable[[str], None],
+    ) -> tuple[recordings.Recording, list[recordings.Scan], list[Compared], prediction.FoundSettings]:
+        """The input as it will be played, scans of it and the references, what was compared, the settings."""
+        if self.host.pool.closed:
+            raise UserError("this transfer is closed: open it again by load_controller or open_effect")
+        options.check(self.host.chain, source, references)
+        weights = options.weights_of(len(references))
+        source = recordings.as_played(source, options.stereo)
+        say("reading")
+        scan = recordings.scan(source, with_loudness=options.match_level == "off")
+        found = [scan, *(recordings.scan(one, with_loudness=options.match_level == "on") for one in references)]
+        say("predicting")
+        every = source, *references
+        dry, *styles = [windows.read_windows(one, its.levels_db, self.windows) for one, its in zip(every, found)]
+        match = prediction.find_settings(
+            self.host,
+            self.controller,
+            dry,
+            [style for style, weight in zip(styles, weights) for _ in range(weight)],
+            lambda: windows.mixed_excerpt(source, scan, self.windows),
+            lambda: windows.read_excerpt(source, scan, EXCERPT_SEC),
+            self.windows.sample_rate,
+            options,
+            self._refiner,
+        )
+        compared = [Compared.of(self.windows.sample_rate, *one) for one in zip((dry, *styles), (1, *weights))]
+        return source, found, compared, match
 
     def _moves_db(self, match: prediction.FoundSettings) -> np.ndarray | None:
         """How much each parameter can move the sound from these settings, `[K]`; None for plugins, which are slow."""
@@ -159,11 +169,6 @@ class StyleTransfer(Closable):
     ) -> rendering.Rendered:
         """A recording through the chain with given settings `[K]`; see `dafxvae.transfer.rendering.render`."""
         return rendering.render(source, self.host, unit_params, max_tail_sec, folder, progress)
-
-    def _excerpt(self, source: recordings.Recording, scan: recordings.Scan) -> np.ndarray:
-        start, count = windows.excerpt(source, scan)
-        mixed = to_channels(source.read(start, count), self.windows.num_channels)
-        return resample(mixed, source.sample_rate, self.windows.sample_rate)
 
     def transfer(
         self,
@@ -184,6 +189,7 @@ class StyleTransfer(Closable):
         max_eq_db: float | None = None,
         stereo: bool = False,
         reference_rate: int | None = None,
+        progress: Callable[[int], None] = lambda _: None,
     ) -> Transfer:
         """Gives a recording the style of a reference.
 
@@ -194,6 +200,7 @@ class StyleTransfer(Closable):
             amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better, stereo: see `Options`; so are
             amount_of, only, weights, max_eq_db: what of the style is taken over.
             reference_rate: Hz of the references; None for `sample_rate`.
+            progress: called with the number of rendered samples, as they come; what it raises ends the transfer.
 
         Returns:
             The output, and the settings that made it.
@@ -205,9 +212,8 @@ class StyleTransfer(Closable):
         asked = amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better
         options = Options(*asked, amount_of or {}, only, weights, max_eq_db, stereo)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
-        rate = sample_rate if reference_rate is None else reference_rate
-        references = recordings.references_of(reference, rate)
-        outcome = self.run(source, references, options)
+        references = recordings.references_of(reference, sample_rate if reference_rate is None else reference_rate)
+        outcome = self.run(source, references, options, progress=progress)
         with contextlib.closing(outcome.rendered) as rendered:
             output = np.concatenate(list(rendered.chunks(outcome.level.factor)))
         return Transfer(
@@ -216,44 +222,37 @@ class StyleTransfer(Closable):
             self.host.parameters.describe(outcome.match.unit_params),
             outcome.match.unit_params,
             outcome.level.gain_db,
-            self._script(source, outcome, max_tail_sec),
+            outcome.script(self.host.chain, source, max_tail_sec),
             outcome.match.predicted,
             outcome.match.refined,
             outcome.notes,
             outcome.fit,
             outcome.kept_take,
             None if outcome.moves_db is None else dict(zip(self.host.parameters.names, outcome.moves_db.tolist())),
-            *self._page(source, references, output, outcome),
+            *outcome.page_parts(self.host.chain, source, references, output),
         )
 
-    def _script(self, source: recordings.Recording, outcome: Outcome, max_tail_sec: float) -> str:
-        """The script that renders the output again."""
-        return snippet(
-            *outcome.played(self.host.chain),
-            source.sample_rate,
-            outcome.rendered.num_channels,
-            in_stereo=outcome.rendered.num_channels != source.num_channels,
-            factor=outcome.level.factor,
-            frames=outcome.rendered.frames,
-            end=source.frames + round(max_tail_sec * source.sample_rate),
-        )
-
-    def _page(
+    def predict(
         self,
-        source: recordings.Recording,
-        references: Sequence[recordings.Recording],
-        output: np.ndarray,
-        outcome: Outcome,
-    ) -> tuple[dict[str, Any], list[PlayerClip]]:
-        """What the page of a transfer says and plays."""
-        document = {
-            **outcome_document(self.host.chain, outcome),
-            "input": {"file": source.name},
-            "references": [{"file": one.name} for one in references],
-        }
-        played = recordings.ArrayRecording(output, source.sample_rate, "the output")
-        scans = outcome.source_scan, outcome.reference_scans[0]
-        return document, listening_clips(source, references[0], played, scans)
+        audio: np.ndarray,
+        reference: np.ndarray | Sequence[np.ndarray],
+        sample_rate: int,
+        *,
+        reference_rate: int | None = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """The `settings` of `transfer`, with its arguments, without a render: `amount` is 1 where it is not given."""
+        source = recordings.ArrayRecording(audio, sample_rate, "the input")
+        references = recordings.references_of(reference, sample_rate if reference_rate is None else reference_rate)
+        *_, match = self._find(source, references, Options(**options), lambda _: None)
+        return self.host.parameters.describe(match.unit_params)
+
+    def warm_up(self) -> None:
+        """Compiles f and g, some seconds that the first transfer would take longer."""
+        if self.controller is not None:
+            form = self.windows
+            noise = np.random.default_rng(0).normal(0.0, 0.1, (form.num_samples, form.num_channels))
+            self.predict(noise, noise[::-1], form.sample_rate)
 
     def transfer_batch(
         self,

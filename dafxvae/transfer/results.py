@@ -16,9 +16,10 @@ from dafxvae.reporting.player import PlayerClip
 from dafxvae.transfer import recordings, rendering
 from dafxvae.transfer.amount import AMOUNTS
 from dafxvae.transfer.aspects import check_aspects, locked_values
-from dafxvae.transfer.document import LONGEST_TAIL_SEC
+from dafxvae.transfer.document import LONGEST_TAIL_SEC, outcome_document
 from dafxvae.transfer.fit import Fit
-from dafxvae.transfer.report import page
+from dafxvae.transfer.report import listening_clips, page
+from dafxvae.transfer.snippet import snippet
 
 MOST_WEIGHT = 10
 HIGHEST_EQ_DB = 60.0
@@ -169,6 +170,34 @@ class Outcome:
     def played(self, chain: Chain) -> tuple[Chain, np.ndarray]:
         """The effects that made the output, and their settings `[K]`; none where the take is kept."""
         return (Chain(()), self.match.unit_params[:0]) if self.kept_take else (chain, self.match.unit_params)
+
+    def script(self, chain: Chain, source: recordings.Recording, max_tail_sec: float) -> str:
+        """The script that renders the output again."""
+        return snippet(
+            *self.played(chain),
+            source.sample_rate,
+            self.rendered.num_channels,
+            in_stereo=self.rendered.num_channels != source.num_channels,
+            factor=self.level.factor,
+            frames=self.rendered.frames,
+            end=source.frames + round(max_tail_sec * source.sample_rate),
+        )
+
+    def page_parts(
+        self,
+        chain: Chain,
+        source: recordings.Recording,
+        references: Sequence[recordings.Recording],
+        output: np.ndarray,
+    ) -> tuple[dict[str, Any], list[PlayerClip]]:
+        """What the page of a transfer says and plays."""
+        document = {
+            **outcome_document(chain, self),
+            "input": {"file": source.name},
+            "references": [{"file": one.name} for one in references],
+        }
+        played = recordings.ArrayRecording(output, source.sample_rate, "the output")
+        return document, listening_clips(source, references[0], played, (self.source_scan, self.reference_scans[0]))
 
 
 @dataclass(frozen=True)

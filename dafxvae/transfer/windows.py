@@ -105,3 +105,9 @@ def read_excerpt(source: Recording, scan: Scan, seconds: float) -> tuple[np.ndar
     """The samples of `excerpt`, float32 `[T, C]`, and their rate in Hz."""
     start, count = excerpt(source, scan, seconds)
     return np.asarray(source.read(start, count), np.float32), source.sample_rate
+
+
+def mixed_excerpt(source: Recording, scan: Scan, form: WindowFormat) -> np.ndarray:
+    """The samples of `excerpt`, float32 `[T, C]`, at a format's rate and channels."""
+    start, count = excerpt(source, scan)
+    return resample(to_channels(source.read(start, count), form.num_channels), source.sample_rate, form.sample_rate)
