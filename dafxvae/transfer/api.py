@@ -191,7 +191,7 @@ class StyleTransfer(Closable):
         reference_rate: int | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Transfer:
-        """Gives a recording the style of a reference.
+        """Gives a recording the style of a reference: the output, and the settings that made it.
 
         Args:
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
@@ -201,9 +201,6 @@ class StyleTransfer(Closable):
             amount_of, only, weights, max_eq_db: what of the style is taken over.
             reference_rate: Hz of the references; None for `sample_rate`.
             progress: called with the number of rendered samples, as they come; what it raises ends the transfer.
-
-        Returns:
-            The output, and the settings that made it.
 
         Raises:
             UserError: audio that cannot be used, or an option out of range.
