@@ -217,8 +217,9 @@ def test_amounts_locks_and_an_export_that_is_the_transfer(client, sounds, tmp_pa
     names = client.wait()["files"]
     assert [name.split("transfer.wav")[1] for name in names] == ["", ".html", ".py", ".settings.json"]
     address = f"{client.address}/api/{client.id}/files/"
-    for name in names[::3]:
+    for name in names:
         (tmp_path / name).write_bytes(urllib.request.urlopen(address + name).read())
+        assert b"dafxvae-app-" not in (tmp_path / name).read_bytes()  # no folder that will be gone
     command = [sys.executable, "-m", "dafxvae.transfer", "--apply", tmp_path / names[3], sounds / "take.wav"]
     subprocess.run([*command, "-o", tmp_path / "again.wav"], check=True, capture_output=True)
     exported, again = (soundfile.read(tmp_path / name)[0] for name in (names[0], "again.wav"))

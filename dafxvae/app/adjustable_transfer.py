@@ -15,6 +15,7 @@ from rich.console import Console
 
 from dafxvae.audio.io import AudioReader, audio_writer
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import write_text
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.response import HEARD_DB
 from dafxvae.reporting.player import PlayerClip, chart_data, clip_data, player_data
@@ -98,9 +99,10 @@ class AdjustableTransfer:
         outcome, reference = self._outcome, self._references[0]
         start, count = windows.excerpt(reference, outcome.reference_scans[0], SECTION_SEC)
         rate = reference.sample_rate
+        label = "Reference" if len(self._references) == 1 else f"Reference 1 of {len(self._references)}"
         self._clips = {
             "take": PlayerClip("take", "Take", self._section.audio, self._section.sample_rate),
-            "reference": PlayerClip("reference", "Reference", reference.read(start, count), rate),
+            "reference": PlayerClip("reference", label, reference.read(start, count), rate),
         }
         values = self.space.describe(outcome.match.unit_params)
         played = self.play(Adjustment(values, self._options.match_level))
@@ -231,9 +233,15 @@ class AdjustableTransfer:
             asked = Namespace(controller=self._controller, bit_depth="float", picture=False, page=True)
             files = output, self._transfer, take, self._references
             write_files(asked, *files, options, now, self._ranking, quiet)
+        paths = Paths.next_to(output)
+        for written in (paths.settings, paths.script):
+            text = written.read_text("utf-8")
+            for path in (output, take.path, *(one.path for one in self._references)):
+                text = text.replace(str(path), path.name)  # their folder is gone when the visitor is
+            write_text(written, text)
         if stems:
             say(f"playing {len(stems)} stem{'s' * (len(stems) > 1)}")
-            archive_stems(Paths.next_to(output).settings, stems, folder / "stems.zip")
+            archive_stems(paths.settings, stems, folder / "stems.zip")
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 

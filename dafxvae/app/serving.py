@@ -273,7 +273,7 @@ def serve(host: str, port: int, max_upload: int) -> None:
             listener.listen()  # who asks before all is ready waits
         except (OSError, OverflowError) as error:
             raise UserError(f"cannot listen at {host}:{port}: {error}; give another --port") from error
-        visitors = Visitors(Path(folder), max_upload, is_public=is_public)
+        visitors = Visitors(Path(folder).resolve(), max_upload, is_public=is_public)
         app = make_app(visitors, ["*"] if is_public else list(LOCAL))
         shown = f"[{host}]" if ":" in host else host
         console = Console()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -101,9 +102,9 @@ def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:
         document: of `document.settings_document`.
         clips: of `listening_clips`.
     """
-    names = ", ".join(entry["file"] for entry in document["references"])
+    take, *references = [Path(entry["file"]).name for entry in (document["input"], *document["references"])]
     cards = settings_cards(document)
-    result = Page(f"{document['input']['file']} in the style of {names}", " → ".join(list(cards)[:-1]))
+    result = Page(f"{take} in the style of {', '.join(references)}", " → ".join(list(cards)[:-1]))
     result.text(f"Fit to the reference: {document['fit']['sentence']}.", "answer")
     result.player(clips, f"Up to {LISTEN_SEC:.0f} s of each, from where it is most active.")
     result.heading("Settings")

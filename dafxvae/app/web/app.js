@@ -85,7 +85,8 @@ async function follow(path, json, then) {
     await ask(path, { json });
     return await then(await finish(({ stage, share }) => {
       if ($("stage").textContent !== stage) $("stage").textContent = stage; // it is announced
-      $("progress").value = share;
+      if (share) $("progress").value = share;
+      else $("progress").removeAttribute("value"); // it is not known how long this takes
     }));
   } finally {
     busy(false);
@@ -230,7 +231,11 @@ function connect() {
   for (const role of ["take", "reference", "stem"]) {
     const input = $(`${role}-file`);
     const area = input.closest(".drop");
-    const take = (files) => attempt(async () => { for (const file of files) await upload(file, role); });
+    const take = (files) => attempt(async () => {
+      const refused = [];
+      for (const file of files) await upload(file, role).catch((error) => refused.push(error.message));
+      if (refused.length) throw new Error(refused.join(" — "));
+    });
     input.addEventListener("change", () => take([...input.files]).then(() => { input.value = ""; }));
     area.addEventListener("dragover", (event) => { event.preventDefault(); area.classList.add("over"); });
     area.addEventListener("dragleave", () => area.classList.remove("over"));
