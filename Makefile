@@ -1,6 +1,6 @@
 PYTHON ?= python
 
-.PHONY: lint format test slow notebooks
+.PHONY: lint format test slow notebooks site
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -19,3 +19,6 @@ slow:
 
 notebooks:
 	$(PYTHON) launch/notebooks.py
+
+site:  # build/site/docs/index.html
+	$(PYTHON) -m sphinx -W -c docs . build/site

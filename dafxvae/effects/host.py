@@ -148,7 +148,7 @@ class EffectHost(Protocol):
             sample_rate: Hz.
 
         Returns:
-            float32 `[B, R, T, C]`; each `[:, r]` has the bits of `render(audio, unit_params[:, r], sample_rate)`.
+            float32 `[B, R, T, C]`; item r of the second axis has the bits of `render` with those settings.
         """
         ...
 
