@@ -285,6 +285,8 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
             for _ in range(times):
                 page.get_by_role("button", name=name).click()
         assert page.locator("#level").input_value() == "none"
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360  # a phone's
         page.get_by_role("button", name="Render the whole take").click()
         page.locator("#files a").nth(3).wait_for()
         with page.expect_download() as download:
