@@ -1,5 +1,7 @@
 """From recordings to h's input features: f, descriptors, and g."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
@@ -41,9 +43,9 @@ def standardised(encoders, joint):
 
 def test_an_item_has_the_same_bits_alone_and_in_any_batch(encoders):
     dry, reference = clips(1, 7, 8192)
-    features = make_extractor(encoders).features
-    together = features(dry, reference)
+    together = make_extractor(encoders).features(dry, reference)
     for size in (1, 2, 3):
+        features = make_extractor(encoders).features  # that keeps no encodings of other batches
         parts = [features(dry[i : i + size], reference[i : i + size]) for i in range(0, 7, size)]
         np.testing.assert_array_equal(np.concatenate(parts), together)
 
@@ -101,7 +103,7 @@ def test_templates_of_the_effect_are_compared_with_the_reference(encoders):
 def test_networks_of_one_size_share_what_is_compiled(encoders):
     """A program takes seconds to compile; weights are its arguments."""
     clip = np.random.default_rng(4).standard_normal((1, 6000, 1)).astype(np.float32)
-    programs = extractor_module._encode, extractor_module._join
+    programs: Any = (extractor_module._encode, extractor_module._join)
     first = make_extractor(encoders).features(clip, clip)
     compiled = [program._cache_size() for program in programs]
     halved = jax.tree.map(lambda leaf: leaf / 2, encoders.variables)
@@ -109,3 +111,18 @@ def test_networks_of_one_size_share_what_is_compiled(encoders):
     second = make_extractor(others).features(np.repeat(clip, 3, 0), np.repeat(clip, 3, 0))
     assert [program._cache_size() for program in programs] == compiled
     assert np.abs(second[0] - first[0]).max() > 1e-3
+
+
+def test_what_was_encoded_is_not_encoded_again(encoders, monkeypatch):
+    extractor, calls = make_extractor(encoders, "lfo"), []
+    encode = extractor_module._encode
+    monkeypatch.setattr(extractor_module, "_encode", lambda *values: calls.append(1) or encode(*values))
+    (first, second), _ = clips(5, 2, 8192)
+    encodings = extractor.encode(np.stack([first, second]))
+    encodings[:] = np.nan  # a caller may change its own
+    again = extractor.encode(np.stack([second, first, second]))
+    assert len(calls) == 2
+    np.testing.assert_array_equal(again, make_extractor(encoders, "lfo").encode(np.stack([second, first, second])))
+    assert not extractor.encode(first[None], is_reference=False)[:, -extractor.num_separate :].any()
+    assert extractor.encode(first[None, :4096]).shape == again[:1].shape  # another clip, though it begins like that
+    assert len(calls) == 6

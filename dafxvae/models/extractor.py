@@ -7,8 +7,8 @@ compiled programs, not constants: networks of equal sizes share one program for 
 constants take seconds to compile.
 """
 
-from collections.abc import Sequence
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache, partial
 from typing import Any, cast
 
 import jax
@@ -24,6 +24,7 @@ from dafxvae.models.networks import Encoders
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
 JOIN_BATCH = 64
+KNOWN_CLIPS = 64  # whose encodings are kept: the windows of an input and a reference
 Descriptors = tuple[Descriptor, ...]
 
 
@@ -79,13 +80,21 @@ class FeatureExtractor:
         Returns:
             float32 `[B, E + X]`.
         """
-        f, arrays = self.encoders.f, self._arrays
-        encodings = [_encode(arrays["f"], clip[None], f, self.sample_rate) for clip in clips]
-        separate = np.zeros((len(clips), self.num_separate), np.float32)
-        if is_reference and self.num_separate:
-            found = [_describe(arrays["templates"], clip[None], self._separate, self.sample_rate) for clip in clips]
-            separate = np.concatenate(found)
-        return np.concatenate([np.concatenate(encodings), separate], axis=1)
+        is_described = is_reference and self.num_separate > 0
+        rows = [self._known(clip.tobytes(), clip.shape, is_described) for clip in np.asarray(clips, np.float32)]
+        return np.concatenate([np.concatenate(parts, axis=1) for parts in rows])
+
+    @cached_property
+    def _known(self) -> Callable[[bytes, tuple[int, ...], bool], list[Array | np.ndarray]]:
+        """`_encode_clip`, which a reference that is used again does not wait for."""
+        return lru_cache(KNOWN_CLIPS)(self._encode_clip)
+
+    def _encode_clip(self, samples: bytes, shape: tuple[int, ...], is_described: bool) -> list[Array | np.ndarray]:
+        arrays, clip = self._arrays, np.frombuffer(samples, np.float32).reshape(1, *shape)
+        encoding = _encode(arrays["f"], clip, self.encoders.f, self.sample_rate)
+        if is_described:
+            return [encoding, _describe(arrays["templates"], clip, self._separate, self.sample_rate)]
+        return [encoding, np.zeros((1, self.num_separate), np.float32)]
 
     def join(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Input features of h: g's latent (the posterior mean), then the reference's descriptors.

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -241,7 +242,7 @@ class StyleTransfer(Closable):
         """The `settings` of `transfer`, with its arguments, without a render: `amount` is 1 where it is not given."""
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         references = recordings.references_of(reference, sample_rate if reference_rate is None else reference_rate)
-        *_, match = self._find(source, references, Options(**options), lambda _: None)
+        *_, match = self._find(source, references, replace(Options(**options), match_level="none"), lambda _: None)
         return self.host.parameters.describe(match.unit_params)
 
     def warm_up(self) -> None:
