@@ -17,6 +17,11 @@ def test_a_notebook_shows_the_page(tmp_path, monkeypatch):
     (content,) = re.findall('srcdoc="([^"]*)"', shown[0].data)
     page = html.unescape(content)
     assert page == result.page()
-    for words in ("the input in the style of reference 0, reference 1", result.fit.sentence, "threshold_db"):
+    for words in (
+        "the input in the style of reference 0, reference 1",
+        result.fit.sentence,
+        "threshold_db",
+        "Compared: ",
+    ):
         assert words in page
     assert page.count('"audio": "') == 3

@@ -24,10 +24,11 @@ from dafxvae.transfer.amount import AMOUNTS, EXCERPT_SEC, nearest_neutral, setti
 from dafxvae.transfer.api import StyleTransfer
 from dafxvae.transfer.aspects import bound_gains, effect_place, locked_values, stage_kinds
 from dafxvae.transfer.commands import write_files
-from dafxvae.transfer.document import Paths
+from dafxvae.transfer.document import Paths, outcome_document
 from dafxvae.transfer.files import apply_settings
 from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.ranking import Ranking
+from dafxvae.transfer.report import compared_sentence
 from dafxvae.transfer.results import Options
 
 SECTION_SEC = 30.0
@@ -117,6 +118,12 @@ class AdjustableTransfer:
             "gain_notes": played["notes"],
             "effect": self._transfer.host.name,
             "fit": outcome.fit.sentence,
+            "compared": compared_sentence(
+                {
+                    **outcome_document(self._transfer.host.chain, outcome),
+                    "references": [{"file": one.path.name} for one in self._references],
+                }
+            ),
             "trust": outcome.fit.trust.sentence,
             "notes": [OPTION.sub("", note) for note in notes],
             "ranking": dict(self._ranking.shares) if self._ranking else {},

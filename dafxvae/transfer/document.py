@@ -80,6 +80,14 @@ def outcome_document(chain: Chain, outcome: "Outcome") -> dict[str, Any]:
         "predicted": match.predicted,
         "locked": match.locked,
         "refined": match.refined,
+        "compared": [
+            {
+                "windows": one.num_windows,
+                "lufs": one.loudness if np.isfinite(one.loudness) else None,
+                "weight": one.weight,
+            }
+            for one in outcome.compared
+        ],
         "fit": outcome.fit.document(),
         "kept_take": outcome.kept_take,
         "notes": list(outcome.notes),
@@ -110,14 +118,6 @@ def settings_document(
         "controller": controller,
         "input": identity(source),
         "references": [identity(path) for path in references],
-        "compared": [
-            {
-                "windows": one.num_windows,
-                "lufs": one.loudness if np.isfinite(one.loudness) else None,
-                "weight": one.weight,
-            }
-            for one in outcome.compared
-        ],
         "output": {
             "file": utf8_name(output),
             "samples": outcome.rendered.frames,

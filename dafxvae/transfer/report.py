@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -52,6 +51,11 @@ def terminal_table(document: dict[str, Any]) -> Table:
     return table
 
 
+def _name(entry: dict[str, Any]) -> str:
+    """The name of a file without its folder, on any system."""
+    return re.split(r"[/\\]", entry["file"])[-1]
+
+
 def compared_sentence(document: dict[str, Any]) -> str:
     """How loud the parts of input and references are that were compared."""
 
@@ -62,8 +66,7 @@ def compared_sentence(document: dict[str, Any]) -> str:
     parts = []
     for entry, reference in zip(others, document["references"], strict=True):
         weight = f", weight {entry['weight']}" if entry["weight"] != 1 else ""
-        name = re.split(r"[/\\]", reference["file"])[-1]
-        parts.append(f"{entry['windows']} of {name} ({loudness(entry)}{weight})")
+        parts.append(f"{entry['windows']} of {_name(reference)} ({loudness(entry)}{weight})")
     return f"{own['windows']} windows of the input ({loudness(own)}) with {', '.join(parts)}"
 
 
@@ -102,7 +105,7 @@ def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:
         document: of `document.settings_document`.
         clips: of `listening_clips`.
     """
-    take, *references = [Path(entry["file"]).name for entry in (document["input"], *document["references"])]
+    take, *references = [_name(entry) for entry in (document["input"], *document["references"])]
     cards = settings_cards(document)
     result = Page(f"{take} in the style of {', '.join(references)}", " → ".join(list(cards)[:-1]))
     result.text(f"Fit to the reference: {document['fit']['sentence']}.", "answer")
@@ -115,6 +118,7 @@ def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:
         ("distance from the reference", "take", "output", ""),
         [[name, f"{d['before_db']:.1f} dB", f"{d['after_db']:.1f} dB", d["change"]] for name, d in distances],
     )
+    result.text(f"Compared: {compared_sentence(document)}.")
     if document["fit"]["prediction"]["sentence"]:
         result.text(f"Prediction: {document['fit']['prediction']['sentence']}.")
     for note in document["notes"]:

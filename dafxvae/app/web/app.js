@@ -113,8 +113,8 @@ function show(result) {
   effects = [...new Set(found.parameters.map((one) => one.effect))];
   history = new History({ values: found.values, match_level: $("level").value, amounts: all(1) });
   $("fit").textContent = `${found.controller ?? found.effect}, against the reference: ${found.fit}.`;
-  const trust = found.trust ? [`The prediction is ${found.trust}.`] : [];
-  $("notes").replaceChildren(...trust.concat(found.notes).map((note) => element("p", { class: "note" }, note)));
+  const said = [`Compared: ${found.compared}.`, ...(found.trust ? [`The prediction is ${found.trust}.`] : [])];
+  $("notes").replaceChildren(...said.concat(found.notes).map((note) => element("p", { class: "note" }, note)));
   const ranked = Object.entries(found.ranking).filter(([, share]) => share >= RANKED);
   $("ranking").hidden = !ranked.length;
   $("ranking").replaceChildren("Controllers by predicted fit", ...ranked.map(([name, share]) => element("button",
