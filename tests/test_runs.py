@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -199,6 +200,12 @@ def test_a_workdir_is_held_by_one_run(finished):
     with lock_workdir(finished[0]), pytest.raises(UserError, match=words):
         train_and_evaluate(tiny_config(), finished[0], QUIET)
     assert train_and_evaluate(tiny_config(), finished[0], QUIET) == finished[1]
+
+
+def test_a_system_without_posix_locks_runs_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # Windows
+    with lock_workdir(tmp_path / "run"), lock_workdir(tmp_path / "run"):
+        assert (tmp_path / "run" / ".lock").read_text().startswith(f"process {os.getpid()}")
 
 
 @pytest.mark.vst3

@@ -1,6 +1,5 @@
 """A run's folder: the configuration that it belongs to, and the versions that made it."""
 
-import fcntl
 import json
 import os
 import platform
@@ -53,12 +52,16 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
         raise UserError(f"cannot write to {workdir} ({error.strerror}): give another --workdir") from error
     try:
         try:
+            import fcntl
+
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.read(handle, 200).decode(errors="replace").strip() or "unknown"
             raise UserError(
                 f"{workdir} is in use by another run ({holder}): wait for its end, or give another --workdir"
             ) from error
+        except ImportError:  # Windows: two runs in one workdir are the user's care
+            pass
         os.ftruncate(handle, 0)
         os.write(handle, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
