@@ -226,6 +226,21 @@ def test_amounts_locks_and_an_export_that_is_the_transfer(client, sounds, tmp_pa
     np.testing.assert_array_equal(exported, again[: len(exported)])
 
 
+def test_a_search_is_stopped_and_what_was_found_before_stays(client, sounds):
+    upload(client, sounds / "take.wav")
+    upload(client, sounds / "reference.wav", "reference")
+    client.transfer()
+    found = client.ask("result")
+    client.ask("transfer", {"controller": None, "effect": "PeakFilter | Gain", "refine": 2000})
+    while client.ask("job")["stage"] != "predicting":
+        time.sleep(0.05)
+    client.ask("stop", b"")
+    while not (job := client.ask("job"))["done"]:
+        time.sleep(0.1)
+    assert "stopped" in job["error"]
+    assert client.ask("result")["values"] == found["values"]
+
+
 def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
     upload(client, sounds / "take.wav")
     for name in ("reference", "other"):

@@ -247,19 +247,19 @@ class AdjustableTransfer:
                 text = text.replace(str(path), path.name)  # their folder is gone when the visitor is
             write_text(written, text)
         if stems:
-            say(f"playing {len(stems)} stem{'s' * (len(stems) > 1)}")
-            archive_stems(paths.settings, stems, folder / "stems.zip")
+            archive_stems(paths.settings, stems, folder / "stems.zip", say)
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
-def archive_stems(settings: Path, stems: Sequence[Path], archive: Path) -> None:
-    """Plays stems through stored settings into an archive, which holds them under their names.
+def archive_stems(settings: Path, stems: Sequence[Path], archive: Path, say: Callable[[str], None]) -> None:
+    """Plays stems through stored settings into an archive, which holds them under their names; says which is played.
 
     Raises:
         UserError, EffectError: see `apply_settings`.
     """
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".") as folder, ZipFile(archive, "w") as file:
         for stem in stems:
+            say(f"playing {stem.name}")
             apply_settings(settings, [stem], Path(folder), None, Console(quiet=True))
             played = Path(folder, stem.name)
             file.write(played, stem.name)

@@ -137,19 +137,20 @@ class Routes:
             readers = [one.reader for one in session.references]
             scans = [one.scan for one in (take, *session.references)]
             total = take.reader.frames + round(options.max_tail_sec * take.reader.sample_rate)
-            session.close_transfer()
-            job.stage = "ranking the controllers"
+            job.say("ranking the controllers")
             ranking = rank_recordings(take.reader, readers) if controller == AUTO else None
-            job.stage = "opening the controller"
+            job.say("opening the controller")
             chosen = controller if ranking is None else ranking.best
-            transfer = self.visitors.open(chosen, effect)
+            transfer = self.visitors.open(chosen, effect, job.go_on)
             try:
-                say, step = partial(setattr, job, "stage"), partial(_advance, job, total)
-                given = take.reader, readers, scans, options, ranking
-                session.current = AdjustableTransfer(transfer, chosen, *given, say, step)
-            finally:
-                if session.current is None and chosen is None:
+                given = take.reader, readers, scans, options, ranking, job.say, partial(job.advance, total)
+                current = AdjustableTransfer(transfer, chosen, *given)
+            except BaseException:
+                if chosen is None:
                     transfer.close()
+                raise
+            session.close_transfer()
+            session.current = current
 
         session.begin(self.visitors.jobs, work)
         return JSONResponse({}, 202)
@@ -160,6 +161,11 @@ class Routes:
         return JSONResponse(
             {"stage": job.stage, "share": job.share, "done": job.is_done, "error": job.error, "files": [*job.files]}
         )
+
+    async def stop(self, request: Request) -> Response:
+        """Ends the work as soon as it can."""
+        self.session(request).job.is_stopped = True
+        return JSONResponse({})
 
     def current(self, request: Request) -> tuple[VisitorSession, AdjustableTransfer]:
         session = self.session(request)
@@ -187,12 +193,11 @@ class Routes:
         (session, current), adjustment = self.current(request), _adjustment(await _body(request))
 
         def work(job: Job) -> None:
-            job.stage = "rendering"
+            job.say("rendering")
             take = session.take
             assert take is not None
-            say, step = partial(setattr, job, "stage"), partial(_advance, job, take.reader.frames)
-            stems = [one.reader.path for one in session.stems]
-            found = current.export(adjustment, session.new_exports(), stems, say, step)
+            stems, step = [one.reader.path for one in session.stems], partial(job.advance, take.reader.frames)
+            found = current.export(adjustment, session.new_exports(), stems, job.say, step)
             job.files = [path.name for path in found]
 
         session.begin(self.visitors.jobs, work)
@@ -204,10 +209,6 @@ class Routes:
         if path.name.startswith(".") or path.parent != self.session(request).exports or not path.is_file():
             raise UserError("there is no such file: export again")
         return FileResponse(path, filename=path.name)
-
-
-def _advance(job: Job, total: int, samples: int) -> None:
-    job.share = min(1.0, job.share + samples / total)
 
 
 def make_app(visitors: Visitors, hosts: list[str]) -> Starlette:
@@ -246,6 +247,7 @@ def make_app(visitors: Visitors, hosts: list[str]) -> Starlette:
             Route(own + "/upload/{role}", routes.upload, methods=["POST"]),
             Route(own + "/transfer", routes.transfer, methods=["POST"]),
             Route(own + "/job", routes.job),
+            Route(own + "/stop", routes.stop, methods=["POST"]),
             Route(own + "/result", routes.result),
             Route(own + "/render", routes.render, methods=["POST"]),
             Route(own + "/charts", routes.charts),

@@ -46,6 +46,22 @@ class Job:
     is_done: bool = False
     error: str = ""
     files: Sequence[str] = ()  # names of an export's
+    is_stopped: bool = False  # by the visitor
+
+    def go_on(self) -> None:
+        """Raises what ends the work where it is stopped."""
+        if self.is_stopped:
+            raise UserError("stopped: all is as it was before")
+
+    def say(self, stage: str) -> None:
+        """What is being done now."""
+        self.go_on()
+        self.stage = stage
+
+    def advance(self, total: int, samples: int) -> None:
+        """So many samples of all have been rendered."""
+        self.go_on()
+        self.share = min(1.0, self.share + samples / total)
 
 
 def safe_name(name: str) -> str:
@@ -150,6 +166,7 @@ class VisitorSession:
         def run() -> None:
             try:
                 with self.lock:
+                    job.go_on()  # it may have waited for others
                     work(job)
             except (UserError, EffectError) as error:
                 job.error = self.words(error)
@@ -188,7 +205,8 @@ class VisitorSession:
         self._retired.clear()
 
     def close(self) -> None:
-        """Removes all that the visitor had."""
+        """Stops the work and removes all that the visitor had."""
+        self.job.is_stopped = True
         with self.lock:
             self.close_transfer()
             for upload in (self.take, *self.references, *self.stems):

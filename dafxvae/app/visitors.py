@@ -3,9 +3,11 @@
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from dafxvae.app.stoppable_search import StoppableSearch
 from dafxvae.app.visitor_session import VisitorSession
 from dafxvae.controllers.commands import list_controllers
 from dafxvae.controllers.names import stored_controllers
@@ -64,6 +66,8 @@ class Visitors:
 
     def close(self) -> None:
         """Ends everything."""
+        for session in list(self.sessions.values()):
+            session.job.is_stopped = True
         self.jobs.shutdown(cancel_futures=True)
         for name in list(self.sessions):
             self.end(name)
@@ -77,8 +81,8 @@ class Visitors:
         found = {name: metadata["effect"] for name, metadata in stored.items() if "effect" in metadata}
         return [{"name": name, "purpose": purposes[name], "effect": effect} for name, effect in found.items()]
 
-    def open(self, controller: str | None, effect: str | None) -> StyleTransfer:
-        """A stored controller, kept open for everybody, or an effect of one's own."""
+    def open(self, controller: str | None, effect: str | None, go_on: Callable[[], None]) -> StyleTransfer:
+        """A stored controller, kept open for everybody, or an effect of one's own, whose search `go_on` may end."""
         if controller is not None:
             if controller not in stored_controllers():
                 raise UserError(f"there is no controller {controller!r}: choose one of the list")
@@ -90,4 +94,4 @@ class Visitors:
             raise UserError("choose a controller, or name an effect such as Compressor | Reverb")
         if self.is_public and any(spec.is_vst3 for spec in parse_chain(effect)):
             raise UserError("plugins are opened only where the app listens to its own machine alone")
-        return open_effect(effect)
+        return open_effect(effect, refiner=StoppableSearch(go_on))

@@ -287,11 +287,14 @@ def load_controller(name: str | Path) -> StyleTransfer:
     return StyleTransfer(controller.effect, controller.encoders, controller)
 
 
-def open_effect(effect: Effect) -> StyleTransfer:
+def open_effect(effect: Effect, *, refiner: prediction.Refiner | None = None) -> StyleTransfer:
     """An effect without a controller, whose settings `refine` searches for from nothing, with the package's f and g.
+
+    Args:
+        effect, refiner: see `StyleTransfer`.
 
     Raises:
         UserError: there is no such effect.
     """
     encoders = load_encoders(stored_encoders_path(SHIPPED), verify=False)  # the search does not use them
-    return StyleTransfer(effect, encoders)
+    return StyleTransfer(effect, encoders, refiner=refiner)

@@ -115,7 +115,7 @@ def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:
     result.heading("Fit")
     distances = document["fit"]["distances"].items()
     result.table(
-        ("distance from the reference", "take", "output", ""),
+        ("distance from the reference", "take", "output", "change"),
         [[name, f"{d['before_db']:.1f} dB", f"{d['after_db']:.1f} dB", d["change"]] for name, d in distances],
     )
     result.text(f"Compared: {compared_sentence(document)}.")

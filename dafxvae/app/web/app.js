@@ -72,7 +72,7 @@ function showOrder() {
 
 function busy(isBusy) {
   $("order").classList.toggle("busy", isBusy);
-  $("progress").hidden = !isBusy;
+  $("progress").hidden = $("stop").hidden = !isBusy;
   $("export").disabled = isBusy;
   if (!isBusy) $("stage").textContent = "";
   showOrder();
@@ -255,6 +255,7 @@ function connect() {
   $("controller").addEventListener("change", explain);
   explain();
   $("order").addEventListener("submit", (event) => { event.preventDefault(); attempt(transfer); });
+  $("stop").addEventListener("click", () => attempt(() => ask("stop", { method: "POST" })));
   $("undo").addEventListener("click", () => move(() => history.undo()));
   $("redo").addEventListener("click", () => move(() => history.redo()));
   $("reset").addEventListener("click", () => move(() => history.set({ ...history.now, values: found.values, amounts: all(1) })));

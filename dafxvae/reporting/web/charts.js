@@ -60,7 +60,7 @@ export function chart(data) {
   });
   const readout = element("span", { class: "muted" });
   return element("figure", { class: "chart" },
-    element("figcaption", {}, element("h3", {}, data.title), element("span", { class: "muted" }, `${data.y.unit} over ${data.x.unit}`)),
+    element("figcaption", {}, element("b", {}, data.title), element("span", { class: "muted" }, `${data.y.unit} over ${data.x.unit}`)),
     element("div", { class: "legend", "aria-hidden": true }, ...legend, readout), svg, element("p", { class: "muted" }, data.note));
 }
 
