@@ -254,8 +254,11 @@ def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
     for name in ("reference", "other"):
         upload(client, sounds / f"{name}.wav", "stem")
     assert "already" in client.refused("upload/stem?name=other.wav", (sounds / "other.wav").read_bytes())
-    client.ask("export", {"values": result["values"]})
-    assert "stems.zip" in client.wait()["files"]
+    assert "formats" in client.refused("export", {"values": result["values"], "formats": ["elsewhere"]})
+    client.ask("export", {"values": result["values"], "formats": ["dawproject", "vstpreset"]})
+    job = client.wait()
+    assert {"stems.zip", "take.transfer.wav.dawproject"} < set(job["files"])
+    assert any(note.startswith("no vstpreset: ") for note in job["notes"])
     address = f"{client.address}/api/{client.id}/files/"
     for name in ("stems.zip", "take.transfer.wav.settings.json"):
         (tmp_path / name).write_bytes(urllib.request.urlopen(address + name).read())

@@ -25,6 +25,8 @@ from dafxvae.transfer.api import StyleTransfer
 from dafxvae.transfer.aspects import bound_gains, effect_place, locked_values, stage_kinds
 from dafxvae.transfer.commands import write_files
 from dafxvae.transfer.document import Paths, outcome_document
+from dafxvae.transfer.exports.formats import EXPORTS, export_settings, parse_exports
+from dafxvae.transfer.exports.material import Exported
 from dafxvae.transfer.files import apply_settings
 from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.ranking import Ranking
@@ -32,6 +34,7 @@ from dafxvae.transfer.report import compared_sentence
 from dafxvae.transfer.results import Options
 
 SECTION_SEC = 30.0
+FORMATS = ("dawproject", "vstpreset", "ir")  # a script of REAPER needs the recordings where they lie
 OPTION = re.compile(r" \(--[^)]*\)")  # of the command line, which a note explains
 
 
@@ -128,6 +131,7 @@ class AdjustableTransfer:
             "notes": [OPTION.sub("", note) for note in notes],
             "ranking": dict(self._ranking.shares) if self._ranking else {},
             "controller": self._controller,
+            "formats": {name: EXPORTS[name].summary for name in FORMATS},
             "locks": list(outcome.match.locked),
             "amounts": AMOUNTS,
         }
@@ -212,14 +216,18 @@ class AdjustableTransfer:
         adjustment: Adjustment,
         folder: Path,
         stems: Sequence[Path],
+        formats: Sequence[str],
         say: Callable[[str], None],
         progress: Callable[[int], None],
-    ) -> list[Path]:
+    ) -> Exported:
         """The whole take with these settings: audio, settings, script, page, states of plugins; stems in an archive.
+
+        A format of `EXPORTS` that cannot hold the chain is left out, and a note says why.
 
         Raises:
             UserError, EffectError: as `play`.
         """
+        requests = parse_exports(formats)
         unit_params = self._wanted(adjustment)
         options = replace(self._options, match_level=adjustment.match_level)
         take, outcome, quiet = self._take, self._outcome, Console(quiet=True)
@@ -240,7 +248,13 @@ class AdjustableTransfer:
             asked = Namespace(controller=self._controller, bit_depth="float", picture=False, page=True)
             files = output, self._transfer, take, self._references
             write_files(asked, *files, options, now, self._ranking, quiet)
-        paths = Paths.next_to(output)
+        paths, said = Paths.next_to(output), []
+        for request in requests:
+            say(f"writing {request.form.name}")
+            try:
+                said += export_settings(paths.settings, [request], quiet)
+            except UserError as error:
+                said.append(f"no {request.form.name}: {error}")
         for written in (paths.settings, paths.script):
             text = written.read_text("utf-8")
             for path in (output, take.path, *(one.path for one in self._references)):
@@ -248,7 +262,7 @@ class AdjustableTransfer:
             write_text(written, text)
         if stems:
             archive_stems(paths.settings, stems, folder / "stems.zip", say)
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return Exported(sorted(path for path in folder.iterdir() if not path.name.startswith(".")), said)
 
 
 def archive_stems(settings: Path, stems: Sequence[Path], archive: Path, say: Callable[[str], None]) -> None:

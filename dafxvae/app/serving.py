@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from dafxvae.app.adjustable_transfer import AdjustableTransfer, Adjustment
+from dafxvae.app.adjustable_transfer import FORMATS, AdjustableTransfer, Adjustment
 from dafxvae.app.visitor_session import Job, VisitorSession
 from dafxvae.app.visitors import Visitors
 from dafxvae.controllers.names import AUTO
@@ -158,9 +158,8 @@ class Routes:
     async def job(self, request: Request) -> Response:
         """How far the work is."""
         job = self.session(request).job
-        return JSONResponse(
-            {"stage": job.stage, "share": job.share, "done": job.is_done, "error": job.error, "files": [*job.files]}
-        )
+        ended = {"error": job.error, "files": [*job.files], "notes": [*job.notes]}
+        return JSONResponse({"stage": job.stage, "share": job.share, "done": job.is_done, **ended})
 
     async def stop(self, request: Request) -> Response:
         """Ends the work as soon as it can."""
@@ -190,15 +189,18 @@ class Routes:
 
     async def export(self, request: Request) -> Response:
         """Begins the rendering of the whole take."""
-        (session, current), adjustment = self.current(request), _adjustment(await _body(request))
+        (session, current), body = self.current(request), await _body(request)
+        adjustment, formats = _adjustment(body), body.get("formats", [])
+        if not isinstance(formats, list) or not all(one in FORMATS for one in formats):
+            raise UserError(f"formats {formats!r}: give a list of {', '.join(FORMATS)}")
 
         def work(job: Job) -> None:
             job.say("rendering")
             take = session.take
             assert take is not None
             stems, step = [one.reader.path for one in session.stems], partial(job.advance, take.reader.frames)
-            found = current.export(adjustment, session.new_exports(), stems, job.say, step)
-            job.files = [path.name for path in found]
+            found = current.export(adjustment, session.new_exports(), stems, formats, job.say, step)
+            job.files, job.notes = [path.name for path in found.paths], found.notes
 
         session.begin(self.visitors.jobs, work)
         return JSONResponse({}, 202)

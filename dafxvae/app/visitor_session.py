@@ -46,6 +46,7 @@ class Job:
     is_done: bool = False
     error: str = ""
     files: Sequence[str] = ()  # names of an export's
+    notes: Sequence[str] = ()  # what there is to know of them
     is_stopped: bool = False  # by the visitor
 
     def go_on(self) -> None:

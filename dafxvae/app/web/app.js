@@ -124,6 +124,9 @@ function show(result) {
   players[0] = player;
   controls = new Controls($("controls"), found.parameters, found.locks, play);
   $("files").replaceChildren();
+  $("export-notes").replaceChildren();
+  $("formats").replaceChildren("With it, for a DAW:", ...Object.entries(found.formats).map(([name, summary]) =>
+    element("label", {}, element("input", { type: "checkbox", value: name }), `  ${name}: ${summary}`)));
   $("charts").replaceChildren(...found.player.charts.map(chart));
   $("result").hidden = false;
   showSettings();
@@ -221,7 +224,9 @@ function amount(isFinal) {
 }
 
 async function exportAll() {
-  const { files } = await follow("export", { ...history.now, amounts: {}, locks: [...controls.locks] }, (job) => job);
+  const formats = [...$("formats").querySelectorAll("input:checked")].map((one) => one.value);
+  const { files, notes } = await follow("export", { ...history.now, amounts: {}, locks: [...controls.locks], formats }, (job) => job);
+  $("export-notes").replaceChildren(...notes.map((note) => element("p", { class: "note" }, note)));
   $("files").replaceChildren(...files.map((name) => element("a", { href: fileAddress(name), download: name }, name)));
   $("stage").textContent = "done: the files are beside the button";
 }

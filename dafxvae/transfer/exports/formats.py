@@ -76,8 +76,8 @@ def parse_exports(items: Sequence[str]) -> list[ExportRequest]:
     return requests
 
 
-def export_settings(settings: Path, requests: Sequence[ExportRequest], console: Console) -> None:
-    """Writes stored settings in other formats, and says what was written and what of it is approximate.
+def export_settings(settings: Path, requests: Sequence[ExportRequest], console: Console) -> list[str]:
+    """Writes stored settings in other formats; says what was written, and says and returns what of it is approximate.
 
     Args:
         settings: `OUT.settings.json`.
@@ -88,12 +88,16 @@ def export_settings(settings: Path, requests: Sequence[ExportRequest], console: 
         UserError: bad settings, a recording that is not there, or a chain that the format cannot hold.
         EffectError: a plugin failed.
     """
+    notes: list[str] = []
     with open_material(settings) as material:
         named = (material.stored.take, *material.stored.references, material.stored.output)
         for request in requests:
             target = request.path(settings)
             check_output(target, [settings, *(user_path(entry["file"]) for entry in named)])
             exported = request.form.write(material, target)
-            warn(console, [f"{target.name}: {note}" for note in exported.notes])
+            said = [f"{target.name}: {note}" for note in exported.notes]
+            warn(console, said)
+            notes += said
             written = ", ".join(str(path) for path in exported.paths)
             console.print(written, markup=False, highlight=False, soft_wrap=True)
+    return notes
