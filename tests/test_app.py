@@ -232,7 +232,7 @@ def test_a_search_is_stopped_and_what_was_found_before_stays(client, sounds):
     client.transfer()
     found = client.ask("result")
     client.ask("transfer", {"controller": None, "effect": "PeakFilter | Gain", "refine": 2000})
-    while client.ask("job")["stage"] != "predicting":
+    while client.ask("job")["stage"] != "searching":
         time.sleep(0.05)
     client.ask("stop", b"")
     while not (job := client.ask("job"))["done"]:

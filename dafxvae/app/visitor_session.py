@@ -42,7 +42,7 @@ class Job:
     """Work that takes more than a second."""
 
     stage: str = "waiting"
-    share: float = 0.0  # of the rendering that is done
+    share: float = 0.0  # of the stage that is done; 0 where that is not known
     is_done: bool = False
     error: str = ""
     files: Sequence[str] = ()  # names of an export's
@@ -57,7 +57,7 @@ class Job:
     def say(self, stage: str) -> None:
         """What is being done now."""
         self.go_on()
-        self.stage = stage
+        self.stage, self.share = stage, 0.0
 
     def advance(self, total: int, samples: int) -> None:
         """So many samples of all have been rendered."""

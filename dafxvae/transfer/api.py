@@ -137,7 +137,7 @@ class StyleTransfer(Closable):
         say("reading")
         scan = recordings.scan(source, with_loudness=options.match_level == "off")
         found = [scan, *(recordings.scan(one, with_loudness=options.match_level == "on") for one in references)]
-        say("predicting")
+        say("searching" if options.refine else "predicting")
         every = source, *references
         dry, *styles = [windows.read_windows(one, its.levels_db, self.windows) for one, its in zip(every, found)]
         match = prediction.find_settings(

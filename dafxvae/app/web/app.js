@@ -35,6 +35,7 @@ const minutes = ({ name, seconds, rate, channels }) =>
 async function upload(file, role) {
   if (file.size > limits.max_upload) throw new Error(`${file.name} is larger than ${limits.max_upload / 1e6} MB: cut it first.`);
   if (!file.size) throw new Error(`${file.name} is empty: export it again.`);
+  $(role === "stem" ? "download" : "order").append($("work"));
   $("stage").textContent = `reading ${file.name}`;
   try {
     const summary = await ask(`upload/${role}?name=${encodeURIComponent(file.name)}`, { body: file });
@@ -80,6 +81,7 @@ function busy(isBusy) {
 
 /** Has the server work, follows it to its end, and gives what `then` makes of it. */
 async function follow(path, json, then) {
+  $(path === "export" ? "download" : "order").append($("work"));
   busy(true);
   try {
     await ask(path, { json });
@@ -228,7 +230,7 @@ async function exportAll() {
   const { files, notes } = await follow("export", { ...history.now, amounts: {}, locks: [...controls.locks], formats }, (job) => job);
   $("export-notes").replaceChildren(...notes.map((note) => element("p", { class: "note" }, note)));
   $("files").replaceChildren(...files.map((name) => element("a", { href: fileAddress(name), download: name }, name)));
-  $("stage").textContent = "done: the files are beside the button";
+  $("stage").textContent = "done: the files are above";
 }
 
 function connect() {
