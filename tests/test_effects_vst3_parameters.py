@@ -65,7 +65,18 @@ def test_raw_values_of_steps_are_exact_fractions(num_steps):
 
 
 @pytest.mark.parametrize(
-    "name", ["bypass", "master_bypass", "freeze", "power", "current_program", "gain_reduction_1_db", "level_meter"]
+    "name",
+    [
+        "bypass",
+        "master_bypass",
+        "freeze",
+        "power",
+        "sidechain",
+        "external_side_chain",
+        "current_program",
+        "gain_reduction_1_db",
+        "level_meter",
+    ],
 )
 def test_switches_off_programs_and_meters_are_fixed_by_default(name):
     assert not interpret(raw(name, shown(lambda r: r))).parameter.controlled
