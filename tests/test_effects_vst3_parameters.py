@@ -48,7 +48,7 @@ def test_units_scales_and_kinds_are_read_from_the_texts(given, wanted):
 def test_raw_values_say_what_the_physical_value_is(step, given):
     view = interpret(given)
     space = ParameterSpace((view.parameter,))
-    unit = np.float32([step / 2**24])
+    unit = np.array([step / 2**24], np.float32)
     physical = space.to_physical(unit)
     low, high = view.parameter.minimum, view.parameter.maximum
     told = low * (high / low) ** view.to_raw(physical[0]) if view.raw_scale == "log" else None
