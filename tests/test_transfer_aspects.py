@@ -174,5 +174,9 @@ def test_less_is_made_of_what_would_take_the_spectrum_away(style):
     assert usual.fit.after["spectrum"] < whole.fit.after["spectrum"]
     weaker = [style.transfer(audio, reference, RATE, amount=amount).unit_params for amount in (0.5, 0.25)]
     assert any(np.array_equal(usual.unit_params, one) for one in weaker)
+    locks = {"PeakFilter.gain_db": 12.0, "PeakFilter.cutoff_frequency_hz": 1000.0, "PeakFilter.q": 0.5}
+    held = style.transfer(audio, audio, RATE, locks=locks)  # any amount of nothing is nothing
+    assert "spectrum" in held.fit.worse
+    assert not any("the amount is" in note for note in held.notes)
     named = style.transfer(audio, reference, RATE, amount_of={"PeakFilter": 1.0})
     np.testing.assert_array_equal(named.unit_params, whole.unit_params)

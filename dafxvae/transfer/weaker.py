@@ -26,8 +26,10 @@ def play_fitting(
     for amount in WEAKER_AMOUNTS if options.amount is None and not options.amount_of else ():
         if match.at_amount is None or SPECTRUM not in fit.worse:
             break
-        rendered.close()
         less = match.at_amount(amount)
+        if np.array_equal(less.unit_params, match.unit_params):  # all is locked, or the reference is the input
+            break
+        rendered.close()
         match = replace(less, notes=(WEAKER_NOTE.format(amount), *less.notes), at_amount=match.at_amount)
         rendered = play(match.unit_params)
         fit = measure(rendered=rendered)
