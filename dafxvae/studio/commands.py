@@ -16,7 +16,14 @@ from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.decoder_training import train_decoder
 from dafxvae.studio.match import find_chain
-from dafxvae.studio.pairs import PART, StudioPairMaker, make_studio_pairs
+from dafxvae.studio.pairs import (
+    ELSEWHERE_SHARE,
+    EMPTY_SHARE,
+    PART,
+    SAME_SHARE,
+    StudioPairMaker,
+    make_studio_pairs,
+)
 from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import SAMPLE_RATE
 from dafxvae.transfer import __main__ as transfer
@@ -47,6 +54,7 @@ def run_training(arguments: Namespace, console: Console) -> None:
         "encoders": fingerprint(encoders.variables),
         "seed": arguments.seed,
         "length_sec": arguments.length_sec,
+        "shares": [ELSEWHERE_SHARE, SAME_SHARE, EMPTY_SHARE],
     }
     with ChainRenderer() as renderer:
         maker = StudioPairMaker(share, extractor, renderer, seed=arguments.seed, length_sec=arguments.length_sec)

@@ -18,7 +18,7 @@ from dafxvae.studio.sound import LOUDNESS_LUFS, SAMPLE_RATE, MeasuredSound, meas
 
 QUIETEST_LUFS = -45.0  # a window below is drawn again
 LONGEST_SHARE_SEC = 300.0  # of a track that counts for how often it is drawn
-ELSEWHERE_SHARE, SAME_SHARE, EMPTY_SHARE = 0.3, 0.07, 0.06  # reference from anywhere, the very window, no effect
+ELSEWHERE_SHARE, SAME_SHARE, EMPTY_SHARE = 0.3, 0.07, 0.15  # reference from anywhere, the very window, no effect
 PART = 256
 LEAST_CHANGE = 0.04  # mean change of the statistics, 10 dB, below which a chain is drawn again
 
