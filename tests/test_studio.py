@@ -11,14 +11,14 @@ from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 from dafxvae.studio import chain_search, palette
-from dafxvae.studio.__main__ import main
 from dafxvae.studio.chain_decoder import LEVELS, change_of, features_of, load_decoder
 from dafxvae.studio.decoder_training import train_decoder
-from dafxvae.studio.match import _described
+from dafxvae.studio.found_chain import found_chain
 from dafxvae.studio.pairs import StudioPairs
 from dafxvae.studio.palette import EFFECTS, SPACE, StudioChain, draw_chain
 from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import NUM_BANDS, SAMPLE_RATE, MeasuredSound, spectral_statistics
+from dafxvae.transfer.__main__ import main
 
 
 def noise(seconds=1.0, channels=2, seed=0):
@@ -130,7 +130,7 @@ def recordings(tmp_path_factory):
 
 def test_the_effects_are_found_and_a_transfer_made_by_them(recordings, tmp_path, capsys):
     paths = [str(recordings / name) for name in ("take.wav", "reference.wav")]
-    main(["match", *paths, "-o", str(tmp_path / "out.wav"), "--effort", "4"])
+    main([*paths, "-o", str(tmp_path / "out.wav"), "--effort", "4"])
     said = capsys.readouterr().err
     take, reference = (read_audio(path)[0] for path in paths)
     transfer, found = dafxvae.match(take, reference, SAMPLE_RATE, effort=4)
@@ -146,7 +146,10 @@ def test_the_effects_are_found_and_a_transfer_made_by_them(recordings, tmp_path,
 def test_what_cannot_be_asked_of_a_match_is_refused():
     cases: tuple[tuple[dict[str, Any], str], ...] = (
         ({"locks": {}}, "locks: match finds the settings itself"),
-        ({"amount": 0.5}, "amount: match finds"),
+        ({"amount": 2.0}, "amount 2"),
+        ({"palette": "Reverb, Reverb"}, "stands there twice"),
+        ({"palette": ["Compressor | Reverb"]}, "give single effects"),
+        ({"palette": "Reverb, NoSuchEffect"}, "NoSuchEffect"),
         ({"refine": 3}, "refine: match finds"),
         ({"effort": 0}, "effort is 0"),
         ({"effort": 1.5}, "effort is 1.5"),
@@ -162,30 +165,61 @@ def test_what_cannot_be_asked_of_a_match_is_refused():
 def test_settings_are_those_that_are_played():
     """A gain of 50 dB and a delay of 1.5 s are beyond the effects: what is said is what is heard."""
     chain = StudioChain(np.isin(EFFECTS, ["Compressor", "Delay", "Reverb"]), 0, np.ones(len(SPACE), np.float32))
-    found = _described(chain, 50.0, {}, 1)
+    found = found_chain(chain, [], 50.0, {}, 1)
     assert found.chain == "Gain | Compressor | Delay | Reverb"
     assert found.settings["Gain.gain_db"] == 24.0
     assert found.settings["Delay.delay_seconds"] == 1.0
     assert found.settings["Compressor.ratio"] == pytest.approx(12.0)
     assert found.settings["Reverb.dry_level"] == 0.5
     alone = StudioChain(np.isin(EFFECTS, ["PeakFilter"]), 0, np.zeros(len(SPACE), np.float32))
-    assert _described(alone, 50.0, {}, 1).settings == pytest.approx(
+    assert found_chain(alone, [], 50.0, {}, 1).settings == pytest.approx(
         {"cutoff_frequency_hz": 80.0, "gain_db": -12.0, "q": 0.3}
     )
-    assert _described(StudioChain.empty(), 50.0, {}, 1).settings == {"gain_db": 0.0}
+    assert found_chain(StudioChain.empty(), [], 50.0, {}, 1).settings == {"gain_db": 0.0}
 
 
 def test_a_take_that_needs_nothing_is_left_alone(recordings, tmp_path, monkeypatch):
     monkeypatch.setattr(chain_search, "CHAIN_WEIGHT", 0.0)
     monkeypatch.setattr(chain_search.ChainSearch, "proposals", lambda *_: iter([StudioChain.empty()]))
     paths = [str(recordings / name) for name in ("take.wav", "other.wav")]
-    main(["match", *paths, "-o", str(tmp_path / "out.wav"), "--effort", "1"])
+    main([*paths, "-o", str(tmp_path / "out.wav"), "--effort", "1"])
     np.testing.assert_array_equal(read_audio(tmp_path / "out.wav")[0], read_audio(paths[0])[0])
     take, other = (read_audio(path)[0] for path in paths)
     transfer, found = dafxvae.match(take, other, SAMPLE_RATE, effort=1, match_level="on")
     assert found.effects == ()
     np.testing.assert_array_equal(transfer.audio, take)
     assert transfer.gain_db == 0.0
+
+
+def test_a_found_chain_has_amounts(recordings):
+    take, reference = (read_audio(recordings / name)[0] for name in ("take.wav", "reference.wav"))
+    options: dict[str, Any] = {"effort": 1, "match_level": "none", "ceiling_db": None, "max_tail_sec": 0.0}
+    none, _ = dafxvae.match(take, reference, SAMPLE_RATE, amount=0.0, **options)
+    whole, found = dafxvae.match(take, reference, SAMPLE_RATE, **options)
+    assert whole.settings == pytest.approx(found.settings, rel=1e-4)
+    # a low-pass at its highest cutoff still turns phases a little
+    assert np.std(none.audio - take) < 0.4 * np.std(whole.audio - take)
+
+
+def test_a_chain_is_made_of_the_palette(recordings):
+    take, reference = (read_audio(recordings / name)[0] for name in ("take.wav", "reference.wav"))
+    _, found = dafxvae.match(take, reference, SAMPLE_RATE, effort=6, palette="Chorus, LowpassFilter, Compressor")
+    assert set(found.presence) == {"Chorus", "LowpassFilter", "Compressor"}
+    assert "LowpassFilter" in found.effects
+    assert set(found.effects) <= {"Gain", *found.presence}
+
+
+def test_an_effect_that_the_decoder_does_not_know_is_searched_for(recordings):
+    """With a range of its own, the low-pass is none of the eight: its cutoff goes to where the reference's was."""
+    take, reference = (read_audio(recordings / name)[0] for name in ("take.wav", "reference.wav"))
+    palette = ["Reverb", "LowpassFilter(cutoff_frequency_hz=1000..20000)", "Invert"]
+    with pytest.raises(UserError, match="Invert"):  # nothing can be set of it
+        dafxvae.match(take, reference, SAMPLE_RATE, effort=2, palette=palette)
+    transfer, found = dafxvae.match(take, reference, SAMPLE_RATE, effort=2, palette=palette[:2])
+    assert found.effects == ("Gain", *palette[:2])
+    assert 1500.0 < transfer.settings["LowpassFilter.cutoff_frequency_hz"] < 6000.0
+    spectra = [spectral_statistics(audio)[:NUM_BANDS] for audio in (take, transfer.audio[: len(take)], reference)]
+    assert np.abs(spectra[1] - spectra[2]).mean() < 0.6 * np.abs(spectra[0] - spectra[2]).mean()
 
 
 def test_a_chain_loses_what_it_does_not_need(monkeypatch):

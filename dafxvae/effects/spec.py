@@ -92,6 +92,19 @@ def parse_chain(effect: str | Mapping[str, Any] | Sequence[Any]) -> tuple[Effect
     raise UserError(f"cannot read the effect {effect!r}: name {FORMS}")
 
 
+def parse_list(text: str) -> tuple[EffectSpec, ...]:
+    """Reads effects with commas between them: `Compressor, Reverb(room_size=0.3), path/plugin.vst3`.
+
+    Raises:
+        UserError: it cannot be read, or an effect of the list is a chain.
+    """
+    effects = [parse_chain(part) for part in _split(text, ",", text)]
+    for found in effects:
+        if len(found) > 1:
+            raise UserError(f"{format_chain(found)} in {text!r}: give single effects, with commas between them")
+    return tuple(found[0] for found in effects)
+
+
 def _parse_mapping(mapping: dict[str, Any]) -> tuple[EffectSpec, ...]:
     if set(mapping) == {"chain"}:
         return parse_chain(list(mapping["chain"]))

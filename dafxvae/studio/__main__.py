@@ -1,7 +1,6 @@
-"""The studio: chains that nobody names.
+"""The studio: chains that nobody names. `python -m dafxvae.transfer` finds them, without --controller and --effect.
 
-python -m dafxvae.studio match TAKE REFERENCE -o OUT         find the effects, and transfer by them
-python -m dafxvae.studio train --folder DIR --workdir DIR    the decoder that `dafxvae.match` proposes chains by
+python -m dafxvae.studio train --folder DIR --workdir DIR    the decoder that proposes chains
 
 A training goes on where it was stopped. See docs/studio.md.
 """
@@ -27,31 +26,13 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of pairs and weights (default 0)")
 
 
-def add_match(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of a search for a chain."""
-    parser.add_argument("files", nargs=2, metavar="FILE", help="the input and the reference")
-    parser.add_argument("-o", "--output", type=user_path, required=True, help="as of python -m dafxvae.transfer")
-    parser.add_argument("--effort", type=int, default=16, metavar="N", help="chains to compare (default 16)")
-    parser.add_argument("--seed", type=int, default=0, help="of the chains (default 0)")
-    parser.add_argument("--page", action="store_true", help="write OUT.html as well")
-
-
-def _match(arguments: argparse.Namespace) -> None:
-    from dafxvae.studio import commands
-
-    commands.run_match(arguments, Console(stderr=True))
-
-
 def _train(arguments: argparse.Namespace) -> None:
     from dafxvae.studio import commands  # jax is imported once a command runs, not for --help
 
     commands.run_training(arguments, Console(stderr=True))
 
 
-COMMANDS = (
-    Command("match", "Find the effects between two recordings, and transfer by them.", add_match, _match),
-    Command("train", "Render pairs and train the decoder on them.", add_training, _train),
-)
+COMMANDS = (Command("train", "Render pairs and train the decoder on them.", add_training, _train),)
 
 
 def main(words: Sequence[str] | None = None) -> None:

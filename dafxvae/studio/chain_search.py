@@ -17,7 +17,7 @@ from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import LEVELS, Decoder, DecoderOutput, change_of, features_of
 from dafxvae.studio.palette import EFFECTS, MOST_STAGES, ORDERS, OWNER, StudioChain
 from dafxvae.studio.rendering import ChainRenderer
-from dafxvae.studio.sound import NUM_STATISTICS, SAMPLE_RATE, measure_sound
+from dafxvae.studio.sound import NUM_STATISTICS, SAMPLE_RATE, MeasuredSound, measure_sound
 
 CHAIN_WEIGHT = 0.1  # of the logarithm of a chain's probability; chosen on validation recordings
 NUM_LIKELY = 4  # the most probable sets of effects come first, with mean settings; then sets and settings are drawn
@@ -42,7 +42,7 @@ class Predicted(NamedTuple):
     """What the decoder says of a pair before a chain is given."""
 
     presence: np.ndarray  # [8] probability of each effect
-    log_subsets: np.ndarray  # [163] of each of SUBSETS
+    log_subsets: np.ndarray  # [163] of each of SUBSETS; -inf where an effect is not allowed
     log_orders: np.ndarray  # [4]
     change: np.ndarray  # [D] standardised
     precision: np.ndarray  # [D] one over its variance
@@ -57,9 +57,10 @@ class ChainSearch:
         extractor: FeatureExtractor,
         renderer: ChainRenderer,
         audio: np.ndarray,
-        reference: np.ndarray,
+        reference: MeasuredSound,
         *,
         seed: int = 0,
+        allowed: np.ndarray | None = None,
     ) -> None:
         """Measures both recordings and predicts.
 
@@ -67,13 +68,15 @@ class ChainSearch:
             decoder: of the studio.
             extractor: f and g.
             renderer: of the chains.
-            audio, reference: float32 `[T, 2]` at `SAMPLE_RATE` and `LOUDNESS_LUFS`; their lengths may differ.
+            audio: the input, float32 `[T, 2]` at `SAMPLE_RATE` and `LOUDNESS_LUFS`.
+            reference: as measured, at the same loudness.
             seed: of the candidates.
+            allowed: bool `[8]`, effects that a chain may have; None for all.
         """
         self.decoder, self.extractor, self.renderer, self.audio = decoder, extractor, renderer, audio
-        self.seed = seed
+        self.seed, self.allowed = seed, np.ones(len(EFFECTS), bool) if allowed is None else allowed
         self.source = measure_sound(audio, extractor)
-        self.features = features_of(self.source, measure_sound(reference, extractor))
+        self.features = features_of(self.source, reference)
         self.predicted = self._predict()
 
     def _decode(self, chains: list[StudioChain]) -> DecoderOutput:
@@ -84,7 +87,8 @@ class ChainSearch:
     def _predict(self) -> Predicted:
         found = DecoderOutput(*(array[0] for array in self._decode([StudioChain.empty()])))
         log_on, log_off = log_expit(found.is_on), log_expit(-found.is_on)
-        subsets = log_softmax(np.where(SUBSETS, log_on, log_off).sum(1))
+        is_possible = ~(SUBSETS & ~self.allowed).any(1)
+        subsets = log_softmax(np.where(is_possible, np.where(SUBSETS, log_on, log_off).sum(1), -np.inf))
         precision = np.exp(-found.change_log_variance)
         return Predicted(np.exp(log_on), subsets, log_softmax(found.order), np.asarray(found.change), precision)
 
@@ -99,9 +103,10 @@ class ChainSearch:
         """Chains to compare: the most probable sets with mean settings, then sets, orders and settings as drawn."""
         rng = host_rng(self.seed, "studio/candidates")
         ranked = np.argsort(-self.predicted.log_subsets, kind="stable")
+        ranked = ranked[np.isfinite(self.predicted.log_subsets[ranked])]
         for place in ranked[: min(num_candidates, NUM_LIKELY)]:
             yield self.chain(SUBSETS[place])
-        drawn = max(0, num_candidates - NUM_LIKELY)
+        drawn = max(0, num_candidates - NUM_LIKELY) if self.allowed.any() else 0
         if not drawn:
             return
         rows = rng.choice(len(SUBSETS), drawn, p=np.exp(self.predicted.log_subsets))
@@ -118,25 +123,29 @@ class ChainSearch:
         """Render chains on the input and score each."""
 
         def score(chain: StudioChain) -> Candidate:
-            rendered = self.renderer.render(chain, self.audio, SAMPLE_RATE)
-            change = self.decoder.scaling.change(change_of(self.source, measure_sound(rendered, self.extractor)))
-            error = self.predicted.precision * np.square(change - self.predicted.change)
-            misfit = 0.5 * (error[:NUM_STATISTICS].mean() + error[NUM_STATISTICS:].mean())
-            return Candidate(chain, float(misfit) - CHAIN_WEIGHT * self.log_chain(chain))
+            misfit = self.misfit(self.renderer.render(chain, self.audio, SAMPLE_RATE))
+            return Candidate(chain, misfit - CHAIN_WEIGHT * self.log_chain(chain))
 
         return list(map_in_threads(score, chains))
+
+    def misfit(self, rendered: np.ndarray) -> float:
+        """How far what an effect made of the input, `[T, 2]`, is from the predicted change; about 1 for the truth."""
+        change = self.decoder.scaling.change(change_of(self.source, measure_sound(rendered, self.extractor)))
+        error = self.predicted.precision * np.square(change - self.predicted.change)
+        return float(0.5 * (error[:NUM_STATISTICS].mean() + error[NUM_STATISTICS:].mean()))
 
     def log_chain(self, chain: StudioChain) -> float:
         """Logarithm of the probability of a chain's set of effects, before anything is rendered."""
         return float(self.predicted.log_subsets[(chain.is_on == SUBSETS).all(1).argmax()])
 
-    def find(self, num_candidates: int) -> list[Candidate]:
+    def find(self, num_candidates: int, *, is_scored: bool = False) -> list[Candidate]:
         """Candidates from the best to the worst; with more than one, the best is pruned as well.
 
         Args:
             num_candidates: chains to render; 1 takes the most probable without rendering any.
+            is_scored: a single one is rendered and scored as well.
         """
-        if num_candidates == 1:
+        if num_candidates == 1 and not is_scored:
             return [Candidate(next(self.proposals(1)), 0.0)]
         found = sorted(self.compare(list(self.proposals(num_candidates))), key=lambda one: one.score)
         return sorted([*self.prune(found[0]), *found[1:]], key=lambda one: one.score)

@@ -1,21 +1,19 @@
-"""What `python -m dafxvae.studio` does once its words are parsed: find a chain, or train what proposes chains."""
+"""What `python -m dafxvae.studio train` does once its words are parsed."""
 
 from argparse import Namespace
 
 from rich.console import Console
 
-from dafxvae.audio.io import AudioReader, encoding_of
 from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output
-from dafxvae.core.paths import SHIPPED, stored_encoders_path, user_path
+from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.rng import check_seed
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.decoder_training import train_decoder
-from dafxvae.studio.match import find_chain
 from dafxvae.studio.pairs import (
     ELSEWHERE_SHARE,
     EMPTY_SHARE,
@@ -26,7 +24,6 @@ from dafxvae.studio.pairs import (
 )
 from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import SAMPLE_RATE
-from dafxvae.transfer import __main__ as transfer
 
 SHORTEST_SEC, LONGEST_SEC = 1.0, 60.0
 MOST = 10**8  # pairs, steps
@@ -86,26 +83,3 @@ def _check(arguments: Namespace) -> None:
         raise UserError(f"--steps {arguments.steps}: give 0, to render pairs alone, to {MOST}")
     if not SHORTEST_SEC <= arguments.length_sec <= LONGEST_SEC:
         raise UserError(f"--length-sec {arguments.length_sec:g}: give {SHORTEST_SEC:g} to {LONGEST_SEC:g} seconds")
-
-
-def run_match(arguments: Namespace, console: Console) -> None:
-    """Finds the chain between two files and transfers by it, as `python -m dafxvae.transfer` does.
-
-    Args:
-        arguments: of `dafxvae.studio.__main__`.
-        console: for what was found.
-
-    Raises:
-        UserError: bad input.
-        EffectError: an effect failed.
-    """
-    source, reference = (user_path(path) for path in arguments.files)
-    check_output(arguments.output, [source, reference])
-    encoding_of(arguments.output, None)
-    with AudioReader(source) as ours, AudioReader(reference) as theirs:
-        found = find_chain(ours, theirs, effort=arguments.effort, seed=arguments.seed)
-    console.print(found.sentence, markup=False, highlight=False)
-    words = [str(source), str(reference), "-o", str(arguments.output), "--effect", found.chain]
-    words += [word for name, value in found.settings.items() for word in ("--lock", f"{name}={value!r}")]
-    words += [] if found.effects else ["--match-level", "none", "--ceiling", "none"]
-    transfer.main([*words, *(["--page"] if arguments.page else [])])

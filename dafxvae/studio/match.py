@@ -1,6 +1,6 @@
 """Match a recording to a reference without naming an effect: find the chain, then transfer by it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,84 +8,65 @@ import numpy as np
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.audio.loudness import at_loudness, loudness_lufs
 from dafxvae.controllers.encoders import load_encoders
-from dafxvae.core.arguments import check_number
 from dafxvae.core.errors import UserError
 from dafxvae.core.paths import SHIPPED, stored_encoders_path
-from dafxvae.core.rng import check_seed
-from dafxvae.effects.factory import open_host
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import load_decoder, stored_decoder_path
 from dafxvae.studio.chain_search import ChainSearch
-from dafxvae.studio.palette import EFFECTS, StudioChain
+from dafxvae.studio.found_chain import FoundChain, found_chain
+from dafxvae.studio.other_effects import add_effects
+from dafxvae.studio.palette import EFFECTS, EFFORT, Palette, check_search
 from dafxvae.studio.rendering import ChainRenderer
-from dafxvae.studio.sound import LOUDNESS_LUFS, SAMPLE_RATE
+from dafxvae.studio.sound import LOUDNESS_LUFS, SAMPLE_RATE, MeasuredSound, measure_sound
 from dafxvae.transfer.api import open_effect
-from dafxvae.transfer.recordings import ArrayRecording, Recording, check_header, scan
-from dafxvae.transfer.results import Transfer
+from dafxvae.transfer.recordings import ArrayRecording, Recording, check_header, references_of, scan
+from dafxvae.transfer.results import Options, Transfer
 from dafxvae.transfer.windows import read_excerpt
 
 EXCERPT_SEC = 10.0  # of each recording, where it is most active
-LEVEL_DEPENDENT = ("Compressor", "Distortion")
-LEVELLING = "Gain"  # in front of these, since chains were learnt at one loudness
-EFFORT, MOST_EFFORT = 16, 4096
+OTHER_RENDERS = 8  # for each of `effort`, where an effect's settings are searched for
 
 
-@dataclass(frozen=True)
-class FoundChain:
-    """The chain that was found, and what speaks for it.
-
-    Attributes:
-        effects: names in the order of the chain; empty where nothing is to be changed.
-        settings: parameter name to physical value, as they are played: within the ranges of the chain's parameters.
-        presence: probability of each effect of the palette, before any chain was rendered.
-        num_compared: chains that were rendered and compared.
-    """
-
-    effects: tuple[str, ...]
-    settings: dict[str, float]
-    presence: dict[str, float]
-    num_compared: int
-
-    @property
-    def chain(self) -> str:
-        """The short form of the chain, `Gain | Compressor | Reverb`; a Gain of 0 dB where nothing is to be changed."""
-        return " | ".join(self.effects or (LEVELLING,))
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """Of the transfer: where nothing is to be changed, the level is not either."""
-        return {} if self.effects else {"match_level": "none", "ceiling_db": None}
-
-    @property
-    def sentence(self) -> str:
-        """What was found and what was not, in words."""
-        found = ", ".join(name for name in self.effects if name != LEVELLING) or "no effect"
-        absent = [name for name, share in self.presence.items() if share < 0.1 and name not in self.effects]
-        return f"found: {found}" + (f"; unlikely: {', '.join(absent)}" if absent else "")
-
-
-def find_chain(source: Recording, reference: Recording, *, effort: int = EFFORT, seed: int = 0) -> FoundChain:
-    """Find the chain of effects that made the difference between two recordings.
+def find_chain(
+    source: Recording,
+    references: Sequence[Recording],
+    *,
+    palette: str | Sequence[str] | None = None,
+    effort: int = EFFORT,
+    seed: int = 0,
+    weights: Sequence[int] | None = None,
+) -> FoundChain:
+    """Find the chain of effects that made the difference between a recording and others.
 
     Args:
         source: the recording to process, at least 1 s.
-        reference: the recording whose sound is wanted.
-        effort: chains to compare by rendering 10 s of the source through each; 1 takes the most probable one.
-        seed: of the chains that are drawn; the same seed gives the same answer.
+        references: recordings whose sound is wanted; what is measured of them is averaged.
+        palette: short forms of the effects that the chain may have, with commas between them or one by one; None for
+            the eight that the decoder knows. The settings of others are searched for by rendering.
+        effort: chains to compare by rendering 10 s of the source through each, and eight times as many renders for the
+            settings of each effect that the decoder does not know; 1 takes the most probable chain.
+        seed: of what is drawn; the same seed gives the same answer.
+        weights: how often each reference counts; None for once.
 
     Raises:
-        UserError: a recording cannot be used, or a number out of range.
+        UserError: a recording cannot be used, a number out of range, or an effect that cannot be opened.
+        EffectError: an effect failed.
     """
-    check_seed(seed)
-    check_number(effort, "effort", 1, MOST_EFFORT)
+    check_search(effort, seed)
+    allowed = Palette.parse(palette)
     encoders = load_encoders(stored_encoders_path(SHIPPED))
     extractor = FeatureExtractor(encoders, encoders.metadata["sample_rate"])
-    (ours, loudness), (theirs, _) = (_excerpt(one) for one in (source, reference))
+    ours, loudness = _excerpt(source)
+    measured = [measure_sound(_excerpt(one)[0], extractor) for one in references]
+    wanted = MeasuredSound(*(np.average(part, axis=0, weights=weights) for part in zip(*measured)))
     with ChainRenderer() as renderer:
-        search = ChainSearch(load_decoder(stored_decoder_path()), extractor, renderer, ours, theirs, seed=seed)
-        compared = search.find(effort)
-    presence = dict(zip(EFFECTS, search.predicted.presence.tolist(), strict=True))
-    return _described(compared[0].chain, LOUDNESS_LUFS - loudness, presence, len(compared))
+        decoder = load_decoder(stored_decoder_path())
+        search = ChainSearch(decoder, extractor, renderer, ours, wanted, seed=seed, allowed=allowed.known)
+        compared = search.find(effort, is_scored=bool(allowed.others))
+        added = add_effects(search, compared[0], allowed.others, OTHER_RENDERS * effort)
+    names = [name for name, is_known in zip(EFFECTS, allowed.known, strict=True) if is_known]
+    presence = dict(zip(names, search.predicted.presence[allowed.known].tolist(), strict=True))
+    return found_chain(compared[0].chain, added, LOUDNESS_LUFS - loudness, presence, len(compared))
 
 
 def _excerpt(recording: Recording) -> tuple[np.ndarray, float]:
@@ -99,42 +80,29 @@ def _excerpt(recording: Recording) -> tuple[np.ndarray, float]:
     return at_loudness(audio, loudness, LOUDNESS_LUFS)[0], float(loudness[0])
 
 
-def _described(chain: StudioChain, gain_db: float, presence: dict[str, float], num_compared: int) -> FoundChain:
-    """The chain with a gain in front where an effect depends on the level, and its settings as they can be played."""
-    effects, values = list(chain.effects), chain.settings()
-    if set(LEVEL_DEPENDENT) & set(effects):
-        effects, values = [LEVELLING, *effects], [{"gain_db": gain_db}, *values]
-    found = FoundChain(tuple(effects), {}, presence, num_compared)
-    wanted = {"gain_db": 0.0} if not effects else {}
-    for effect, each in zip(effects, values, strict=True):
-        prefix = "" if len(effects) == 1 else f"{effect}."
-        wanted |= {f"{prefix}{name}": value for name, value in each.items()}
-    with open_host(found.chain, num_workers=1) as host:
-        for parameter in host.parameters:
-            value = np.clip(wanted[parameter.name], parameter.minimum, parameter.maximum)
-            found.settings[parameter.name] = float(value)
-    return found
-
-
 def match(
     audio: np.ndarray,
-    reference: np.ndarray,
+    reference: np.ndarray | Sequence[np.ndarray],
     sample_rate: int,
     *,
+    palette: str | Sequence[str] | None = None,
     effort: int = EFFORT,
     seed: int = 0,
     reference_rate: int | None = None,
+    weights: Sequence[int] = (),
     **options: Any,
 ) -> tuple[Transfer, FoundChain]:
     """Makes a recording sound like another by effects that nobody names.
 
     Args:
-        audio, reference: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least 1 s.
+        audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least 1 s.
+        reference: one such array, or several.
         sample_rate: Hz, any.
-        effort, seed: see `find_chain`.
-        reference_rate: Hz of the reference; None for `sample_rate`.
-        options: of `StyleTransfer.transfer`, without `amount`, `locks` and `refine`; where nothing is to be changed,
-            level and ceiling are not either.
+        palette, effort, seed: see `find_chain`.
+        reference_rate: Hz of the references; None for `sample_rate`.
+        weights: how often each reference counts; none of them for once each.
+        options: of `StyleTransfer.transfer`, without `locks` and `refine`; where nothing is to be changed, level and
+            ceiling are not either.
 
     Returns:
         The output with the settings that made it (the input itself where nothing is to be changed), and the chain.
@@ -143,12 +111,14 @@ def match(
         UserError: audio that cannot be used, or an option out of range.
         EffectError: an effect failed.
     """
-    for name in ("amount", "locks", "refine"):
+    for name in ("locks", "refine"):
         if name in options:
             raise UserError(f"{name}: match finds the settings itself; give it to the transfer of a controller instead")
     source = ArrayRecording(audio, sample_rate, "the input")
     rate = sample_rate if reference_rate is None else reference_rate
-    found = find_chain(source, ArrayRecording(reference, rate, "the reference"), effort=effort, seed=seed)
-    with open_effect(found.chain) as style:
-        asked: dict[str, Any] = {"locks": found.settings} | options | found.options
-        return style.transfer(audio, reference, sample_rate, reference_rate=rate, **asked), found
+    references = references_of(reference, rate)
+    counted = Options(weights=weights).weights_of(len(references))
+    found = find_chain(source, references, palette=palette, effort=effort, seed=seed, weights=counted)
+    with open_effect(found.chain, found.settings) as style:
+        asked: dict[str, Any] = options | found.options
+        return style.transfer(audio, reference, sample_rate, reference_rate=rate, weights=weights, **asked), found

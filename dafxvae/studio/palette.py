@@ -3,13 +3,18 @@
 Effects, ranges, shares and orders are those of the CounterFX protocol (RelFx, ISMIR 2026), so that results compare.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from dafxvae.core.arguments import check_number
+from dafxvae.core.errors import UserError
+from dafxvae.core.rng import check_seed
 from dafxvae.effects.parameters import Parameter, ParameterSpace, join_spaces
+from dafxvae.effects.spec import parse_list
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,37 @@ ORDERS = (  # of the places in STAGES
     (0, 1, 2, 4, 3, 5, 6, 7),
 )
 MOST_STAGES = 4
+EFFORT, MOST_EFFORT = 16, 4096  # chains to compare
 SPACE = join_spaces(EFFECTS, [stage.parameters for stage in STAGES])
 OWNER = np.repeat(np.arange(len(STAGES)), [len(stage.parameters) for stage in STAGES])  # stage of each parameter
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The effects that a chain may be made of.
+
+    Attributes:
+        known: bool `[8]`, those of STAGES.
+        others: short forms of those that the decoder does not know: their settings are searched for by rendering.
+    """
+
+    known: np.ndarray
+    others: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, effects: str | Sequence[str] | None) -> "Palette":
+        """The palette that a user names: effects in short form, with commas between them or one by one.
+
+        Raises:
+            UserError: an effect that cannot be read, or stands there twice, or none.
+        """
+        if effects is None:
+            return cls(np.ones(len(STAGES), bool))
+        text = effects if isinstance(effects, str) else ", ".join(effects)
+        named = [str(spec) for spec in parse_list(text)]
+        if len(set(named)) < len(named):
+            raise UserError(f"palette {text!r}: an effect stands there twice; each is at most once in a chain")
+        return cls(np.isin(EFFECTS, named), tuple(name for name in named if name not in EFFECTS))
 
 
 @dataclass(frozen=True)
@@ -145,6 +179,16 @@ class StudioChain:
         is_on = self.is_on.copy()
         is_on[place] = False
         return StudioChain(is_on, self.order, self.unit_params)
+
+
+def check_search(effort: int, seed: int) -> None:
+    """Refuses numbers that a search for a chain cannot have.
+
+    Raises:
+        UserError: of chains to compare, or a seed.
+    """
+    check_seed(seed)
+    check_number(effort, "effort", 1, MOST_EFFORT)
 
 
 def draw_chain(rng: np.random.Generator) -> StudioChain:

@@ -1,5 +1,6 @@
 """Give a recording the style of another.
 
+python -m dafxvae.transfer input.wav reference.wav -o out.wav
 python -m dafxvae.transfer input.wav reference.wav --controller reverb -o out.wav
 python -m dafxvae.transfer input.wav reference.wav --effect 'Compressor | Reverb' --refine 200 -o out.wav
 python -m dafxvae.transfer --apply out.wav.settings.json stem1.wav stem2.wav -o folder
@@ -36,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a stored controller, the folder of a run, a file, or auto: the stored one that fits best",
     )
     parser.add_argument("--effect", help="without a controller: an effect or chain, whose settings --refine searches")
+    parser.add_argument(
+        "--palette",
+        metavar="EFFECT[,EFFECT]",
+        help="without a controller and --effect: what the chain that is found may be made of, plugins too",
+    )
+    parser.add_argument("--effort", type=int, metavar="N", help="to find the chain: how many are compared (default 16)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of the chains that are compared (default 0)")
     parser.add_argument(
         "--amount", type=float, help="0 leaves alone, up to 1.5 (default 1, less where that fits worse)"
     )
@@ -86,6 +94,9 @@ def _run(arguments: argparse.Namespace) -> None:
         stored = (
             "controller",
             "effect",
+            "palette",
+            "effort",
+            "seed",
             "amount",
             "amount_of",
             "only",

@@ -41,6 +41,7 @@ class StyleTransfer(Closable):
         encoders: Encoders,
         controller: Controller | None = None,
         *,
+        settings: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         refiner: prediction.Refiner | None = None,
     ) -> None:
@@ -49,20 +50,20 @@ class StyleTransfer(Closable):
         Args:
             effect: short or structured form, see `dafxvae.effects.spec`.
             encoders: f and g.
-            controller: trained for this effect; None where settings are searched for alone.
+            controller: trained for this effect; None where settings are searched for alone, or given.
+            settings: without a controller, a value for every parameter, used as its prediction would be.
             limits: how long a plugin may take.
             refiner: the search behind `refine`; None for `dafxvae.transfer.refinement`.
 
         Raises:
             UserError: the effect cannot be opened, or has no parameters, or others than the controller was trained for.
         """
-        self.encoders, self.controller = encoders, controller
+        self.encoders, self.controller, self._given = encoders, controller, settings
         self._refiner = refiner
         self.host: ChainHost = open_host(effect, limits=limits)
-        names = self.host.parameters.names
         try:
             check_controllable(self.host)
-            if controller is not None and names != controller.parameters:
+            if controller is not None and (names := self.host.parameters.names) != controller.parameters:
                 raise UserError(
                     f"the controller was trained for {controller.parameters} of {controller.effect}, which now has "
                     f"{names}: install the plugin's version of that time, or train it again"
@@ -150,6 +151,7 @@ class StyleTransfer(Closable):
             self.windows.sample_rate,
             options,
             self._refiner,
+            self._given,
         )
         compared = [Compared.of(self.windows.sample_rate, *one) for one in zip((dry, *styles), (1, *weights))]
         return source, found, compared, match
@@ -198,8 +200,7 @@ class StyleTransfer(Closable):
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
             reference: one such array, or several whose style is averaged.
             sample_rate: Hz, any.
-            amount, locks, match_level, refine, max_tail_sec, ceiling_db, only_if_better, stereo: see `Options`; so are
-            amount_of, only, weights, max_eq_db: what of the style is taken over.
+            amount, locks, match_level, refine and the others: see `Options`.
             reference_rate: Hz of the references; None for `sample_rate`.
             progress: called with the number of rendered samples, as they come; what it raises ends the transfer.
 
@@ -287,14 +288,16 @@ def load_controller(name: str | Path) -> StyleTransfer:
     return StyleTransfer(controller.effect, controller.encoders, controller)
 
 
-def open_effect(effect: Effect, *, refiner: prediction.Refiner | None = None) -> StyleTransfer:
-    """An effect without a controller, whose settings `refine` searches for from nothing, with the package's f and g.
+def open_effect(
+    effect: Effect, settings: Mapping[str, Any] | None = None, *, refiner: prediction.Refiner | None = None
+) -> StyleTransfer:
+    """An effect without a controller: settings are given for every parameter, or `refine` searches from nothing.
 
     Args:
-        effect, refiner: see `StyleTransfer`.
+        effect, settings, refiner: see `StyleTransfer`.
 
     Raises:
         UserError: there is no such effect.
     """
     encoders = load_encoders(stored_encoders_path(SHIPPED), verify=False)  # the search does not use them
-    return StyleTransfer(effect, encoders, refiner=refiner)
+    return StyleTransfer(effect, encoders, settings=settings, refiner=refiner)

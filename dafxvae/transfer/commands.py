@@ -5,6 +5,7 @@ import re
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from rich.console import Console
 
 from dafxvae.audio.formats import encoding_of
 from dafxvae.audio.io import AudioReader, audio_writer
-from dafxvae.controllers.names import AUTO, find_controller
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
 from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report
+from dafxvae.transfer.choice import check_choice, choose_controller, find, open_transfer
 from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import DEPTHS, is_integer, sample_progress, subtype_of, warn
 from dafxvae.transfer.recordings import check_header
@@ -25,29 +26,9 @@ from dafxvae.transfer.results import Options, Outcome
 from dafxvae.transfer.snippet import snippet
 
 if TYPE_CHECKING:
+    from dafxvae.studio.found_chain import FoundChain
     from dafxvae.transfer.api import StyleTransfer
     from dafxvae.transfer.ranking import Ranking
-
-
-def open_transfer(controller: str | None, effect: str | None, options: Options) -> "StyleTransfer":
-    """What the command line names.
-
-    Raises:
-        UserError: neither or both of a controller and an effect, one that there is not, or an effect without a search.
-    """
-    if controller is not None and effect is not None:
-        raise UserError("--controller brings its own effect: leave --effect out, or --controller")
-    if controller is not None:
-        find_controller(controller)
-    elif effect is None:
-        raise UserError("give --controller NAME (`python -m dafxvae.controllers list`), or --effect EFFECT --refine N")
-    elif not options.refine and not options.locks:
-        raise UserError(
-            "--effect has no controller: give the renders to search its settings by, --refine 200, or --lock them all"
-        )
-    from dafxvae.transfer import api  # imports jax, which takes seconds: after what a user may have got wrong
-
-    return api.open_effect(effect) if effect is not None else api.load_controller(str(controller))
 
 
 def parse_ceiling(text: str) -> float | None:
@@ -62,21 +43,6 @@ def parse_ceiling(text: str) -> float | None:
         return float(text)
     except ValueError:
         raise UserError(f"--ceiling {text}: give a true peak in dBTP, for example -1, or none") from None
-
-
-def choose_controller(
-    arguments: Namespace, source: AudioReader, references: list[AudioReader], console: Console
-) -> "Ranking | None":
-    """Puts the best controller in the place of "auto", and shows the ranking; None where one is named."""
-    if arguments.controller != AUTO or arguments.effect is not None:
-        return None
-    from dafxvae.transfer.ranking import rank_recordings  # imports jax
-
-    ranking = rank_recordings(source, references)
-    console.print(f"controllers by predicted fit: {ranking.sentence}", highlight=False, soft_wrap=True)
-    warn(console, ranking.notes)
-    arguments.controller = ranking.best
-    return ranking
 
 
 def parse_amounts(items: Sequence[str]) -> dict[str | int, float]:
@@ -147,6 +113,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     output = arguments.output
     if not output.suffix and not os.path.isdir(output):
         output = output.with_name(output.name + source_path.suffix)  # the take's container
+    check_choice(arguments)
     options = parse_options(arguments, weights)
     requests = parse_exports(arguments.export)
     read = [source_path, *reference_paths]
@@ -161,7 +128,9 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
             check_header(one)  # before the seconds that opening a controller takes
         subtype = subtype_of(output, arguments.bit_depth, source)
         ranking = choose_controller(arguments, source, references, console)
-        transfer = stack.enter_context(open_transfer(arguments.controller, arguments.effect, options))
+        found = find(arguments, source, references, options, console)
+        options = options if found is None else replace(options, **found.options)
+        transfer = stack.enter_context(open_transfer(arguments, found))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)
         channels = 2 if options.stereo else source.num_channels
         with (
@@ -180,7 +149,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
             stack.enter_context(closing(outcome.rendered))
             for block in outcome.rendered.chunks(outcome.level.factor):
                 write(block)
-        write_files(arguments, output, transfer, source, references, options, outcome, ranking, console)
+        write_files(arguments, output, transfer, source, references, options, outcome, found or ranking, console)
     if requests and outcome.kept_take:
         warn(console, ["the take is kept as it is, without an effect: nothing is exported"])
     elif requests:
@@ -195,7 +164,7 @@ def write_files(
     references: list[AudioReader],
     options: Options,
     outcome: Outcome,
-    ranking: "Ranking | None",
+    chosen: "Ranking | FoundChain | None",
     console: Console,
 ) -> None:
     """Writes settings, script, plugin states, and the optional page and picture."""
@@ -205,7 +174,7 @@ def write_files(
     content = document.settings_document(
         chain, outcome, options, arguments.controller, source.path, [one.path for one in references], output
     )
-    content["ranking"] = None if ranking is None else ranking.document()
+    content |= {} if chosen is None else chosen.document()
     document.write_document(paths.settings, content)
     script = snippet(
         *outcome.played(chain),

@@ -1,6 +1,6 @@
 """From windows of input and references to settings: prediction, amount, locks, refinement."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
@@ -26,13 +26,13 @@ class FoundSettings:
     """Settings, and how they came about; values are those that a user reads."""
 
     unit_params: np.ndarray  # [K] in [0, 1], those that are rendered
-    predicted: dict[str, Any] | None  # by the controller; None without one
+    predicted: dict[str, Any] | None  # by the controller, or given; None without either
     locked: dict[str, Any]
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
     notes: tuple[str, ...] = ()
     trust: Trust = UNKNOWN
     amount: float = 1.0
-    at_amount: "Callable[[float], FoundSettings] | None" = None  # the same at another amount; None without a controller
+    at_amount: "Callable[[float], FoundSettings] | None" = None  # the same at another amount; None without a prediction
 
 
 class PairFeatures(NamedTuple):
@@ -195,18 +195,20 @@ def find_settings(
     sample_rate: int,
     options: "Options",
     refiner: Refiner | None,
+    given: Mapping[str, Any] | None = None,
 ) -> FoundSettings:
     """Find settings for an input: predicted, held where locked or directly estimated, refined elsewhere on request.
 
     Args:
         host: renders the effect.
-        controller: None for a cold start, which refinement alone carries.
+        controller: None for a cold start, which refinement alone carries, or for settings that are given.
         dry, references: windows, see `predict`.
         excerpt: gives the part of the input that refinement renders, `[T, C]` at `sample_rate`.
         played: gives a second of the input as the effect will play it, `[T, C]`, and its rate in Hz.
         sample_rate: Hz, of all others.
         options: what is asked for.
         refiner: the search; None for `dafxvae.transfer.refinement`.
+        given: without a controller, a value for every parameter, in the place of its prediction.
 
     Raises:
         UserError: a lock cannot be, or there is no controller, no search, and a parameter without a lock.
@@ -224,6 +226,9 @@ def find_settings(
         )  # the distance of styles depends little on the exact time of an echo
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
+    elif given is not None:
+        start = np.where(is_locked, values, space.from_values(given)).astype(np.float32)
+        predicted = space.describe(space.from_values(given))
     elif options.asks_for_amounts:
         asked = f"amount {options.first_amount:g}, amount_of {dict(options.amount_of)}, only {list(options.only)}"
         raise UserError(f"{asked}: only a controller's prediction has amounts; leave them out")
@@ -244,4 +249,4 @@ def find_settings(
     locked = {name: value for name, value in space.describe(values).items() if name in options.locks}
     whole = FoundSettings(start, predicted, locked, refined, trust=trust)
     at_amount = partial(_at_amount, host, whole, is_locked, strength, played, options, kinds)
-    return replace(at_amount(options.first_amount), at_amount=None if controller is None else at_amount)
+    return replace(at_amount(options.first_amount), at_amount=None if predicted is None else at_amount)

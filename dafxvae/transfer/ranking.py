@@ -65,8 +65,9 @@ class Ranking:
         return tuple(found)
 
     def document(self) -> dict[str, Any]:
-        """As plain data."""
-        return {"shares": dict(self.shares), "untouched": self.untouched, "left_out": list(self.left_out)}
+        """As the settings of a transfer hold it."""
+        found = {"shares": dict(self.shares), "untouched": self.untouched, "left_out": list(self.left_out)}
+        return {"ranking": found}
 
 
 def log_likelihoods(latent: np.ndarray, experiences: Sequence[Experience], num_pooled: int) -> np.ndarray:

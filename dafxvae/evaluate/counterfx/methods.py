@@ -13,7 +13,7 @@ from dafxvae.studio.chain_decoder import Decoder
 from dafxvae.studio.chain_search import Candidate, ChainSearch
 from dafxvae.studio.palette import StudioChain, draw_chain
 from dafxvae.studio.rendering import ChainRenderer
-from dafxvae.studio.sound import SAMPLE_RATE
+from dafxvae.studio.sound import SAMPLE_RATE, measure_sound
 
 NOTHING, KNOWN, AUTO, BEST, RANDOM = "nothing", "known chain", "auto", "best of", "random"
 
@@ -48,7 +48,8 @@ def score_item(
     Returns:
         Method to `{"distance", "f1", "length", "effects"}`; "f1" is None where the chain is not known.
     """
-    search = ChainSearch(studio.decoder, studio.extractor, studio.renderer, item.source, item.reference, seed=seed)
+    reference = measure_sound(item.reference, studio.extractor)
+    search = ChainSearch(studio.decoder, studio.extractor, studio.renderer, item.source, reference, seed=seed)
     target = magnitudes(item.target)
 
     def measured(chain: StudioChain) -> dict[str, Any]:
