@@ -19,8 +19,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     """Declare the options of a training."""
     parser.add_argument("--folder", required=True, help="of recordings, stereo music above all")
     parser.add_argument("--workdir", type=user_path, required=True, metavar="DIR", help="of pairs and the decoder")
-    parser.add_argument("--pairs", type=int, default=16384, help="to render and learn from (default 16384)")
-    parser.add_argument("--from-pair", type=int, default=0, help="the first; for several processes without --steps")
+    parser.add_argument(
+        "--pairs",
+        default="16384",
+        metavar="N[,FROM-TO]",
+        help="to render and learn from: how many, or places, for several processes with --steps 0 (default 16384)",
+    )
     parser.add_argument("--steps", type=int, default=12000, help="of training; 0 renders pairs alone (default 12000)")
     parser.add_argument("--length-sec", type=float, default=5.0, help="of a recording (default 5)")
     parser.add_argument("--seed", type=int, default=0, help="of pairs and weights (default 0)")

@@ -1,5 +1,6 @@
 """What `python -m dafxvae.studio train` does once its words are parsed."""
 
+import re
 from argparse import Namespace
 
 from rich.console import Console
@@ -39,6 +40,7 @@ def run_training(arguments: Namespace, console: Console) -> None:
     Raises:
         UserError: bad input.
     """
+    places = _places(arguments.pairs)
     _check(arguments)
     path = arguments.workdir / "studio.safetensors"
     check_output(path, [])
@@ -55,9 +57,7 @@ def run_training(arguments: Namespace, console: Console) -> None:
     }
     with ChainRenderer() as renderer:
         maker = StudioPairMaker(share, extractor, renderer, seed=arguments.seed, length_sec=arguments.length_sec)
-        pairs = make_studio_pairs(
-            maker, range(arguments.from_pair, arguments.pairs), arguments.workdir / "pairs", recipe
-        )
+        pairs = make_studio_pairs(maker, places, arguments.workdir / "pairs", recipe)
     if not arguments.steps:
         return
 
@@ -66,19 +66,31 @@ def run_training(arguments: Namespace, console: Console) -> None:
         console.print(f"step {step} of {arguments.steps}: {shown}")
 
     decoder = train_decoder(pairs, arguments.steps, seed=arguments.seed, report=report)
-    decoder.save(path, {"version": __version__, "pairs": len(pairs.order), "steps": arguments.steps} | recipe)
+    decoder.save(path, {"version": __version__, "pairs": arguments.pairs, "steps": arguments.steps} | recipe)
     console.print(f"decoder: {path}")
+
+
+def _places(text: str) -> list[range]:
+    """Places of pairs: `16384`, or `0-8192,32768-40960`.
+
+    Raises:
+        UserError: no places, or places that do not begin where a stored part does.
+    """
+    found = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(?:(\d+)\s*-)?\s*(\d+)\s*", part)
+        places = range(int(match[1] or 0), int(match[2])) if match else range(0)
+        if not places or places.stop > MOST:
+            raise UserError(f"--pairs {text!r}: give a number to {MOST}, or ranges such as 0-8192,32768-40960")
+        if places.start % PART or any(places.start < other.stop and other.start < places.stop for other in found):
+            raise UserError(f"--pairs {text!r}: begin each range at a multiple of {PART}, and let none overlap")
+        found.append(places)
+    return found
 
 
 def _check(arguments: Namespace) -> None:
     """Raises UserError for numbers that no training has."""
     check_seed(arguments.seed)
-    if arguments.from_pair < 0 or arguments.from_pair % PART:
-        raise UserError(f"--from-pair {arguments.from_pair}: give a multiple of {PART}")
-    if not arguments.from_pair < arguments.pairs <= MOST:
-        raise UserError(f"--pairs {arguments.pairs}: give {arguments.from_pair + 1} to {MOST}")
-    if arguments.from_pair and arguments.steps:
-        raise UserError("--from-pair is for rendering a part: give --steps 0 with it, and train without it later")
     if not 0 <= arguments.steps <= MOST:
         raise UserError(f"--steps {arguments.steps}: give 0, to render pairs alone, to {MOST}")
     if not SHORTEST_SEC <= arguments.length_sec <= LONGEST_SEC:

@@ -1,5 +1,6 @@
 """Pairs that the studio's decoder learns from: a recording, another one with a random chain on it, and the truth."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,19 +120,20 @@ class StudioPairMaker:
                 return found[0], found[1]
 
 
-def make_studio_pairs(maker: StudioPairMaker, places: range, folder: Path, recipe: Any) -> StudioPairs:
+def make_studio_pairs(maker: StudioPairMaker, places: Sequence[range], folder: Path, recipe: Any) -> StudioPairs:
     """Pairs in parts of `PART`, each stored as it is finished, so that a run that was stopped goes on.
 
     Args:
         maker: of single pairs.
-        places: of the pairs, from a multiple of `PART`.
+        places: of the pairs, each range from a multiple of `PART`.
         folder: for the parts.
         recipe: everything that the pairs depend on, as JSON.
     """
     parts = []
-    with progress_bar("pairs", len(places), True) as advance:
-        for start in range(places.start, places.stop, PART):
-            rows = range(start, min(start + PART, places.stop))
+    starts = [(start, one.stop) for one in places for start in range(one.start, one.stop, PART)]
+    with progress_bar("pairs", sum(map(len, places)), True) as advance:
+        for start, stop in starts:
+            rows = range(start, min(start + PART, stop))
 
             def compute(rows: range = rows) -> dict[str, np.ndarray]:
                 found = []
