@@ -94,6 +94,7 @@ BAD = {
     "evaluate.candidates": ("", "x", "0", "1,x", "99999"),
     "evaluate.masters": FOLDERS,
     "evaluate.decoder": ("missing", "", "text.safetensors", "toy.safetensors"),
+    "transfer.palette": ("", "nonsense", "Reverb | Chorus", "Reverb, Reverb"),
     "studio.pairs": ("", "x", "0", "0-", "100-300", "512-256", "0-512,256-1024", "999999999"),
     "studio.folder": FOLDERS,
     "studio.workdir": FOLDERS_OUT,

@@ -30,7 +30,7 @@ LEVELS = {  # the longest matching prefix counts
     "dafxvae.training": 5,
     "dafxvae.controllers": 5,
     "dafxvae.transfer": 6,
-    "dafxvae.transfer.choice": 8,
+    "dafxvae.transfer.effect_choice": 8,
     "dafxvae.transfer.commands": 8,
     "dafxvae.transfer.__main__": 8,
     "dafxvae.studio": 7,

@@ -358,7 +358,12 @@ def test_what_is_read_is_not_overwritten(files, controller, capsys):
 def test_what_is_missing_is_said(files, capsys):
     pair = files / "in.wav", files / "ref.wav"
     assert "at least one reference" in refused(capsys, pair[0], "-o", files / "o.wav")
-    assert "give --controller" in refused(capsys, *pair, "-o", files / "o.wav")
+    assert "--effort is for finding a chain" in refused(
+        capsys, *pair, "--controller", "reverb", "--effort", "4", "-o", files / "o.wav"
+    )
+    assert "--refine: the chain and its settings are found" in refused(
+        capsys, *pair, "--refine", "200", "-o", files / "o.wav"
+    )
     assert "--refine 200" in refused(capsys, *pair, "--effect", "Reverb", "-o", files / "o.wav")
     assert "give the files" in refused(capsys, "--apply", files / "x.json", "-o", files / "o.wav")
 

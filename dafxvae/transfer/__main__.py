@@ -19,18 +19,8 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="the input, then one or more references; ref.wav:2 counts twice"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=user_path,
-        required=True,
-        help="wav, flac, aiff, ogg, opus or mp3; as the take without any",
-    )
+def _add_choice(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say which effect plays."""
     parser.add_argument(
         "--controller",
         metavar="NAME",
@@ -44,6 +34,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--effort", type=int, metavar="N", help="to find the chain: how many are compared (default 16)")
     parser.add_argument("--seed", type=int, metavar="N", help="of the chains that are compared (default 0)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="the input, then one or more references; ref.wav:2 counts twice"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=user_path,
+        required=True,
+        help="wav, flac, aiff, ogg, opus or mp3; as the take without any",
+    )
+    _add_choice(parser)
     parser.add_argument(
         "--amount", type=float, help="0 leaves alone, up to 1.5 (default 1, less where that fits worse)"
     )

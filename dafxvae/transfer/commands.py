@@ -18,7 +18,7 @@ from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
 from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report
-from dafxvae.transfer.choice import check_choice, choose_controller, find, open_transfer
+from dafxvae.transfer.effect_choice import check_choice, choose_controller, find_effects, open_transfer
 from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import DEPTHS, is_integer, sample_progress, subtype_of, warn
 from dafxvae.transfer.recordings import check_header
@@ -113,7 +113,6 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
     output = arguments.output
     if not output.suffix and not os.path.isdir(output):
         output = output.with_name(output.name + source_path.suffix)  # the take's container
-    check_choice(arguments)
     options = parse_options(arguments, weights)
     requests = parse_exports(arguments.export)
     read = [source_path, *reference_paths]
@@ -126,9 +125,10 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         source, *references = [stack.enter_context(AudioReader(p)) for p in (source_path, *reference_paths)]
         for one in (source, *references):
             check_header(one)  # before the seconds that opening a controller takes
+        check_choice(arguments)
         subtype = subtype_of(output, arguments.bit_depth, source)
         ranking = choose_controller(arguments, source, references, console)
-        found = find(arguments, source, references, options, console)
+        found = find_effects(arguments, source, references, options, console)
         options = options if found is None else replace(options, **found.options)
         transfer = stack.enter_context(open_transfer(arguments, found))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)

@@ -185,6 +185,15 @@ def _search(refiner: Refiner | None) -> Refiner:
     return refiner or cast(Refiner, refinement)
 
 
+def _check_without_prediction(options: "Options", is_locked: np.ndarray) -> None:
+    """Raises UserError for what only a prediction has, and for settings that nobody gives and nothing finds."""
+    if options.asks_for_amounts:
+        asked = f"amount {options.first_amount:g}, amount_of {dict(options.amount_of)}, only {list(options.only)}"
+        raise UserError(f"{asked}: only a controller's prediction has amounts; leave them out")
+    if not is_locked.all() and not options.refine:
+        raise UserError("without a controller settings are searched for: give --refine 200, or lock every parameter")
+
+
 def find_settings(
     host: ChainHost,
     controller: Controller | None,
@@ -220,22 +229,16 @@ def find_settings(
     is_held = is_locked  # by the search
     if controller is not None:
         found, trust = _judged(controller, dry, references)
-        strength, is_held = (
-            float(found.strength),
-            is_locked | found.is_direct,
-        )  # the distance of styles depends little on the exact time of an echo
+        # the distance of styles depends little on the exact time of an echo
+        strength, is_held = float(found.strength), is_locked | found.is_direct
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
     elif given is not None:
         start = np.where(is_locked, values, space.from_values(given)).astype(np.float32)
         predicted = space.describe(space.from_values(given))
-    elif options.asks_for_amounts:
-        asked = f"amount {options.first_amount:g}, amount_of {dict(options.amount_of)}, only {list(options.only)}"
-        raise UserError(f"{asked}: only a controller's prediction has amounts; leave them out")
-    elif is_locked.all():
-        start = values
-    elif not options.refine:
-        raise UserError("without a controller settings are searched for: give --refine 200, or lock every parameter")
+    else:
+        _check_without_prediction(options, is_locked)
+        start = values if is_locked.all() else None
     if options.refine:
         search = _search(refiner)
         distance = search.make_style_distance(np.concatenate(references), sample_rate)

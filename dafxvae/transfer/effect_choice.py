@@ -56,7 +56,7 @@ def open_transfer(arguments: Namespace, found: "FoundChain | None") -> "StyleTra
     return open_effect(arguments.effect) if arguments.controller is None else load_controller(arguments.controller)
 
 
-def find(
+def find_effects(
     arguments: Namespace, source: AudioReader, references: list[AudioReader], options: Options, console: Console
 ) -> "FoundChain | None":
     """The chain where neither a controller nor an effect is named, and says what it is."""
