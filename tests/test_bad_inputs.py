@@ -113,11 +113,16 @@ BAD = {
 STORED, MEASURED = {"source": ["toy.safetensors"], "name": ["mine"]}, {"effect": ["Gain"], "folder": ["songs"]}
 STUDIED = {"workdir": ["run"], "output": ["out"], "corpus": ["songs"]}
 EVALUATED = {"corpus": ["songs"], "pairs": ["2"], "output": ["out"], "clip_sec": ["0.5"]}
+NAMELESS = {"files": ["in.wav", "ref.wav"], "output": ["out.wav"]}
 GOOD = {  # by command, or by command and option
     "transfer": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"], "controller": ["toy.safetensors"]},
     "transfer/apply": {"files": ["in.wav"], "output": ["out.wav"]},
     "transfer.export": {"settings": ["number.json"], "format": ["dawproject"]},
     "transfer/effect": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"], "refine": ["20"]},
+    **{
+        f"transfer/{name}": {"files": ["in.wav", "ref.wav"], "output": ["out.wav"]}
+        for name in ("palette", "effort", "seed")
+    },
     "effects.show": {"effect": ["Reverb"]},
     "effects.check": {"effect": ["Reverb"]},
     "effects.render": {"input": ["in.wav"], "output": ["out.wav"], "effect": ["Gain"]},
@@ -254,7 +259,12 @@ def test_a_bad_value_is_refused(place, capsys, program, line, said):
 @pytest.mark.parametrize(
     ("program", "line", "said"),
     [
-        ("transfer", "in.wav ref.wav -o out.wav", "--controller"),
+        ("transfer", "in.wav ref.wav -o out.wav --refine 20", "the chain and its settings are found"),
+        (
+            "transfer",
+            "in.wav ref.wav -o out.wav --controller toy.safetensors --palette Reverb",
+            "--palette is for finding",
+        ),
         ("transfer", "in.wav ref.wav -o out.wav --effect Gain", "--refine"),
         ("transfer", "in.wav ref.wav -o in.wav --controller toy.safetensors", "in.wav"),
         ("transfer", "in.wav -o out.wav --controller toy.safetensors", "reference"),
@@ -335,7 +345,7 @@ WRONG = {
     [pytest.param(name, value, id=f"{name}-{i}") for name, values in WRONG.items() for i, value in enumerate(values)],
 )
 def test_a_bad_argument_of_transfer_is_refused(style, name, value):
-    assert set(inspect.signature(style.transfer).parameters) == set(WRONG)
+    assert set(inspect.signature(style.transfer).parameters) == {*WRONG, "progress"}  # which is a function
     with pytest.raises(UserError):
         style.transfer(**GIVEN | {name: value})
 

@@ -14,7 +14,7 @@ from dafxvae.studio.chain_decoder import LEVELS, Decoder, DecoderOutput, Scaling
 from dafxvae.studio.pairs import StudioPairs
 from dafxvae.studio.palette import OWNER
 
-BATCH, LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY = 128, 1e-3, 200, 0.03
+BATCH, LEARNING_RATE, WARMUP_STEPS, WEIGHT_DECAY = 128, 1e-3, 200, 0.3
 LABEL_WIDTH = 0.03  # deviation of the smoothed label of a setting
 ORDER_WEIGHT, SETTINGS_WEIGHT = 0.1, 0.5
 Batch = tuple[Array, Array, Array, Array, Array]  # features, change, is_on, order, unit_params
@@ -44,7 +44,7 @@ def train_decoder(
     pairs: StudioPairs,
     num_steps: int,
     *,
-    width: int = 512,
+    width: int = 768,
     seed: int = 0,
     report: Callable[[int, dict[str, float]], Any] | None = None,
 ) -> Decoder:

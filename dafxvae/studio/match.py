@@ -54,6 +54,7 @@ def find_chain(
     """
     check_search(effort, seed)
     allowed = Palette.parse(palette)
+    allowed.check()
     encoders = load_encoders(stored_encoders_path(SHIPPED))
     extractor = FeatureExtractor(encoders, encoders.metadata["sample_rate"])
     ours, loudness = _excerpt(source)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dafxvae.core.errors import EffectError
-from dafxvae.effects.factory import check_controllable, open_host
+from dafxvae.effects.factory import open_host
 from dafxvae.studio.chain_search import Candidate, ChainSearch
 from dafxvae.studio.sound import SAMPLE_RATE
 from dafxvae.transfer.refinement import COLD_SPREAD, refine
@@ -35,7 +35,7 @@ def add_effects(search: ChainSearch, found: Candidate, effects: Sequence[str], n
         num_renders: for the settings of one effect, each time that it is tried.
 
     Raises:
-        UserError: an effect cannot be opened, or has nothing to set.
+        EffectError: an effect failed.
     """
     best, left, added = found.score, list(effects), list[AddedEffect]()
     audio = search.renderer.render(found.chain, search.audio, SAMPLE_RATE)
@@ -60,7 +60,6 @@ def _settings_of(
         return np.array([search.misfit(one) for one in rendered])
 
     with open_host(effect) as host:
-        check_controllable(host)
         start = host.parameters.default_unit
         options: dict[str, Any] = {"spread": COLD_SPREAD, "prior_weight": 0.0, "seed": search.seed}
         found = refine(host, distances, audio, SAMPLE_RATE, start, num_renders, **options)

@@ -13,6 +13,7 @@ import numpy as np
 from dafxvae.core.arguments import check_number
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import check_seed
+from dafxvae.effects.factory import check_controllable, open_host
 from dafxvae.effects.parameters import Parameter, ParameterSpace, join_spaces
 from dafxvae.effects.spec import parse_list
 
@@ -130,6 +131,16 @@ class Palette:
         if len(set(named)) < len(named):
             raise UserError(f"palette {text!r}: an effect stands there twice; each is at most once in a chain")
         return cls(np.isin(EFFECTS, named), tuple(name for name in named if name not in EFFECTS))
+
+    def check(self) -> None:
+        """Opens the others once, so that one that cannot be used is refused before work begins.
+
+        Raises:
+            UserError: there is no such effect, it cannot be loaded, or nothing can be set of it.
+        """
+        for effect in self.others:
+            with open_host(effect, num_workers=1) as host:
+                check_controllable(host)
 
 
 @dataclass(frozen=True)

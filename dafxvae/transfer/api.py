@@ -200,7 +200,7 @@ class StyleTransfer(Closable):
             audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least .25 s.
             reference: one such array, or several whose style is averaged.
             sample_rate: Hz, any.
-            amount, locks, match_level, refine and the others: see `Options`.
+            amount, locks and the others: see `Options`.
             reference_rate: Hz of the references; None for `sample_rate`.
             progress: called with the number of rendered samples, as they come; what it raises ends the transfer.
 
@@ -292,9 +292,6 @@ def open_effect(
     effect: Effect, settings: Mapping[str, Any] | None = None, *, refiner: prediction.Refiner | None = None
 ) -> StyleTransfer:
     """An effect without a controller: settings are given for every parameter, or `refine` searches from nothing.
-
-    Args:
-        effect, settings, refiner: see `StyleTransfer`.
 
     Raises:
         UserError: there is no such effect.

@@ -44,7 +44,7 @@ def check_choice(arguments: Namespace) -> None:
             raise UserError(f"--{name}: the chain and its settings are found; name it with --controller or --effect")
     if not is_named:
         check_search(**_search_options(arguments))
-        Palette.parse(arguments.palette)
+        Palette.parse(arguments.palette).check()
 
 
 def open_transfer(arguments: Namespace, found: "FoundChain | None") -> "StyleTransfer":
