@@ -291,7 +291,11 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
         plain = np.asarray(page.evaluate(OUTPUT))
         gain = page.evaluate("dafxvae.players[0].gains()[2]")
         page.get_by_role("slider", name="Gain.gain_db").fill("0.05")
-        page.wait_for_function(RENDERED, arg=gain)
+        page.get_by_role("button", name="Undo").click()  # while it is being rendered: nothing of it is lost
+        page.wait_for_function("document.querySelectorAll('#redo:enabled').length")
+        page.get_by_role("button", name="Redo").click()
+        page.locator("#player[aria-busy=false]").wait_for()
+        assert page.evaluate(RENDERED, gain)
         moved = np.asarray(page.evaluate(OUTPUT))
         assert np.abs(moved - plain).max() > 1e-3
         assert np.abs(first - plain).max() > 1e-4

@@ -13,6 +13,7 @@ const RANKED = 0.03; // smaller shares are not shown
 const SEARCH = "\u0000"; // no controller has this name
 const $ = (id) => document.getElementById(id);
 const players = [];
+const steps = []; // through the history, that wait for a render
 const order = { take: null, reference: [], stem: [] };
 let limits, found, effects, history, controls, player, wanted, isPlaying;
 
@@ -112,6 +113,7 @@ async function transfer() {
 function show(result) {
   found = result;
   wanted = null;
+  steps.length = 0;
   effects = [...new Set(found.parameters.map((one) => one.effect))];
   history = new History({ values: found.values, match_level: $("level").value, amounts: all(1) });
   $("fit").textContent = `${found.controller ?? found.effect}, against the reference: ${found.fit}.`;
@@ -168,38 +170,44 @@ function showHistory() {
   }
 }
 
-/** Moves through snapshots or time, and plays what is there. */
+/** Moves through snapshots or time, after what is being rendered, and plays what is there. */
 function move(step) {
-  wanted = null;
-  step();
-  showSettings();
-  play({});
+  steps.push(step);
+  render();
 }
 
 /**
  * Plays other settings: `edit` has values by name, `moved` amounts by effect. What is final becomes the state that undo
  * leads back to. While the server renders, wishes are gathered.
  */
-async function play({ edit = {}, moved = {}, isFinal = false }) {
+function play({ edit = {}, moved = {}, isFinal = false }) {
   wanted = { edit: { ...wanted?.edit, ...edit }, moved: { ...wanted?.moved, ...moved }, isFinal: isFinal || Boolean(wanted?.isFinal) };
+  render();
+}
+
+/** Has the server render what is wanted, and goes the steps in between; it alone changes the history. */
+async function render() {
   if (isPlaying) return;
   isPlaying = true;
+  $("player").setAttribute("aria-busy", "true");
   const isDone = await attempt(async () => {
-    while (wanted) {
-      const now = wanted;
+    while (wanted || steps.length) {
+      if (!wanted) {
+        for (const step of steps.splice(0)) step();
+        showSettings();
+      }
+      const { edit, moved, isFinal } = wanted ?? { edit: {}, moved: {}, isFinal: false };
       wanted = null;
       const of = player;
-      const base = history.now;
-      const state = { ...base, values: { ...base.values, ...now.edit }, amounts: { ...base.amounts, ...now.moved } };
-      const played = await ask("render", { json: { ...state, amounts: now.moved, locks: [...controls.locks] } });
+      const { now } = history;
+      const state = { ...now, values: { ...now.values, ...edit }, amounts: { ...now.amounts, ...moved } };
+      const played = await ask("render", { json: { ...state, amounts: moved, locks: [...controls.locks] } });
       if (of !== player) break;
-      if (history.now === base) {
-        const heard = { ...state, values: played.values };
-        if (now.isFinal) history.set(heard);
-        if (now.isFinal && !wanted) showSettings();
-        else if (Object.keys(now.moved).length && !wanted) controls.show(heard);
-        showHistory();
-      }
+      const heard = { ...state, values: played.values };
+      if (isFinal) history.set(heard);
+      if (isFinal && !wanted) showSettings();
+      else if (Object.keys(moved).length && !wanted) controls.show(heard);
+      showHistory();
       await player.replace("output", played.clip);
       showGain(played);
       chartsLater();
@@ -207,7 +215,11 @@ async function play({ edit = {}, moved = {}, isFinal = false }) {
     return true;
   });
   isPlaying = false;
-  if (!isDone) showSettings(); // what was refused is not what is heard
+  $("player").setAttribute("aria-busy", "false");
+  if (isDone) return;
+  wanted = null;
+  for (const step of steps.splice(0)) step();
+  showSettings(); // what was refused is not what is heard
 }
 
 function showGain({ gain_db: gain, notes }) {
