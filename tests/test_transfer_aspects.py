@@ -111,12 +111,12 @@ def test_only_one_kind_is_the_chain_with_all_others_neutral(style):
 
 
 def test_gains_of_filters_stay_within_the_bound(style):
-    free = style.transfer(music(seed=1), music(seed=2), RATE).settings["PeakFilter.gain_db"]
+    free = style.transfer(music(seed=1), music(seed=2), RATE, amount=1.0).settings["PeakFilter.gain_db"]
     bound = abs(free) / 2
-    held = style.transfer(music(seed=1), music(seed=2), RATE, max_eq_db=bound)
+    held = style.transfer(music(seed=1), music(seed=2), RATE, amount=1.0, max_eq_db=bound)
     assert held.settings["PeakFilter.gain_db"] == pytest.approx(np.sign(free) * bound, rel=1e-4)
     assert any("PeakFilter.gain_db is held to" in note for note in held.notes)
-    loose = style.transfer(music(seed=1), music(seed=2), RATE, max_eq_db=abs(free) + 1)
+    loose = style.transfer(music(seed=1), music(seed=2), RATE, amount=1.0, max_eq_db=abs(free) + 1)
     assert loose.settings["PeakFilter.gain_db"] == free
     with pytest.raises(UserError, match="locked at 12 dB, beyond max_eq 6"):
         style.transfer(music(), music(), RATE, max_eq_db=6, locks={"PeakFilter.gain_db": 12})
