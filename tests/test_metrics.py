@@ -1,3 +1,4 @@
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from rich.console import Console
@@ -18,7 +19,9 @@ def clips(count, num_samples=40000):
 
 def test_mrstft_uses_all_resolutions_and_batches():
     x, y = clips(3), clips(3)
-    np.testing.assert_allclose(metrics.mrstft(x, y), losses.multi_resolution_stft(x, y), rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics.mrstft(x, y), losses.multi_resolution_stft(jnp.asarray(x), jnp.asarray(y)), rtol=1e-5
+    )
 
 
 def test_interval_covers_the_mean_as_often_as_it_says():
@@ -40,7 +43,9 @@ def make_pairs(bank, count=6):
     dry, other = clips(count), clips(count)
     effect, unit_params, mask = bank.sample(RNG, count)
     target, reference = (bank.render(clip, effect, unit_params, 24000) for clip in (dry, other))
-    return PairBatch(dry, target, reference, effect, unit_params, mask, *np.ones((2, count)), np.arange(count))
+    return PairBatch(
+        dry, target, reference, effect, unit_params, mask, np.ones(count), np.ones(count), np.arange(count)
+    )
 
 
 def test_a_perfect_controller_scores_zero_and_an_idle_one_the_mean():
@@ -135,6 +140,10 @@ def test_pictures_are_pictures():
 
 def test_the_typical_pair_has_the_median_ratio_of_those_that_were_touched():
     scores = {"controller": [0.9, 0.1, 0.5, 0.0, 2.0], "do nothing": [1.0, 1.0, 1.0, 0.0, 0.0]}
-    assert results.typical_pair({"pairs": [10, 11, 12, 13, 14], "scores": scores}) == 12
+    found = {"effect": "Reverb", "pairs": [10, 11, 12, 13, 14], "scores": scores}
+    assert results.typical_pair(found) == 12
+    ours, nothing = (scores[name][2] for name in (results.CONTROLLER, results.NOTHING))
+    assert results.pair_caption(found, 12).startswith("Reverb: held-out pair 12,")
+    assert results.pair_caption(found, 12).endswith(f"MRSTFT {nothing:.2f} → {ours:.2f}")
     untouched = {"controller": [0.2, 0.1], "do nothing": [0.0, 0.0]}
     assert results.typical_pair({"pairs": [3, 4], "scores": untouched}) in (3, 4)

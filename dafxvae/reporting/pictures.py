@@ -52,7 +52,7 @@ def png_bytes(figure: Figure) -> bytes:
 
 
 def spectrogram_panels(
-    clips: Mapping[str, np.ndarray], sample_rate: int, size: int = 1024, hop: int = 256
+    clips: Mapping[str, np.ndarray], sample_rate: int, size: int = 1024, hop: int = 256, caption: str = ""
 ) -> np.ndarray:
     """Spectrograms side by side on one colour scale.
 
@@ -60,11 +60,14 @@ def spectrogram_panels(
         clips: title to sound `[T, C]`.
         sample_rate: in Hz.
         size, hop: of the analysis, in samples.
+        caption: above all of them.
 
     Returns:
         uint8 `[height, width, 3]`.
     """
     figure = Figure(figsize=(3.2 * len(clips), 3.0), dpi=100, layout="constrained")
+    if caption:
+        figure.suptitle(caption, fontsize="medium")
     axes = figure.subplots(1, len(clips), sharey=True, squeeze=False)[0]
     spectra = {title: spectrogram_db(clip, size, hop) for title, clip in clips.items()}
     loudest = max(float(spectrum.max()) for spectrum in spectra.values())

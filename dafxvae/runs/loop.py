@@ -21,7 +21,7 @@ from dafxvae.models import networks
 from dafxvae.runs import build, media, stage_pairs
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
-from dafxvae.runs.results import evaluate_controller, learnt_table, results_table, typical_pair, verdict
+from dafxvae.runs.results import evaluate_controller, learnt_table, pair_caption, results_table, typical_pair, verdict
 from dafxvae.runs.values import check_run
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Session
@@ -64,8 +64,8 @@ def train_controller(
         results = evaluate_controller(pairs.test, bank, chosen, config.sample_rate, config.seed)
         store_results(path, {key: results[key] for key in SHOWN})
         index = typical_pair(results)
-        picture = workdir / "result.png"
-        media.save_picture(picture, pairs.test, index, bank, chosen[index : index + 1], config.sample_rate)
+        caption, settings = pair_caption(results, index), chosen[index : index + 1]
+        media.save_picture(workdir / "result.png", pairs.test, index, bank, settings, config.sample_rate, caption)
         if bank.failures.count:
             lost = f"{bank.failures.count} renders failed and were left out, last: {bank.failures.last[-1]}"
             session.console.print(f"warning: {lost}", style="yellow", markup=False)

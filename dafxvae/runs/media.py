@@ -42,7 +42,7 @@ def show_reconstructions(config: Config, batch: PairBatch, constants: dict) -> S
 
 
 def save_picture(
-    path: Path, pairs: PairBatch, index: int, bank: EffectBank, unit_params: np.ndarray, sample_rate: int
+    path: Path, pairs: PairBatch, index: int, bank: EffectBank, unit_params: np.ndarray, sample_rate: int, caption: str
 ) -> None:
     """Spectrograms of input, reference, output and target of one pair, as a PNG.
 
@@ -53,11 +53,12 @@ def save_picture(
         bank: of the one effect.
         unit_params: predicted settings `[1, K]`.
         sample_rate: in Hz.
+        caption: of the picture.
     """
     one = jax.tree.map(lambda leaf: leaf[index : index + 1], pairs)
     output = bank.render(one.dry, one.effect, unit_params, sample_rate)
     clips = {"input": one.dry, "reference": one.reference, "output": output, "target": one.target}
-    save_png(path, spectrogram_panels({name: clip[0] for name, clip in clips.items()}, sample_rate))
+    save_png(path, spectrogram_panels({name: clip[0] for name, clip in clips.items()}, sample_rate, caption=caption))
 
 
 def show_transfers(config: Config, batch: PairBatch, bank: EffectBank, encoders: networks.Encoders) -> Show:

@@ -54,6 +54,13 @@ def typical_pair(results: dict[str, Any]) -> int:
     return results["pairs"][int(touched[np.argsort(ratio)[len(ratio) // 2]])]
 
 
+def pair_caption(results: dict[str, Any], index: int) -> str:
+    """Which pair of an evaluation it is, through which effect, and how near the controller comes."""
+    place = results["pairs"].index(index)
+    ours, nothing = (results["scores"][name][place] for name in (CONTROLLER, NOTHING))
+    return f"{results['effect']}: held-out pair {index}, with the median ratio; MRSTFT {nothing:.2f} → {ours:.2f}"
+
+
 def ratios_to_nothing(scores: Mapping[str, np.ndarray]) -> dict[str, dict[str, float] | None]:
     """Method to the ratio of its mean to that of doing nothing, with its interval; None where that is 0."""
     nothing = scores[NOTHING]
