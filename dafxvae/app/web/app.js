@@ -75,7 +75,7 @@ function showOrder() {
 function busy(isBusy) {
   $("order").classList.toggle("busy", isBusy);
   $("progress").hidden = $("stop").hidden = !isBusy;
-  $("export").disabled = isBusy;
+  $("export").disabled = $("settings").parentElement.inert = isBusy; // a render would wait for the end
   if (!isBusy) $("stage").textContent = "";
   showOrder();
 }
