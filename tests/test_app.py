@@ -21,6 +21,7 @@ from browser import open_browser, open_page
 from transfer_toys import RATE, music, save_toy
 
 from dafxvae.app.visitor_session import safe_name
+from dafxvae.studio.palette import EFFECTS
 
 OUTPUT = """() => {
     const player = dafxvae.players[0];
@@ -268,6 +269,18 @@ def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
     with zipfile.ZipFile(tmp_path / "stems.zip") as archive:
         assert archive.namelist() == ["reference.wav", "other.wav"]
         assert soundfile.read(io.BytesIO(archive.read("other.wav")))[0].std() > 1e-3
+
+
+def test_effects_are_found(client, sounds):
+    upload(client, sounds / "take.wav")
+    upload(client, sounds / "reference.wav", "reference")
+    client.transfer(controller=None, find=True)
+    result = client.ask("result")
+    assert result["controller"] is None
+    assert any(note.startswith("found: ") for note in result["notes"])
+    assert {one["effect"] for one in result["parameters"]} <= {"Gain", *EFFECTS}
+    client.ask("export", {"values": result["values"], "formats": []})
+    assert "take.transfer.wav.settings.json" in client.wait()["files"]
 
 
 def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):

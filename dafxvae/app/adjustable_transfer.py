@@ -19,6 +19,7 @@ from dafxvae.core.files import write_text
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.response import HEARD_DB
 from dafxvae.reporting.player import PlayerClip, chart_data, clip_data, player_data
+from dafxvae.studio.found_chain import FoundChain
 from dafxvae.transfer import recordings, rendering, windows
 from dafxvae.transfer.amount import AMOUNTS, EXCERPT_SEC, nearest_neutral, settings_at
 from dafxvae.transfer.api import StyleTransfer
@@ -58,7 +59,7 @@ class AdjustableTransfer:
         references: Sequence[AudioReader],
         scans: Sequence[recordings.Scan],
         options: Options,
-        ranking: Ranking | None = None,
+        chosen: Ranking | FoundChain | None = None,
         say: Callable[[str], None] = lambda _: None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -67,7 +68,7 @@ class AdjustableTransfer:
         Raises:
             UserError, EffectError: see `StyleTransfer.run`.
         """
-        self._transfer, self._controller, self._options, self._ranking = transfer, controller, options, ranking
+        self._transfer, self._controller, self._options, self._chosen = transfer, controller, options, chosen
         self._take, self._references = take, list(references)
         outcome = transfer.run(take, references, options, say=say, progress=progress)
         outcome.rendered.close()
@@ -112,7 +113,7 @@ class AdjustableTransfer:
         played = self.play(Adjustment(values, self._options.match_level))
         of_whole = outcome.level.notes  # the section has its own
         notes = [note for note in outcome.notes if note not in of_whole]
-        notes = [*(self._ranking.notes if self._ranking else ()), *notes]
+        notes = [*(self._chosen.notes if self._chosen else ()), *notes]
         return {
             "player": player_data(list(self._clips.values())),
             "parameters": self._parameters(),
@@ -129,7 +130,7 @@ class AdjustableTransfer:
             ),
             "trust": outcome.fit.trust.sentence,
             "notes": [OPTION.sub("", note) for note in notes],
-            "ranking": dict(self._ranking.shares) if self._ranking else {},
+            "ranking": dict(self._chosen.shares) if isinstance(self._chosen, Ranking) else {},
             "controller": self._controller,
             "formats": {name: EXPORTS[name].summary for name in FORMATS},
             "locks": list(outcome.match.locked),
@@ -247,7 +248,7 @@ class AdjustableTransfer:
                     write(block)
             asked = Namespace(controller=self._controller, bit_depth="float", picture=False, page=True)
             files = output, self._transfer, take, self._references
-            write_files(asked, *files, options, now, self._ranking, quiet)
+            write_files(asked, *files, options, now, self._chosen, quiet)
         paths, said = Paths.next_to(output), []
         for request in requests:
             say(f"writing {request.form.name}")

@@ -24,10 +24,8 @@ from starlette.routing import Route
 
 from dafxvae.app.adjustable_transfer import FORMATS, AdjustableTransfer, Adjustment
 from dafxvae.app.visitor_session import Job, VisitorSession
-from dafxvae.app.visitors import Visitors
-from dafxvae.controllers.names import AUTO
+from dafxvae.app.visitors import Choice, Visitors
 from dafxvae.core.errors import EffectError, UserError
-from dafxvae.transfer.ranking import rank_recordings
 from dafxvae.transfer.results import Options
 
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
@@ -129,7 +127,7 @@ class Routes:
             raise UserError("give a take and at least one reference first")
         options = _options(body)
         options.weights_of(len(session.references))
-        controller, effect = body.get("controller"), body.get("effect")
+        choice = Choice(body.get("controller"), body.get("effect"), body.get("find") is True)
 
         def work(job: Job) -> None:
             take = session.take
@@ -137,17 +135,13 @@ class Routes:
             readers = [one.reader for one in session.references]
             scans = [one.scan for one in (take, *session.references)]
             total = take.reader.frames + round(options.max_tail_sec * take.reader.sample_rate)
-            job.say("ranking the controllers")
-            ranking = rank_recordings(take.reader, readers) if controller == AUTO else None
-            job.say("opening the controller")
-            chosen = controller if ranking is None else ranking.best
-            transfer = self.visitors.open(chosen, effect, job.go_on)
+            opened = self.visitors.open(take.reader, readers, options, choice, job)
             try:
-                given = take.reader, readers, scans, options, ranking, job.say, partial(job.advance, total)
-                current = AdjustableTransfer(transfer, chosen, *given)
+                given = scans, opened.options, opened.chosen, job.say, partial(job.advance, total)
+                current = AdjustableTransfer(opened.transfer, opened.controller, take.reader, readers, *given)
             except BaseException:
-                if chosen is None:
-                    transfer.close()
+                if opened.controller is None:
+                    opened.transfer.close()
                 raise
             session.close_transfer()
             session.current = current

@@ -5,19 +5,43 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from dafxvae.app.stoppable_search import StoppableSearch
-from dafxvae.app.visitor_session import VisitorSession
+from dafxvae.app.visitor_session import Job, VisitorSession
+from dafxvae.audio.io import AudioReader
 from dafxvae.controllers.commands import list_controllers
-from dafxvae.controllers.names import stored_controllers
+from dafxvae.controllers.names import AUTO, stored_controllers
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import load_weights
 from dafxvae.effects.spec import parse_chain
+from dafxvae.studio.found_chain import FoundChain
+from dafxvae.studio.match import find_chain
 from dafxvae.transfer.api import StyleTransfer, load_controller, open_effect
+from dafxvae.transfer.ranking import Ranking, rank_recordings
+from dafxvae.transfer.results import Options
 
 MAX_SESSIONS = 16
 IDLE_SEC = 3600.0  # after which a visitor's files are removed
+
+
+class Choice(NamedTuple):
+    """Which effects a visitor asks for."""
+
+    controller: str | None  # AUTO for the one that fits best
+    effect: str | None  # without a controller: whose settings are searched for
+    is_found: bool  # without both: the chain is found
+
+
+class Opened(NamedTuple):
+    """What a visitor's transfer plays."""
+
+    transfer: StyleTransfer
+    controller: str | None  # None where the transfer is this visitor's own
+    options: Options
+    chosen: Ranking | FoundChain | None
 
 
 class Visitors:
@@ -81,7 +105,27 @@ class Visitors:
         found = {name: metadata["effect"] for name, metadata in stored.items() if "effect" in metadata}
         return [{"name": name, "purpose": purposes[name], "effect": effect} for name, effect in found.items()]
 
-    def open(self, controller: str | None, effect: str | None, go_on: Callable[[], None]) -> StyleTransfer:
+    def open(
+        self, take: AudioReader, references: list[AudioReader], options: Options, choice: Choice, job: Job
+    ) -> Opened:
+        """What a visitor chose, ranked or found first where it is not named.
+
+        Raises:
+            UserError: there is no such controller or effect, or nothing was chosen.
+        """
+        if choice.is_found:
+            job.say("finding the effects")
+            found = find_chain(take, references, weights=options.weights_of(len(references)))
+            return Opened(open_effect(found.chain, found.settings), None, replace(options, **found.options), found)
+        ranking = None
+        if choice.controller == AUTO:
+            job.say("ranking the controllers")
+            ranking = rank_recordings(take, references)
+        job.say("opening the effects")
+        name = choice.controller if ranking is None else ranking.best
+        return Opened(self._open_named(name, choice.effect, job.go_on), name, options, ranking)
+
+    def _open_named(self, controller: str | None, effect: str | None, go_on: Callable[[], None]) -> StyleTransfer:
         """A stored controller, kept open for everybody, or an effect of one's own, whose search `go_on` may end."""
         if controller is not None:
             if controller not in stored_controllers():

@@ -41,6 +41,11 @@ class FoundChain:
         return {} if self.effects else {"match_level": "none", "ceiling_db": None}
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know."""
+        return (self.sentence,)
+
+    @property
     def sentence(self) -> str:
         """What was found and how sure that is, and what was not, in words."""
         found = [

@@ -10,7 +10,12 @@ import { ask, begin, fileAddress, finish } from "server";
 const CHARTS_AFTER_MS = 400;
 const AUTO = "auto";
 const RANKED = 0.03; // smaller shares are not shown
-const SEARCH = "\u0000"; // no controller has this name
+const SEARCH = "\u0000", FIND = "\u0001"; // no controller has these names
+const EXPLAINED = {
+  [AUTO]: "Ranks the controllers for these recordings, and takes the first.",
+  [FIND]: "Finds out which of eight effects made the difference, in what order and how they were set.",
+  [SEARCH]: "Settings are searched for by rendering; no controller is needed.",
+};
 const $ = (id) => document.getElementById(id);
 const players = [];
 const steps = []; // through the history, that wait for a render
@@ -101,7 +106,7 @@ async function transfer() {
   const chosen = isSearch ? $("effect").value : $("controller").value;
   const locks = controls && found.chosen === chosen
     ? Object.fromEntries([...controls.locks].map((name) => [name, history.now.values[name]])) : {};
-  const choice = isSearch ? { effect: chosen, refine: $("renders").valueAsNumber } : { controller: chosen };
+  const choice = isSearch ? { effect: chosen, refine: $("renders").valueAsNumber } : chosen === FIND ? { find: true } : { controller: chosen };
   const number = (id) => (Number.isFinite($(id).valueAsNumber) ? $(id).valueAsNumber : null);
   const asked = { ...choice, locks, weights: order.reference.map((one) => one.weight), match_level: $("level").value,
     max_eq_db: number("max-eq"), ceiling_db: number("ceiling"), stereo: $("stereo").checked && !$("stereo").disabled };
@@ -264,11 +269,11 @@ function connect() {
       take(role === "take" ? [...event.dataTransfer.files].slice(0, 1) : [...event.dataTransfer.files]);
     });
   }
-  $("controller").append(element("option", { value: AUTO }, "auto: what fits best"), ...limits.controllers.map(({ name, purpose }) => element("option", { value: name }, `${name}: ${purpose}`)), element("option", { value: SEARCH }, "effects of your own, by search"));
+  $("controller").append(element("option", { value: AUTO }, "auto: what fits best"), element("option", { value: FIND }, "find the effects, among eight"), ...limits.controllers.map(({ name, purpose }) => element("option", { value: name }, `${name}: ${purpose}`)), element("option", { value: SEARCH }, "effects of your own, by search"));
   const explain = () => {
     $("search").hidden = $("controller").value !== SEARCH;
     $("chain").textContent = limits.controllers.find(({ name }) => name === $("controller").value)?.effect
-      ?? ($("controller").value === AUTO ? "Ranks the controllers for these recordings, and takes the first." : "Settings are searched for by rendering; no controller is needed.");
+      ?? EXPLAINED[$("controller").value];
   };
   $("controller").value = limits.controllers.length ? AUTO : SEARCH;
   $("controller").addEventListener("change", explain);
