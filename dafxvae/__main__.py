@@ -1,7 +1,8 @@
 """Make one recording sound like another, with the effects that you own.
 
 dafxvae demo
-dafxvae transfer take.wav reference.wav --controller eq_compressor -o out.wav --page
+dafxvae transfer take.wav reference.wav -o out.wav --page
+dafxvae transfer take.wav reference.wav --controller eq_compressor -o out.wav
 dafxvae train --config reverb
 
 `dafxvae COMMAND --help` says more of each; `python -m dafxvae.COMMAND` is the same. Documents: README.md and docs/.
@@ -19,7 +20,7 @@ PROGRAMS = {  # name: what it does; each is a module with main()
     "demo": "hear it in a minute: renders two recordings, transfers, opens the page",
     "transfer": "give a recording the sound of another",
     "app": "the same in a browser",
-    "studio": "find the effects between two recordings",
+    "studio": "train what finds the effects between two recordings",
     "controllers": "list, show and store trained controllers",
     "effects": "list, check and play effects: Pedalboard's and VST3 plugins",
     "train": "train a controller for an effect",
