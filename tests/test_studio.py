@@ -178,11 +178,12 @@ def test_settings_are_those_that_are_played():
     assert found_chain(StudioChain.empty(), [], 50.0, {}, 1).settings == {"gain_db": 0.0}
 
 
-def test_a_take_that_needs_nothing_is_left_alone(recordings, tmp_path, monkeypatch):
+def test_a_take_that_needs_nothing_is_left_alone(recordings, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(chain_search, "CHAIN_WEIGHT", 0.0)
     monkeypatch.setattr(chain_search.ChainSearch, "proposals", lambda *_: iter([StudioChain.empty()]))
     paths = [str(recordings / name) for name in ("take.wav", "other.wav")]
     main([*paths, "-o", str(tmp_path / "out.wav"), "--effort", "1"])
+    assert "nothing is changed" in capsys.readouterr().err
     np.testing.assert_array_equal(read_audio(tmp_path / "out.wav")[0], read_audio(paths[0])[0])
     take, other = (read_audio(path)[0] for path in paths)
     transfer, found = dafxvae.match(take, other, SAMPLE_RATE, effort=1, match_level="on")

@@ -73,6 +73,8 @@ def find_effects(
             weights=options.weights_of(len(references)),
         )
     console.print(found.sentence, markup=False, highlight=False, soft_wrap=True)
+    if not found.effects:
+        warn(console, ["nothing is changed; where you know better, name it: --controller auto, or one of the list"])
     return found
 
 
