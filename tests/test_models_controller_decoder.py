@@ -20,6 +20,7 @@ from dafxvae.models.controller_decoder import ControllerDecoder
 from dafxvae.training.state import make_optimizer
 from dafxvae.training.warm_start import KnownPairs, fit_settings
 from dafxvae.transfer import prediction
+from dafxvae.transfer.results import Options
 
 NUM_LATENTS = 4
 
@@ -247,6 +248,6 @@ def test_refinement_leaves_direct_estimates_alone(controller, monkeypatch):
     assert is_direct.tolist() == [i == 1 for i in range(count)]
     with open_host(controller.effect, num_workers=1) as host:
         excerpts = (lambda: dry[0]), (lambda: (dry[0], 24000))
-        found = prediction.find_settings(host, reading, dry, [reference], *excerpts, 24000, 1.0, {}, 12, None)
+        found = prediction.find_settings(host, reading, dry, [reference], *excerpts, 24000, Options(refine=12), None)
     assert found.unit_params[1] == pytest.approx(settings[1], abs=1e-6)
     assert np.abs(found.unit_params - settings)[~is_direct].max() > 1e-3
