@@ -19,6 +19,7 @@ from dafxvae.studio.palette import EFFECTS, SPACE, StudioChain, draw_chain
 from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import NUM_BANDS, SAMPLE_RATE, MeasuredSound, spectral_statistics
 from dafxvae.transfer.__main__ import main
+from dafxvae.transfer.results import Options
 
 
 def noise(seconds=1.0, channels=2, seed=0):
@@ -176,6 +177,22 @@ def test_settings_are_those_that_are_played():
         {"cutoff_frequency_hz": 80.0, "gain_db": -12.0, "q": 0.3}
     )
     assert found_chain(StudioChain.empty(), [], 50.0, {}, 1).settings == {"gain_db": 0.0}
+
+
+def test_what_is_asked_of_effects_that_are_not_found_is_left_out_and_said():
+    chain = StudioChain(np.isin(EFFECTS, ["Reverb", "LowpassFilter"]), 0, np.full(len(SPACE), 0.5, np.float32))
+    found = found_chain(chain, [], 0.0, {}, 1)
+    assert found.kinds == ("spectrum", "space")
+    asked = Options(amount_of={"Reverb": 0.5, "Chorus": 0.2}, only=["space"], max_eq_db=3.0)
+    kept, options = found.adapted(asked)
+    assert kept.effects == found.effects
+    assert (options.amount_of, options.only, options.max_eq_db) == ({"Reverb": 0.5}, ["space"], None)
+    assert [note.partition(":")[0] for note in kept.left_out] == ["amount_of Chorus", "max_eq 3"]
+    none, options = found.adapted(Options(only=["dynamics"], amount_of={"Reverb": 0.5}))
+    assert none.effects == ()
+    assert none.settings == {"gain_db": 0.0}
+    assert (options.match_level, options.ceiling_db, options.only, options.amount_of) == ("none", None, (), {})
+    assert none.left_out[0] == "only dynamics: no such effect was found, but spectrum, space"
 
 
 def test_a_take_that_needs_nothing_is_left_alone(recordings, tmp_path, monkeypatch, capsys):

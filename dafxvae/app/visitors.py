@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,7 +115,8 @@ class Visitors:
         if choice.is_found:
             job.say("finding the effects")
             found = find_chain(take, references, weights=options.weights_of(len(references)))
-            return Opened(open_effect(found.chain, found.settings), None, replace(options, **found.options), found)
+            found, asked = found.adapted(options)
+            return Opened(open_effect(found.chain, found.settings), None, asked, found)
         ranking = None
         if choice.controller == AUTO:
             job.say("ranking the controllers")

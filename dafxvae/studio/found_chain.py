@@ -1,13 +1,16 @@
 """The chain that was found between two recordings, with its settings as they can be played."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dafxvae.effects.factory import open_host
+from dafxvae.effects.kinds import unit_kind
+from dafxvae.effects.parameters import number_labels
 from dafxvae.effects.spec import parse_chain
 from dafxvae.studio.other_effects import AddedEffect
 from dafxvae.studio.palette import StudioChain
+from dafxvae.transfer.results import Options
 
 LEVEL_DEPENDENT = ("Compressor", "Distortion")
 LEVELLING = "Gain"  # in front of these and of plugins, since chains are learnt and searched for at one loudness
@@ -23,27 +26,47 @@ class FoundChain:
             parameters.
         presence: probability of each effect that the decoder knows and the palette has, before any was rendered.
         num_compared: chains that were rendered and compared.
+        kinds: of each effect (`dafxvae.effects.kinds`); "" where only its response tells.
+        left_out: what was asked for of effects that were not found.
     """
 
     effects: tuple[str, ...]
     settings: dict[str, Any]
     presence: dict[str, float]
     num_compared: int
+    kinds: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def chain(self) -> str:
         """The short form of the chain, `Gain | Compressor | Reverb`; a Gain of 0 dB where nothing is to be changed."""
         return " | ".join(self.effects or (LEVELLING,))
 
-    @property
-    def options(self) -> dict[str, Any]:
-        """Of the transfer: where nothing is to be changed, the level is not either."""
-        return {} if self.effects else {"match_level": "none", "ceiling_db": None}
+    def adapted(self, options: Options) -> "tuple[FoundChain, Options]":
+        """The chain, and options for its transfer, without what was asked for of effects that were not found.
+
+        Where nothing is to be changed, for nothing was found of the kinds that are wanted, the level is not either.
+        """
+        found, left_out = self, []
+        if self.effects and options.only and not {*options.only, ""} & {*self.kinds}:
+            left_out.append(f"only {', '.join(options.only)}: no such effect was found, but {', '.join(self.kinds)}")
+            found = replace(self, effects=(), settings={"gain_db": 0.0}, kinds=())
+        labels = number_labels([spec.label for spec in parse_chain(found.chain)]) if found.effects else ()
+        amount_of = {name: amount for name, amount in options.amount_of.items() if name in labels}
+        left_out += [f"amount_of {name}: it was not found" for name in options.amount_of if name not in labels]
+        asked = replace(options, amount_of=amount_of)
+        has_gain = any(name.endswith("gain_db") and name != f"{LEVELLING}.gain_db" for name in found.settings)
+        if options.max_eq_db is not None and not (found.effects and (has_gain or "" in found.kinds)):
+            left_out.append(f"max_eq {options.max_eq_db:g}: no filter with a gain was found")
+            asked = replace(asked, max_eq_db=None)
+        if not found.effects:
+            asked = replace(asked, only=(), match_level="none", ceiling_db=None)
+        return replace(found, left_out=tuple(left_out)), asked
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know."""
-        return (self.sentence,)
+        return (self.sentence, *self.left_out)
 
     @property
     def sentence(self) -> str:
@@ -83,6 +106,7 @@ def found_chain(
     found = FoundChain(tuple(effects), {}, dict(presence), num_compared)
     values = values or [{"gain_db": 0.0}]
     with open_host(found.chain, num_workers=1) as host:
+        found = replace(found, kinds=tuple(unit_kind(unit) for unit in host.chain.units) if effects else ())
         labels = host.chain.labels
         wanted = {
             name if len(labels) == 1 else f"{label}.{name}": value

@@ -24,6 +24,7 @@ from dafxvae.transfer.results import Options, Transfer
 from dafxvae.transfer.windows import read_excerpt
 
 EXCERPT_SEC = 10.0  # of each recording, where it is most active
+ADAPTED = ("match_level", "ceiling_db", "amount_of", "only", "max_eq_db")  # options that depend on what is found
 OTHER_RENDERS = 8  # for each of `effort`, where an effect's settings are searched for
 
 
@@ -102,8 +103,8 @@ def match(
         palette, effort, seed: see `find_chain`.
         reference_rate: Hz of the references; None for `sample_rate`.
         weights: how often each reference counts; none of them for once each.
-        options: of `StyleTransfer.transfer`, without `locks` and `refine`; where nothing is to be changed, level and
-            ceiling are not either.
+        options: of `StyleTransfer.transfer`, without `locks` and `refine`; what is asked for of effects that are not
+            found is left out, and where nothing is to be changed, level and ceiling are not either.
 
     Returns:
         The output with the settings that made it (the input itself where nothing is to be changed), and the chain.
@@ -118,8 +119,11 @@ def match(
     source = ArrayRecording(audio, sample_rate, "the input")
     rate = sample_rate if reference_rate is None else reference_rate
     references = references_of(reference, rate)
-    counted = Options(weights=weights).weights_of(len(references))
+    given = {name: options[name] for name in ADAPTED if name in options}
+    asked = Options(weights=weights, **given)
+    counted = asked.weights_of(len(references))
     found = find_chain(source, references, palette=palette, effort=effort, seed=seed, weights=counted)
+    found, asked = found.adapted(asked)
+    options |= {name: getattr(asked, name) for name in ADAPTED}
     with open_effect(found.chain, found.settings) as style:
-        asked: dict[str, Any] = options | found.options
-        return style.transfer(audio, reference, sample_rate, reference_rate=rate, weights=weights, **asked), found
+        return style.transfer(audio, reference, sample_rate, reference_rate=rate, weights=weights, **options), found

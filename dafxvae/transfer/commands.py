@@ -5,7 +5,6 @@ import re
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +128,9 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         subtype = subtype_of(output, arguments.bit_depth, source)
         ranking = choose_controller(arguments, source, references, console)
         found = find_effects(arguments, source, references, options, console)
-        options = options if found is None else replace(options, **found.options)
+        if found is not None:
+            found, options = found.adapted(options)
+            warn(console, found.left_out)
         transfer = stack.enter_context(open_transfer(arguments, found))
         end = source.frames + round(options.max_tail_sec * source.sample_rate)
         channels = 2 if options.stereo else source.num_channels
