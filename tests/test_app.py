@@ -319,6 +319,7 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
         for name, times in (("Undo", 2), ("Redo", 1)):
             for _ in range(times):
                 page.get_by_role("button", name=name).click()
+        page.locator("#player[aria-busy=false]").wait_for()  # steps wait for what is being rendered
         assert page.locator("#level").input_value() == "none"
         page.set_viewport_size({"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360  # a phone's
