@@ -109,7 +109,7 @@ class Routes:
                     f"{path.name} is larger than {largest / 1e6:g} MB: cut it, or start the app with --max-upload"
                 )
         except BaseException:
-            path.unlink()
+            path.unlink(missing_ok=True)
             path.parent.rmdir()
             raise
         return JSONResponse(await run_in_threadpool(session.add, path, role))

@@ -15,7 +15,7 @@ PASSING = 0.98  # share of processed recordings of other content that are within
 
 
 class Familiar(NamedTuple):
-    """Training recordings as f hears them, and references that nothing was done to as g hears them; float32."""
+    """Encodings of training recordings by f, and latents of g for references to which nothing was done; float32."""
 
     encodings: np.ndarray  # [N, E], see `standardised`
     reach: np.ndarray  # [1] mean distance to the nearest, beyond which a recording is unlike all of them

@@ -82,7 +82,7 @@ def audibility_table(host: EffectHost, unit_row: np.ndarray, heard_db: np.ndarra
     table = Table("parameter", "value", "moves the sound by, dB", title=_plain(host.name))
     for (name, value), change in zip(host.parameters.describe(unit_row).items(), heard_db):
         shown = f"{value:.6g}" if isinstance(value, float) else str(value)
-        table.add_row(_plain(name), shown, f"{change:.1f}" if change >= HEARD_DB else "not heard here")
+        table.add_row(_plain(name), shown, f"{change:.1f}" if change >= HEARD_DB else "not audible here")
     return table
 
 

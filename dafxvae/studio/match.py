@@ -1,6 +1,7 @@
 """Match a recording to a reference without naming an effect: find the chain, then transfer by it."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from dafxvae.transfer.results import Options, Transfer
 from dafxvae.transfer.windows import read_excerpt
 
 EXCERPT_SEC = 10.0  # of each recording, where it is most active
-ADAPTED = ("match_level", "ceiling_db", "amount_of", "only", "max_eq_db")  # options that depend on what is found
+OPTIONS = {field.name for field in fields(Options)} - {"locks", "refine", "weights"}
 OTHER_RENDERS = 8  # for each of `effort`, where an effect's settings are searched for
 
 
@@ -32,7 +33,7 @@ def find_chain(
     source: Recording,
     references: Sequence[Recording],
     *,
-    palette: str | Sequence[str] | None = None,
+    palette: Palette | None = None,
     effort: int = EFFORT,
     seed: int = 0,
     weights: Sequence[int] | None = None,
@@ -42,8 +43,8 @@ def find_chain(
     Args:
         source: the recording to process, at least 1 s.
         references: recordings whose sound is wanted; what is measured of them is averaged.
-        palette: short forms of the effects that the chain may have, with commas between them or one by one; None for
-            the eight that the decoder knows. The settings of others are searched for by rendering.
+        palette: effects that the chain may have; None for the eight that the decoder knows. The settings of others are
+            searched for by rendering.
         effort: chains to compare by rendering 10 s of the source through each, and eight times as many renders for the
             settings of each effect that the decoder does not know; 1 takes the most probable chain.
         seed: of what is drawn; the same seed gives the same answer.
@@ -54,8 +55,7 @@ def find_chain(
         EffectError: an effect failed.
     """
     check_search(effort, seed)
-    allowed = Palette.parse(palette)
-    allowed.check()
+    allowed = palette or Palette.parse(None)
     encoders = load_encoders(stored_encoders_path(SHIPPED))
     extractor = FeatureExtractor(encoders, encoders.metadata["sample_rate"])
     ours, loudness = _excerpt(source)
@@ -100,7 +100,8 @@ def match(
         audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least 1 s.
         reference: one such array, or several.
         sample_rate: Hz, any.
-        palette, effort, seed: see `find_chain`.
+        palette: short forms of the effects that the chain may have, in one text with commas or a list.
+        effort, seed: see `find_chain`.
         reference_rate: Hz of the references; None for `sample_rate`.
         weights: how often each reference counts; none of them for once each.
         options: of `StyleTransfer.transfer`, without `locks` and `refine`; what is asked for of effects that are not
@@ -119,11 +120,13 @@ def match(
     source = ArrayRecording(audio, sample_rate, "the input")
     rate = sample_rate if reference_rate is None else reference_rate
     references = references_of(reference, rate)
-    given = {name: options[name] for name in ADAPTED if name in options}
+    allowed = Palette.parse(palette)
+    allowed.check()
+    given = {name: value for name, value in options.items() if name in OPTIONS and (name, value) != ("amount_of", None)}
     asked = Options(weights=weights, **given)
     counted = asked.weights_of(len(references))
-    found = find_chain(source, references, palette=palette, effort=effort, seed=seed, weights=counted)
+    found = find_chain(source, references, palette=allowed, effort=effort, seed=seed, weights=counted)
     found, asked = found.adapted(asked)
-    options |= {name: getattr(asked, name) for name in ADAPTED}
+    options |= {name: getattr(asked, name) for name in OPTIONS}
     with open_effect(found.chain, found.settings) as style:
         return style.transfer(audio, reference, sample_rate, reference_rate=rate, weights=weights, **options), found

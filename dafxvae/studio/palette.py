@@ -126,10 +126,14 @@ class Palette:
         """
         if effects is None:
             return cls(np.ones(len(STAGES), bool))
-        text = effects if isinstance(effects, str) else ", ".join(effects)
-        named = [str(spec) for spec in parse_list(text)]
+        if not isinstance(effects, str | list | tuple) or not all(isinstance(each, str) for each in effects):
+            raise UserError(f"palette {effects!r}: give the short forms of effects, in one text or a list of texts")
+        texts = [effects] if isinstance(effects, str) else effects
+        named = [str(spec) for text in texts for spec in parse_list(text)]
+        if not named:
+            raise UserError("palette []: give at least one effect, or None for all that the decoder knows")
         if len(set(named)) < len(named):
-            raise UserError(f"palette {text!r}: an effect stands there twice; each is at most once in a chain")
+            raise UserError(f"palette {effects!r}: an effect stands there twice; each is at most once in a chain")
         return cls(np.isin(EFFECTS, named), tuple(name for name in named if name not in EFFECTS))
 
     def check(self) -> None:

@@ -68,7 +68,7 @@ def find_effects(
         found = find_chain(
             source,
             references,
-            palette=arguments.palette,
+            palette=Palette.parse(arguments.palette),
             **_search_options(arguments),
             weights=options.weights_of(len(references)),
         )

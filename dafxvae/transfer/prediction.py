@@ -36,7 +36,7 @@ class FoundSettings:
 
 
 class PairFeatures(NamedTuple):
-    """What f and g hear of an input and its references."""
+    """Features of an input and its references, averaged over their windows."""
 
     combined: np.ndarray  # [Z + S] input features of h
     itself: np.ndarray  # [Z + S] of the input and itself
@@ -102,18 +102,18 @@ def predict(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
     return predict_from(controller, pair_features(controller.extractor, controller.combine, dry, references))
 
 
-def predict_from(controller: Controller, heard: PairFeatures) -> Prediction:
-    """The settings of `predict` for what f and g hear of a pair, `[K]`."""
-    strength = strength_of(heard.combined, heard.itself, controller.encoders.g.latent_dim)
-    settings, is_direct = controller.settings(heard.combined[None].astype(np.float32))
+def predict_from(controller: Controller, features: PairFeatures) -> Prediction:
+    """As `predict`, from the features of a pair; `[K]`."""
+    strength = strength_of(features.combined, features.itself, controller.encoders.g.latent_dim)
+    settings, is_direct = controller.settings(features.combined[None].astype(np.float32))
     return Prediction(settings[0], is_direct[0], np.float32(strength))
 
 
 def _judged(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> tuple[Prediction, Trust]:
     """As `predict`, and how far that can be trusted."""
-    heard = pair_features(controller.extractor, controller.combine, dry, references)
-    found = predict_from(controller, heard)
-    return found, trust_of(controller, found.unit_params, heard.encodings)
+    features = pair_features(controller.extractor, controller.combine, dry, references)
+    found = predict_from(controller, features)
+    return found, trust_of(controller, found.unit_params, features.encodings)
 
 
 def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> Prediction:
@@ -234,8 +234,8 @@ def find_settings(
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
     elif given is not None:
-        start = np.where(is_locked, values, space.from_values(given)).astype(np.float32)
-        predicted = space.describe(space.from_values(given))
+        unit_params = space.from_values(given)
+        start, predicted = np.where(is_locked, values, unit_params).astype(np.float32), space.describe(unit_params)
     else:
         _check_without_prediction(options, is_locked)
         start = values if is_locked.all() else None

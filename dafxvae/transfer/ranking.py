@@ -124,12 +124,12 @@ def rank_recordings(source: recordings.Recording, references: Sequence[recording
     dry, *others = [
         read_windows(one, recordings.scan(one, with_loudness=False).levels_db, form) for one in (source, *references)
     ]
-    heard = pair_features(FeatureExtractor(encoders, form.sample_rate), lambda rows: rows.mean(axis=-2), dry, others)
+    features = pair_features(FeatureExtractor(encoders, form.sample_rate), lambda rows: rows.mean(axis=-2), dry, others)
     familiar = familiar_of(encoders)
     assert familiar is not None  # both come with the package
     return Ranking(
-        *rank_latent(heard.combined, found, familiar),
-        strength_of(heard.combined, heard.itself, encoders.g.latent_dim) == 0.0,
+        *rank_latent(features.combined, found, familiar),
+        strength_of(features.combined, features.itself, encoders.g.latent_dim) == 0.0,
         tuple(left_out),
     )
 

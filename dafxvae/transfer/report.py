@@ -30,7 +30,7 @@ def settings_rows(document: dict[str, Any]) -> list[list[str]]:
         remarks = {
             "locked": name in document["locked"],
             "refined": changed and name not in document["locked"],
-            "not heard here": not entry.get("heard", True),
+            "not audible here": not entry.get("heard", True),
         }
         if document["kept_take"]:
             remarks = {"not used": True}

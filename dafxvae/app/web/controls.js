@@ -62,7 +62,7 @@ export class Controls {
     const { name, kind, unit, effect } = parameter;
     const label = (name.startsWith(`${effect}.`) ? name.slice(effect.length + 1) : name).replace(UNIT, "").replaceAll("_", " ");
     const { moves_db: moves, heard } = parameter;
-    const hint = moves === undefined ? "" : heard ? `moves ≤ ${moves.toFixed(1)} dB` : "not heard here";
+    const hint = moves === undefined ? "" : heard ? `moves ≤ ${moves.toFixed(1)} dB` : "not audible here";
     const tell = (value, isFinal) => change({ edit: { [name]: value }, isFinal });
     const isLocked = this.locks.has(name);
     const lock = element("button", { type: "button", class: "lock", "aria-pressed": String(isLocked), "aria-label": `Lock ${name}` , click: () => {
