@@ -274,9 +274,10 @@ def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
 def test_effects_are_found(client, sounds):
     upload(client, sounds / "take.wav")
     upload(client, sounds / "reference.wav", "reference")
-    client.transfer(controller=None, find=True)
+    client.transfer(controller=None, find=True, max_eq_db=3.0)  # left out where no filter with a gain is found
     result = client.ask("result")
     assert result["controller"] is None
+    assert "PeakFilter" in result["effect"] or any(note.startswith("max_eq 3") for note in result["notes"])
     assert any(note.startswith("found: ") for note in result["notes"])
     assert {one["effect"] for one in result["parameters"]} <= {"Gain", *EFFECTS}
     client.ask("export", {"values": result["values"], "formats": []})

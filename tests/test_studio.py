@@ -10,7 +10,7 @@ import dafxvae
 from dafxvae.audio.io import read_audio, write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
-from dafxvae.studio import chain_search, palette
+from dafxvae.studio import chain_search, match, palette
 from dafxvae.studio.chain_decoder import LEVELS, change_of, features_of, load_decoder
 from dafxvae.studio.decoder_training import train_decoder
 from dafxvae.studio.found_chain import found_chain
@@ -19,6 +19,7 @@ from dafxvae.studio.palette import EFFECTS, SPACE, StudioChain, draw_chain
 from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import NUM_BANDS, SAMPLE_RATE, MeasuredSound, spectral_statistics
 from dafxvae.transfer.__main__ import main
+from dafxvae.transfer.recordings import ArrayRecording
 from dafxvae.transfer.results import Options
 
 
@@ -221,6 +222,23 @@ def test_a_found_chain_has_amounts(recordings):
     assert whole.settings == pytest.approx(found.settings, rel=1e-4)
     # a low-pass at its highest cutoff still turns phases a little
     assert np.std(none.audio - take) < 0.4 * np.std(whole.audio - take)
+
+
+def test_references_are_averaged_by_their_weights(recordings, monkeypatch):
+    paths = [recordings / f"{name}.wav" for name in ("take", "other", "reference")]
+    source, *references = [ArrayRecording(read_audio(path)[0], SAMPLE_RATE, path.name) for path in paths]
+    compared = []
+
+    class Recording(chain_search.ChainSearch):
+        def __init__(self, *arguments, **options):
+            compared.append(arguments[4].statistics)
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(match, "ChainSearch", Recording)
+    for weights in ([1, 0], [0, 1], [3, 1]):
+        match.find_chain(source, references, effort=1, weights=weights)
+    np.testing.assert_allclose(compared[2], 0.75 * compared[0] + 0.25 * compared[1], rtol=1e-5)
+    assert np.abs(compared[0] - compared[1]).max() > 0.1
 
 
 def test_a_chain_is_made_of_the_palette(recordings):
