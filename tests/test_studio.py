@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pedalboard
 import pytest
+from effects_vst3 import zam
 
 import dafxvae
 from dafxvae.audio.io import read_audio, write_audio
@@ -182,6 +183,15 @@ def test_settings_are_those_that_are_played():
         {"cutoff_frequency_hz": 80.0, "gain_db": -12.0, "q": 0.3}
     )
     assert found_chain(StudioChain.empty(), [], 50.0, {}, 1).settings == {"gain_db": 0.0}
+
+
+@pytest.mark.vst3
+def test_a_plugin_takes_the_place_of_a_filter(recordings):
+    take, reference = (read_audio(recordings / name)[0] for name in ("take.wav", "reference.wav"))
+    transfer, found = dafxvae.match(take, reference, SAMPLE_RATE, palette=["Reverb", zam("ZamEQ2")])
+    assert found.effects == ("Gain", "Reverb", zam("ZamEQ2"))
+    spectra = [spectral_statistics(audio)[:NUM_BANDS] for audio in (take, transfer.audio[: len(take)], reference)]
+    assert np.abs(spectra[1] - spectra[2]).mean() < 0.6 * np.abs(spectra[0] - spectra[2]).mean()
 
 
 def test_what_is_asked_of_effects_that_are_not_found_is_left_out_and_said():

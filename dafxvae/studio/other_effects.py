@@ -9,8 +9,9 @@ from dafxvae.core.errors import EffectError
 from dafxvae.effects.factory import open_host
 from dafxvae.studio.chain_search import Candidate, ChainSearch
 from dafxvae.studio.sound import SAMPLE_RATE
-from dafxvae.transfer.refinement import COLD_SPREAD, refine
+from dafxvae.transfer.refinement import refine
 
+SPREAD = 0.15  # first deviation of the search about the defaults, in units of the range
 LEAST_GAIN = 0.1  # by which the score must get better, or an effect is left out: the truth scores about 1
 
 
@@ -61,7 +62,7 @@ def _settings_of(
 
     with open_host(effect) as host:
         start = host.parameters.default_unit
-        options: dict[str, Any] = {"spread": COLD_SPREAD, "prior_weight": 0.0, "seed": search.seed}
+        options: dict[str, Any] = {"spread": SPREAD, "prior_weight": 0.0, "seed": search.seed}
         found = refine(host, distances, audio, SAMPLE_RATE, start, num_renders, **options)
         rendered = host.render(audio[None], found.unit_params[None], SAMPLE_RATE)[0]
         if not np.isfinite(rendered).all():
