@@ -8,6 +8,7 @@ and holds the same state; the first one alone writes what others would read.
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ AXIS = "devices"
 VARIABLES = ("DAFXVAE_COORDINATOR", "DAFXVAE_NUM_PROCESSES", "DAFXVAE_PROCESS_ID")
 FAILED, HEARD = "dafxvae/failed", "dafxvae/heard"  # keys of what the processes of a run tell each other
 LOOK_SEC, WAIT_SEC = 1.0, 10.0
+LEAVE_SEC = 3.0  # the others' time to end before the first one, whose end JAX would answer by aborting them
 Devices = list[Any]  # of jax.Device, which type checkers take for a variable
 
 
@@ -93,12 +95,15 @@ def _end_with_others(store: Any, done: threading.Event) -> None:
         except jax.errors.JaxRuntimeError:  # none has
             continue
         sys.stderr.write(f"error: {text}\n")
-        with suppress(jax.errors.JaxRuntimeError):  # of one that is gone already
-            store.key_value_set(f"{HEARD}/{jax.process_index()}", "")
-            for index in range(1, jax.process_count() if is_first_process() else 0):
-                store.blocking_key_value_get(f"{HEARD}/{index}", round(1000 * WAIT_SEC))
         sys.stderr.flush()
         sys.stdout.flush()
+        with suppress(jax.errors.JaxRuntimeError):  # of one that is gone already
+            if is_first_process():
+                for index in range(1, jax.process_count()):
+                    store.blocking_key_value_get(f"{HEARD}/{index}", round(1000 * WAIT_SEC))
+                time.sleep(LEAVE_SEC)
+            else:
+                store.key_value_set(f"{HEARD}/{jax.process_index()}", "")
         os._exit(int(code))
 
 
