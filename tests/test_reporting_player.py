@@ -47,14 +47,19 @@ def browser():
         yield found
 
 
+CLIPS = (("take", "Take", TAKE), ("reference", HOSTILE, REFERENCE), ("output", "Output", OUTPUT))
+
+
+def write_page(folder, *clips):
+    page = Page("Listen", "to this")
+    page.player([PlayerClip(role, label, audio, RATE) for role, label, audio in clips])
+    (folder / "page.html").write_text(page.render())
+    return (folder / "page.html").as_uri()
+
+
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
-    page = Page("Listen", "to this")
-    clips = (("take", "Take", TAKE), ("reference", HOSTILE, REFERENCE), ("output", "Output", OUTPUT))
-    page.player([PlayerClip(role, label, audio, RATE) for role, label, audio in clips])
-    path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(page.render())
-    return path.as_uri()
+    return write_page(tmp_path_factory.mktemp("page"), *CLIPS)
 
 
 @pytest.fixture
@@ -179,6 +184,26 @@ def test_everything_has_a_name_and_works_by_keyboard(page):
     page.get_by_role("radio", checked=True).focus()
     page.keyboard.press("ArrowRight")
     assert state(page, "voice") == 1
+
+
+def test_further_references_come_behind_the_output(browser, tmp_path):
+    others = [("reference", f"Reference {i}", noise(1.5, 0.05, i)) for i in range(2, 9)]
+    with open_page(browser, write_page(tmp_path, *CLIPS, *others), viewport={"width": 360, "height": 740}) as page:
+        page.evaluate("dafxvae.players[0].ready")
+        page.keyboard.press("5")
+        assert page.get_by_role("radio", checked=True).inner_text().split("\n")[1] == "Reference 3"
+        expected = np.resize(others[1][2], (2 * RATE, 2))  # it repeats
+        assert np.abs(heard(page, 4, seconds=2.0) - expected)[RATE // 10 :].max() < 1e-4
+        page.keyboard.press("d")
+        assert state(page, "voice") == 10  # behind all of them
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        dashes = (
+            page.locator(".chart")
+            .first.locator(".legend path")
+            .evaluate_all("(lines) => lines.map((line) => line.getAttribute('stroke-dasharray'))")
+        )
+        assert dashes[0] is dashes[2] is None  # take and output
+        assert len({*dashes[1:2], *dashes[3:7]}) == 5
 
 
 def test_it_fits_a_phone(browser, address):

@@ -24,4 +24,5 @@ def test_a_notebook_shows_the_page(tmp_path, monkeypatch):
         "Compared: ",
     ):
         assert words in page
-    assert page.count('"audio": "') == 3
+    assert page.count('"audio": "') == 4
+    assert [clip.label for clip in result.clips] == ["Take", "Reference 1", "Output", "Reference 2"]

@@ -46,25 +46,25 @@ def _line(role: str, label: str, x: np.ndarray, y: np.ndarray) -> dict[str, Any]
 def chart_data(clips: Sequence[PlayerClip]) -> list[dict[str, Any]]:
     """The charts: spectra and their difference from the take's, loudness over time, stereo width where there is any."""
     frequency = {"unit": "Hz", "isLog": True}
-    spectra = {}
+    spectra = []
     for clip in clips:
         centres, levels = curves.average_spectrum([clip.audio], clip.sample_rate)
-        spectra[clip.role] = clip, centres, levels - (clip_loudness(clip) or 0.0)
+        spectra.append((clip, centres, levels - (clip_loudness(clip) or 0.0)))
     charts = [
         {
             "title": "Spectrum",
             "note": "At equal loudness, smoothed to sixths of an octave.",
             "x": frequency,
             "y": {"unit": "dB", "low": -80.0, "span": 20.0},
-            "lines": [_line(clip.role, clip.label, x, y) for clip, x, y in spectra.values()],
+            "lines": [_line(clip.role, clip.label, x, y) for clip, x, y in spectra],
         }
     ]
-    if "take" in spectra:
-        take, centres, own = spectra["take"]
+    if taken := [one for one in spectra if one[0].role == "take"]:
+        take, centres, own = taken[0]
         note = f"From {take.label} to each of the others, at equal loudness."
         lines = [
             _line(clip.role, clip.label, centres, np.interp(centres, x, y, right=np.nan) - own)
-            for clip, x, y in spectra.values()
+            for clip, x, y in spectra
             if clip is not take
         ]
         y_axis = {"unit": "dB", "low": -30.0, "span": 6.0}

@@ -84,18 +84,36 @@ def settings_cards(document: dict[str, Any]) -> dict[str, tuple[Sequence[str], l
     return {effect: ((), rows) for effect, rows in cards.items()}
 
 
-def listening_clips(
-    source: Recording, reference: Recording, output: Recording, scans: tuple[Scan, Scan]
-) -> list[PlayerClip]:
-    """Excerpts for the page, from where source and reference are most active; `scans` are theirs."""
-    at, other = (windows.excerpt(one, found, LISTEN_SEC)[0] for one, found in zip((source, reference), scans))
-    parts = (("take", source, at), ("reference", reference, other), ("output", output, at))
+def reference_clips(references: Sequence[Recording], scans: Sequence[Scan], seconds: float) -> list[PlayerClip]:
+    """Excerpts of references, from where each is most active."""
+    numbers = range(1, 1 + len(references))
+    labels = ["Reference"] if len(references) == 1 else [f"Reference {number}" for number in numbers]
+    found = [windows.excerpt(*one, seconds) for one in zip(references, scans, strict=True)]
     return [
-        PlayerClip(
-            role, role.capitalize(), one.read(start, round(LISTEN_SEC * one.sample_rate)).copy(), one.sample_rate
-        )
-        for role, one, start in parts
+        PlayerClip("reference", label, one.read(*place).copy(), one.sample_rate)
+        for label, one, place in zip(labels, references, found)
     ]
+
+
+def listening_clips(
+    source: Recording, references: Sequence[Recording], output: Recording, scan: Scan, scans: Sequence[Scan]
+) -> list[PlayerClip]:
+    """Excerpts for the page, from where source and references are most active.
+
+    Further references come last: take, reference and output have the same keys in every page.
+
+    Args:
+        source, references, output: whole recordings.
+        scan: of the source.
+        scans: of the references.
+    """
+    at, _ = windows.excerpt(source, scan, LISTEN_SEC)
+    take, result = (
+        PlayerClip(role, role.capitalize(), one.read(at, round(LISTEN_SEC * one.sample_rate)).copy(), one.sample_rate)
+        for role, one in (("take", source), ("output", output))
+    )
+    first, *others = reference_clips(references, scans, LISTEN_SEC)
+    return [take, first, result, *others]
 
 
 def page(document: dict[str, Any], clips: Sequence[PlayerClip]) -> str:

@@ -197,7 +197,7 @@ class Outcome:
             "references": [{"file": one.name} for one in references],
         }
         played = recordings.ArrayRecording(output, source.sample_rate, "the output")
-        return document, listening_clips(source, references[0], played, (self.source_scan, self.reference_scans[0]))
+        return document, listening_clips(source, references, played, self.source_scan, self.reference_scans)
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ class Transfer:
     kept_take: bool  # `audio` is the input itself; the settings were not used
     moves_db: dict[str, float] | None  # how much each parameter alone can move the sound; None for plugins
     document: dict[str, Any] = field(repr=False)  # what its page says
-    clips: list[PlayerClip] = field(repr=False)  # what its page plays: excerpts of input, reference and output
+    clips: list[PlayerClip] = field(repr=False)  # what its page plays: excerpts of input, references and output
 
     def page(self) -> str:
         """One HTML file to listen and compare, as `--page` writes it."""

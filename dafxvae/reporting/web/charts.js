@@ -5,6 +5,7 @@ import { element } from "dom";
 const WIDTH = 640;
 const HEIGHT = 220;
 const EDGE = { left: 44, right: 16, top: 10, bottom: 26 };
+const DASHES = ["7 3", "2 3", "9 3 2 3", "14 4", "1 5"]; // of references, in turn
 const HERTZ = [20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
 
 const shown = (value, unit) =>
@@ -38,10 +39,13 @@ export function chart(data) {
     svg.append(element("line", { x1: toX(value), x2: toX(value), y1: EDGE.top, y2: HEIGHT - EDGE.bottom, class: "grid" }),
       element("text", { x: toX(value), y: HEIGHT - 9, "text-anchor": "middle" }, data.x.isLog && value >= 1000 ? `${value / 1000}k` : String(+value.toPrecision(6))));
   }
-  for (const line of data.lines) svg.append(element("path", { d: path(line, toX, toY), "data-role": line.role }));
+  const references = data.lines.filter((line) => line.role === "reference");
+  const dash = (line) => ({ "stroke-dasharray": line.role === "reference" ? DASHES[references.indexOf(line) % DASHES.length] : null });
+  for (const line of data.lines) svg.append(element("path", { d: path(line, toX, toY), "data-role": line.role, ...dash(line) }));
   const cursor = element("line", { y1: EDGE.top, y2: HEIGHT - EDGE.bottom, class: "cursor", x1: -9, x2: -9 });
   svg.append(cursor);
-  const legend = data.lines.map((line) => element("span", { "data-role": line.role }, element("b", {}, line.label), element("i", {})));
+  const legend = data.lines.map((line) => element("span", { "data-role": line.role },
+    element("svg", { viewBox: "0 0 28 4" }, element("path", { d: "M0 2H28", ...dash(line) })), element("b", {}, line.label), element("i", {})));
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect();
     const wanted = ((event.clientX - box.left) / box.width) * WIDTH;

@@ -192,11 +192,11 @@ export class Player {
   }
 
   #choice(voice, index) {
-    const key = voice.role === "delta" ? "D" : String(index + 1);
+    const key = voice.role === "delta" ? "D" : index < 9 ? String(index + 1) : "";
     return element("button",
       { type: "button", role: "radio", disabled: true, "data-role": voice.role, click: () => this.select(index),
         keydown: walkRadios },
-      element("kbd", { "aria-hidden": true }, key), element("b", {}, voice.label), element("small", {}));
+      element("kbd", { "aria-hidden": true, hidden: !key }, key), element("b", {}, voice.label), element("small", {}));
   }
 
   #slide(event) {
