@@ -256,13 +256,14 @@ def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
         upload(client, sounds / f"{name}.wav", "stem")
     assert "already" in client.refused("upload/stem?name=other.wav", (sounds / "other.wav").read_bytes())
     assert "formats" in client.refused("export", {"values": result["values"], "formats": ["elsewhere"]})
-    client.ask("export", {"values": result["values"], "formats": ["dawproject", "vstpreset"]})
+    client.ask("export", {"values": result["values"], "formats": ["dawproject", "vstpreset", "reascript"]})
     job = client.wait()
-    assert {"stems.zip", "take.transfer.wav.dawproject"} < set(job["files"])
+    assert {"stems.zip", "take.transfer.wav.dawproject", "take.transfer.wav.lua"} < set(job["files"])
     assert any(note.startswith("no vstpreset: ") for note in job["notes"])
     address = f"{client.address}/api/{client.id}/files/"
-    for name in ("stems.zip", "take.transfer.wav.settings.json"):
+    for name in ("stems.zip", "take.transfer.wav.settings.json", "take.transfer.wav.lua"):
         (tmp_path / name).write_bytes(urllib.request.urlopen(address + name).read())
+    assert 'local take = "take.wav"' in (tmp_path / "take.transfer.wav.lua").read_text()  # beside it
     settings = json.loads((tmp_path / "take.transfer.wav.settings.json").read_text())
     assert [one["weight"] for one in settings["compared"]] == [1, 2, 1]
     assert settings["ceiling_db"] == -3.0

@@ -1,6 +1,7 @@
 """Exports of stored settings: each loads, plays or runs as what it was made from."""
 
 import json
+import os
 import zipfile
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -197,11 +198,17 @@ def test_sixteen_bits_are_not_linear_in_what_is_soft():
 class Reaper:
     """What REAPER's interface did; its own effects show their values as 100 times themselves, less 60."""
 
-    def __init__(self):
-        self.effects, self.calls = [], []
+    def __init__(self, path):
+        self.effects, self.calls, self.path = [], [], path
 
     def __getattr__(self, name):
         return lambda *arguments: self.calls.append((name, *arguments))
+
+    def get_action_context(self):
+        return True, str(self.path)
+
+    def file_exists(self, path):
+        return os.path.exists(os.fsencode(path))
 
     def CountTracks(self, _):
         return 0
@@ -237,8 +244,8 @@ class Reaper:
 def run_lua(path):
     """Runs a script of REAPER against a stand-in for its interface."""
     lupa = pytest.importorskip("lupa")
-    lua, reaper = lupa.LuaRuntime(unpack_returned_tuples=True), Reaper()
-    names = [name for name in dir(Reaper) if name[0].isupper()]
+    lua, reaper = lupa.LuaRuntime(unpack_returned_tuples=True), Reaper(path)
+    names = [name for name in dir(Reaper) if not name.startswith("__")]
     names += ["Undo_BeginBlock", "Undo_EndBlock", "InsertTrackAtIndex", "GetTrack", "GetSetMediaTrackInfo_String"]
     names += ["SetOnlyTrackSelected", "SetEditCurPos", "InsertMedia", "SetMediaTrackInfo_Value"]
     names += ["TrackList_AdjustWindows", "ShowConsoleMsg", "TrackFX_SetEQBandEnabled"]
@@ -288,6 +295,11 @@ def test_names_that_are_not_utf8_or_hold_quotes_survive(tmp_path):
     export(settings, "reascript", "dawproject")
     calls = run_lua(folder / "out.wav.lua").calls
     assert ("InsertMedia", str(folder / "in.wav"), 0) in calls
+    moved = folder.rename(tmp_path / "moved")  # with the take in it
+    assert ("InsertMedia", str(moved / "in.wav"), 0) in run_lua(moved / "out.wav.lua").calls
+    (moved / "in.wav").unlink()
+    said = [call[1] for call in run_lua(moved / "out.wav.lua").calls if call[0] == "ShowConsoleMsg"]
+    assert any("not found" in one and "in.wav" in one for one in said)
 
 
 @pytest.mark.parametrize(

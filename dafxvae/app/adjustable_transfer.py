@@ -31,11 +31,10 @@ from dafxvae.transfer.exports.material import Exported
 from dafxvae.transfer.files import apply_settings
 from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.ranking import Ranking
-from dafxvae.transfer.report import compared_sentence
+from dafxvae.transfer.report import compared_sentence, reference_clips
 from dafxvae.transfer.results import Options
 
 SECTION_SEC = 30.0
-FORMATS = ("dawproject", "vstpreset", "ir")  # a script of REAPER needs the recordings where they lie
 OPTION = re.compile(r" \(--[^)]*\)")  # of the command line, which a note explains
 
 
@@ -101,16 +100,13 @@ class AdjustableTransfer:
 
     def first(self) -> dict[str, Any]:
         """All that the page shows of it: player, parameters, fit."""
-        outcome, reference = self._outcome, self._references[0]
-        start, count = windows.excerpt(reference, outcome.reference_scans[0], SECTION_SEC)
-        rate = reference.sample_rate
-        label = "Reference" if len(self._references) == 1 else f"Reference 1 of {len(self._references)}"
-        self._clips = {
-            "take": PlayerClip("take", "Take", self._section.audio, self._section.sample_rate),
-            "reference": PlayerClip("reference", label, reference.read(start, count), rate),
-        }
+        outcome = self._outcome
+        first, *others = reference_clips(self._references, outcome.reference_scans, SECTION_SEC)
+        take = PlayerClip("take", "Take", self._section.audio, self._section.sample_rate)
+        self._clips = {"Take": take, "Reference": first}
         values = self.space.describe(outcome.match.unit_params)
         played = self.play(Adjustment(values, self._options.match_level))
+        self._clips |= {one.label: one for one in others}  # behind the output, as on every page
         of_whole = outcome.level.notes  # the section has its own
         notes = [note for note in outcome.notes if note not in of_whole]
         notes = [*(self._chosen.notes if self._chosen else ()), *notes]
@@ -132,7 +128,7 @@ class AdjustableTransfer:
             "notes": [OPTION.sub("", note) for note in notes],
             "ranking": dict(self._chosen.shares) if isinstance(self._chosen, Ranking) else {},
             "controller": self._controller,
-            "formats": {name: EXPORTS[name].summary for name in FORMATS},
+            "formats": {form.name: form.summary for form in EXPORTS.values()},
             "locks": list(outcome.match.locked),
             "amounts": AMOUNTS,
         }
@@ -204,7 +200,7 @@ class AdjustableTransfer:
             level = self._level(adjustment.match_level, played)
             audio = np.concatenate(list(played.chunks(level.factor)))
         clip = PlayerClip("output", "Output", audio, self._section.sample_rate)
-        self._clips["output"] = clip
+        self._clips["Output"] = clip
         values = self.space.describe(unit_params)
         return {"clip": clip_data(clip), "values": values, "gain_db": level.gain_db, "notes": level.notes}
 
@@ -256,7 +252,8 @@ class AdjustableTransfer:
                 said += export_settings(paths.settings, [request], quiet)
             except UserError as error:
                 said.append(f"no {request.form.name}: {error}")
-        for written in (paths.settings, paths.script):
+        script = folder / f"{output.name}{EXPORTS['reascript'].suffix}"
+        for written in (paths.settings, paths.script, *[script] * script.exists()):
             text = written.read_text("utf-8")
             for path in (output, take.path, *(one.path for one in self._references)):
                 text = text.replace(str(path), path.name)  # their folder is gone when the visitor is

@@ -22,10 +22,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from dafxvae.app.adjustable_transfer import FORMATS, AdjustableTransfer, Adjustment
+from dafxvae.app.adjustable_transfer import AdjustableTransfer, Adjustment
 from dafxvae.app.visitor_session import Job, VisitorSession
 from dafxvae.app.visitors import Choice, Visitors
 from dafxvae.core.errors import EffectError, UserError
+from dafxvae.transfer.exports.formats import EXPORTS
 from dafxvae.transfer.results import Options
 
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
@@ -185,8 +186,8 @@ class Routes:
         """Begins the rendering of the whole take."""
         (session, current), body = self.current(request), await _body(request)
         adjustment, formats = _adjustment(body), body.get("formats", [])
-        if not isinstance(formats, list) or not all(one in FORMATS for one in formats):
-            raise UserError(f"formats {formats!r}: give a list of {', '.join(FORMATS)}")
+        if not isinstance(formats, list) or not all(one in EXPORTS for one in formats):
+            raise UserError(f"formats {formats!r}: give a list of {', '.join(EXPORTS)}")
 
         def work(job: Job) -> None:
             job.say("rendering")

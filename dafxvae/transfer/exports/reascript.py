@@ -95,7 +95,12 @@ local track = reaper.GetTrack(0, last)
 reaper.GetSetMediaTrackInfo_String(track, "P_NAME", {title}, true)
 reaper.SetOnlyTrackSelected(track)
 reaper.SetEditCurPos(0, false, false)
-reaper.InsertMedia({take}, 0)
+local take = {take}
+if not reaper.file_exists(take) then -- it may be beside this script
+  local _, script = reaper.get_action_context()
+  take = script:match("^(.*[/\\\\])") .. take:match("[^/\\\\]+$")
+end
+if reaper.file_exists(take) then reaper.InsertMedia(take, 0) else missing[#missing + 1] = take end
 reaper.SetMediaTrackInfo_Value(track, "D_VOL", {factor!r})
 local fx
 {stages}
