@@ -93,11 +93,10 @@ CALLS = [  # what is called, with what, and what its arguments cannot be
     ),
     (
         "measure_response", on_gain("measure_response"),
-        {"unit_params": [[0.5]], "sample_rate": RATE, "num_channels": 1},
+        {"unit_params": [[0.5]], "sample_rate": RATE},
         {
             "unit_params": (None, "x", [], [0.5], [[0.5, 0.5]], [["a"]]),
             "sample_rate": (*NO_RATE, 8000),
-            "num_channels": (0, 3, "1", None),
         },
     ),
     (

@@ -1,10 +1,12 @@
+# pyright: reportPrivateImportUsage=false
 import numpy as np
 import pytest
+from reference_hosts import reference_gain, reference_one_pole, reference_soft_clip
 
 from dafxvae.core.errors import EffectError, UserError
 from dafxvae.effects.bank import RandomChains, open_bank
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.host import FailureLog, reference_gain, reference_one_pole, reference_soft_clip
+from dafxvae.effects.host import FailureLog
 
 RNG = np.random.default_rng(0)
 AUDIO = (0.2 * RNG.standard_normal((3, 6000, 1))).astype(np.float32)
@@ -32,11 +34,9 @@ def test_failure_log_trips_by_effect_and_names_it():
         log.check()
         log.success("B")
         log.record("A", {"x": 2.5}, "crashed")
-    assert (log.count, log.consecutive, log.is_tripped("A"), log.is_tripped("B")) == (4, 3, True, False)
+    assert (log.count, log.is_tripped("A"), log.is_tripped("B")) == (4, True, False)
     with pytest.raises(EffectError, match=r"A \[x=2.5\]: crashed"):
         log.check()
-    log.clear()
-    log.check()
 
 
 @pytest.mark.parametrize("channels", [1, 2])

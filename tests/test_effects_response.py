@@ -1,4 +1,5 @@
 """The response of an effect to the probe: zero for nothing, equal for equal sound, right where the truth is known."""
+# pyright: reportArgumentType=false
 
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from dafxvae.effects.response import (
     DECAY_FRAME_SEC,
     HEARD_DB,
     MODULATION_HZ,
-    RESPONSE_SIZE,
     audibility,
     band_centres_hz,
     describe_probe,
@@ -23,9 +23,9 @@ from dafxvae.effects.response import (
 RATE = 24000
 
 
-def respond(effect, rate=RATE, channels=1, **values):
+def respond(effect, rate=RATE, **values):
     with open_host(effect, num_workers=1) as host:
-        return measure_response(host, host.parameters.from_values(values)[None], rate, channels)
+        return measure_response(host, host.parameters.from_values(values)[None], rate)
 
 
 def test_the_probe_is_the_same_every_time_and_within_full_scale():
@@ -41,7 +41,6 @@ def test_the_probe_is_the_same_every_time_and_within_full_scale():
 @pytest.mark.parametrize("rate", [24000, 44100, 48000])
 def test_a_bypass_has_a_response_of_zero(rate):
     response = respond("Gain", rate, gain_db=0.0)
-    assert response.vector().shape == (1, RESPONSE_SIZE)
     assert np.abs(response.vector()).max() < 1e-4
     stereo = describe_probe(np.repeat(probe_signal(rate)[None, :, None], 2, axis=2), rate)
     assert np.abs(stereo.vector()).max() < 1e-4
@@ -51,8 +50,7 @@ def test_a_gain_moves_the_level_part_alone():
     response = respond("Gain", gain_db=-6.0)
     assert response.level_db()[0] == pytest.approx(-6.0, abs=0.05)
     np.testing.assert_allclose(response.dynamics[0, 1:-1], -6.0, atol=0.3)
-    shape = response.at_level_zero()
-    np.testing.assert_allclose(shape.spectrum[0, 1:], 0.0, atol=0.1)
+    np.testing.assert_allclose(response.spectrum[0, 1:], -6.0, atol=0.15)
 
 
 def test_equal_sound_has_an_equal_response_and_an_unheard_parameter_does_not_move_it():

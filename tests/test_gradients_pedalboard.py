@@ -1,13 +1,14 @@
 """The estimators on real effects: against central differences, inside and at the bounds, and along a chain."""
+# pyright: reportArgumentType=false
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from gradients_toys import cosine, squared_error
+from reference_hosts import reference_gain, reference_one_pole, reference_soft_clip
 
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.host import reference_gain, reference_one_pole, reference_soft_clip
 from dafxvae.gradients.estimators import Estimator, make_effect, make_effect_loss
 
 RATE, SAMPLES, STEP = 24000, 2048, 1e-3

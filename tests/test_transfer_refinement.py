@@ -1,10 +1,12 @@
 """The search on one pair: towards the reference, within its means, and no further than it is let."""
+# pyright: reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 import numpy as np
 import pytest
+from reference_hosts import reference_soft_clip
 
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.host import reference_soft_clip
 from dafxvae.transfer.refinement import make_style_distance, refine
 
 RATE = 24000

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+FLOOR_DB = -100.0  # of levels, re full scale
 STFT_FLOOR = 1e-8  # lower bound of |STFT|^2, inside the square root (auraloss, DeepAFx-ST)
 
 
@@ -119,15 +120,15 @@ def magnitude_spectrogram(signal: Array, size: int, hop: int) -> Array:
     return jnp.sqrt(jnp.maximum(power_spectrogram(signal, size, hop), STFT_FLOOR))
 
 
-def rms_db(audio: Array, floor_db: float = -100.0) -> Array:
-    """Root mean square over time and channels in dB re full scale, not below `floor_db`; `[B, T, C] -> [B]`."""
+def rms_db(audio: Array) -> Array:
+    """Root mean square over time and channels in dB re full scale, not below `FLOOR_DB`; `[B, T, C] -> [B]`."""
     power = jnp.mean(audio**2, axis=(-2, -1))
-    return 10.0 * jnp.log10(power + 10.0 ** (floor_db / 10.0))
+    return 10.0 * jnp.log10(power + 10.0 ** (FLOOR_DB / 10.0))
 
 
-def peak_db(audio: Array, floor_db: float = -100.0) -> Array:
-    """Greatest absolute sample in dB re full scale, not below `floor_db`; `[B, T, C] -> [B]`."""
-    return 20.0 * jnp.log10(jnp.max(jnp.abs(audio), axis=(-2, -1)) + 10.0 ** (floor_db / 20.0))
+def peak_db(audio: Array) -> Array:
+    """Greatest absolute sample in dB re full scale, not below `FLOOR_DB`; `[B, T, C] -> [B]`."""
+    return 20.0 * jnp.log10(jnp.max(jnp.abs(audio), axis=(-2, -1)) + 10.0 ** (FLOOR_DB / 20.0))
 
 
 def crest_db(audio: Array) -> Array:

@@ -39,6 +39,6 @@ def check_number(value: Any, name: str, low: float, high: float = 2.0**53, *, wh
         raise UserError(f"{name} is {value!r}: give a {'whole ' * whole}number from {low:g} to {high:g}")
 
 
-def check_rate(value: Any, name: str = "the sample rate") -> None:
+def check_rate(value: Any) -> None:
     """Raises UserError unless a value is a sample rate in Hz."""
-    check_number(value, name, LOWEST_RATE, HIGHEST_RATE, whole=False)
+    check_number(value, "the sample rate", LOWEST_RATE, HIGHEST_RATE, whole=False)

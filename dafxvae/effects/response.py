@@ -31,13 +31,6 @@ LIMIT_DB = 60.0  # of any column
 UNIT_DB = (10.0, 10.0, 20.0, 20.0, 2.0)  # of each part, that count alike in a vector
 HEARD_DB = 0.2  # a parameter whose whole range moves the response by less is not heard
 SWEEP = (0.0, 0.25, 0.5, 0.75, 1.0)  # of one parameter
-RESPONSE_SIZE = (
-    len(probe.NOISE_DBFS) * NUM_BANDS
-    + (len(probe.NOISE_DBFS) + 1) * (len(BLOCK_EDGES_SEC) - 1)
-    + DECAY_BANDS * (len(DECAY_EDGES) - 1)
-    + len(probe.TONES_HZ) * (NUM_HARMONICS + 1)
-    + MOVING_BANDS * len(MODULATION_HZ)
-)
 
 
 def band_centres_hz() -> np.ndarray:
@@ -63,33 +56,23 @@ class Response(NamedTuple):
         """The level part: mean gain of the middle level of noise over all bands; `[B]`."""
         return self.spectrum[:, self.spectrum.shape[1] // 2].mean(-1)
 
-    def at_level_zero(self) -> "Response":
-        """The shape part: this response with an overall gain taken out, so that its level part is zero."""
-        gain = self.level_db()
-        return self._replace(
-            spectrum=self.spectrum - gain[:, None, None],
-            dynamics=self.dynamics - gain[:, None, None],
-        )
 
-
-def measure_response(host: EffectHost, unit_params: np.ndarray, sample_rate: int, num_channels: int = 1) -> Response:
+def measure_response(host: EffectHost, unit_params: np.ndarray, sample_rate: int) -> Response:
     """Responses of an effect or chain at some settings: one render of the probe (8 s) each.
 
     Args:
         host: the effect; built-in, VST3 or chain.
         unit_params: `[B, K]` in [0, 1].
         sample_rate: Hz, above 22 kHz.
-        num_channels: 1 or 2; both hear the same probe, and their power is averaged.
 
     Returns:
         B responses; those of a failed render are all NaN.
 
     Raises:
-        UserError: settings of another shape, a rate that the probe does not fit, or other channels.
+        UserError: settings of another shape, or a rate that the probe does not fit.
     """
     check_number(sample_rate, "the sample rate of the probe", 2 * HIGH_HZ, HIGHEST_RATE, whole=False)
-    check_number(num_channels, "num_channels", 1, 2)
-    audio = _probe_audio(sample_rate, num_channels)
+    audio = probe.probe_signal(sample_rate)[None, :, None]
     settings = number_array(unit_params, "the settings", "[B, K]")[None]
     return describe_probe(host.render_variants(audio, settings, sample_rate)[0], sample_rate)
 
@@ -136,11 +119,6 @@ def describe_probe(rendered: np.ndarray, sample_rate: int) -> Response:
     ]
     movement = _movement(_segment(rendered, "moving", sample_rate), sample_rate)
     return Response(*(part.astype(np.float32) for part in (*parts, movement)))
-
-
-def _probe_audio(sample_rate: int, num_channels: int) -> np.ndarray:
-    """The probe on every channel, `[1, T, C]`."""
-    return np.repeat(probe.probe_signal(sample_rate)[None, :, None], num_channels, axis=-1)
 
 
 @lru_cache(maxsize=8)

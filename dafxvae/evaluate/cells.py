@@ -11,7 +11,7 @@ import numpy as np
 from dafxvae.audio.io import write_audio
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
-from dafxvae.data.corpora.corpus import Corpus, PcmCache
+from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
 from dafxvae.evaluate.held_out import long_enough
 from dafxvae.evaluate.methods import CONTROLLER, MethodOutputs, Tools, run_methods
@@ -24,11 +24,11 @@ CHUNK = 8  # pairs rendered, scored and stored at once
 Advance = Callable[[int], None]
 
 
-def make_maker(plan: Plan, cell: Cell, corpus: Corpus, tools: Tools, cache: PcmCache | None = None) -> PairMaker:
+def make_maker(plan: Plan, cell: Cell, corpus: Corpus, tools: Tools) -> PairMaker:
     """What draws and renders a cell's pairs; no reference is untouched, and no clip augmented."""
     options = PairOptions(style_share=float(cell.input == "styled"))
     clip_samples = plan.clip_samples(corpus.sample_rate)
-    cutter = make_cutter(long_enough(corpus, clip_samples, cell.mode), clip_samples, options, cache)
+    cutter = make_cutter(long_enough(corpus, clip_samples, cell.mode), clip_samples, options)
     return PairMaker(cutter, tools.bank, seed=plan.seed, stream="evaluate", mode=cell.mode, options=options)
 
 

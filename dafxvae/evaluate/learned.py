@@ -61,9 +61,7 @@ def training_corpus(config: Config) -> Corpus:
         ) from error
 
 
-def training_examples(
-    controller: Controller, bank: EffectBank, num_pairs: int, seed: int, advance: Callable[[int], None] = lambda _: None
-) -> BaselineExamples:
+def training_examples(controller: Controller, bank: EffectBank, num_pairs: int, seed: int) -> BaselineExamples:
     """Pairs of the controller's own training recordings, with clips of the length that it was trained on.
 
     Args:
@@ -71,7 +69,6 @@ def training_examples(
         bank: of its one effect.
         num_pairs: N; those that fail to render are left out.
         seed: of the pairs.
-        advance: called with the number of pairs done.
 
     Raises:
         UserError: the training recordings are not there.
@@ -88,7 +85,6 @@ def training_examples(
         good[num_pairs - step * BATCH :] = False
         timbre, encoding = describe_clips(controller, batch.dry, batch.reference)
         found.append((timbre[good], encoding[good], batch.unit_params[good]))
-        advance(min(BATCH, num_pairs - step * BATCH))
     return BaselineExamples(*(np.concatenate(parts) for parts in zip(*found)))
 
 

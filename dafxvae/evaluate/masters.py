@@ -72,7 +72,7 @@ def draw_pairs(
     options = PairOptions(gain_db=(0.0, 0.0))
 
     def clips(corpora: Sequence[Corpus], stream: str, name: str) -> list[ArrayRecording]:
-        cutters = [make_cutter(long_enough(c, clip_samples, "any"), clip_samples, options, None) for c in corpora]
+        cutters = [make_cutter(long_enough(c, clip_samples, "any"), clip_samples, options) for c in corpora]
         found = []
         for item in range(count):
             cutter = cutters[item % len(cutters)]

@@ -39,7 +39,7 @@ def load_styles() -> dict[str, str]:
 
 def draw_clips(corpus: Corpus, clip_samples: int, num_pairs: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Inputs and references from different recordings, before any style; float32 `[N, T, C]` each."""
-    cutter = make_cutter(long_enough(corpus, clip_samples, MODE), clip_samples, PairOptions(), None)
+    cutter = make_cutter(long_enough(corpus, clip_samples, MODE), clip_samples, PairOptions())
     clips = np.empty((2, num_pairs, clip_samples, corpus.num_channels), np.float32)
     for item in range(num_pairs):
         rng = host_rng(seed, "evaluate/styles", item)

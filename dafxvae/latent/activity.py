@@ -21,6 +21,7 @@ Decode = Callable[[np.ndarray], Any]  # latents [B, ..., Z] -> output [B, ...]
 ACTIVE = 0.01  # activity above which a unit counts as active (Burda et al. 2016)
 SHARE = 0.99  # of the output variance that the dimensions in use account for together
 NEGLIGIBLE = 1e-6  # total output variance below which an output does not depend on the latent at all
+NUM_SHIFTS = 4  # other examples that each one is paired with
 NUM_NODES = 7  # of the quadrature over the prior; exact for decoders of degree up to 6
 
 
@@ -50,21 +51,20 @@ def per_dimension(mean: np.ndarray, log_variance: np.ndarray) -> PerDimension:
     return PerDimension(kl.mean(0), activity, np.sqrt(activity + np.exp(log_var).mean(0)), mu.mean(0))
 
 
-def prior_nodes(count: int = NUM_NODES) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Hermite nodes and weights of N(0, 1); `[count]` each, the weights sum to one."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
+def prior_nodes() -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Hermite nodes and weights of N(0, 1); `[NUM_NODES]` each, the weights sum to one."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NUM_NODES)
     return nodes, weights / weights.sum()
 
 
-def output_variance(decode: Decode, means: np.ndarray, num_nodes: int = NUM_NODES) -> np.ndarray:
+def output_variance(decode: Decode, means: np.ndarray) -> np.ndarray:
     """V_j of every dimension, averaged over examples and elements of the output; `[Z]`.
 
     Args:
         decode: `[B, ..., Z]` to any output with the examples first.
         means: posterior means `[B, ..., Z]`; where there are frames, a dimension moves in all of them together.
-        num_nodes: of the quadrature.
     """
-    nodes, weights = prior_nodes(num_nodes)
+    nodes, weights = prior_nodes()
     found = np.zeros(means.shape[-1])
     for j in range(means.shape[-1]):
         first: np.ndarray | float = 0.0
@@ -81,24 +81,23 @@ def output_variance(decode: Decode, means: np.ndarray, num_nodes: int = NUM_NODE
     return np.maximum(found, 0.0)
 
 
-def swap_variance(decode: Decode, inputs: np.ndarray, blocks: Sequence[np.ndarray], shifts: int = 4) -> np.ndarray:
+def swap_variance(decode: Decode, inputs: np.ndarray, blocks: Sequence[np.ndarray]) -> np.ndarray:
     """Total effect of blocks of inputs on an output, with values of other examples (Jansen 1999); `[len(blocks)]`.
 
     V_j = E (D(x) - D(x with block j of another example))^2 / 2, averaged over the elements of the output.
 
     Args:
         decode: `[B, D]` to an output.
-        inputs: `[B, D]`, B > `shifts`.
+        inputs: `[B, D]`, B > `NUM_SHIFTS`.
         blocks: columns that belong together.
-        shifts: how many other examples each one is paired with.
     """
     plain = np.asarray(decode(inputs), np.float64)
     found = np.zeros(len(blocks))
     for j, columns in enumerate(blocks):
-        for shift in range(1, shifts + 1):
+        for shift in range(1, NUM_SHIFTS + 1):
             swapped = inputs.copy()
             swapped[:, columns] = np.roll(inputs, shift, axis=0)[:, columns]
-            found[j] += float(((np.asarray(decode(swapped), np.float64) - plain) ** 2).mean()) / (2 * shifts)
+            found[j] += float(((np.asarray(decode(swapped), np.float64) - plain) ** 2).mean()) / (2 * NUM_SHIFTS)
     return found
 
 
@@ -108,13 +107,13 @@ def shares(variance: np.ndarray) -> np.ndarray:
     return variance / total if total > NEGLIGIBLE else np.zeros_like(variance)
 
 
-def in_use(variance: np.ndarray, share: float = SHARE) -> np.ndarray:
-    """The smallest set of dimensions that together account for `share` of the output variance; bool `[Z]`."""
+def in_use(variance: np.ndarray) -> np.ndarray:
+    """The smallest set of dimensions that together account for `SHARE` of the output variance; bool `[Z]`."""
     order = np.argsort(-variance, kind="stable")
     cumulative = np.cumsum(shares(variance)[order])
     used = np.zeros(len(variance), bool)
     if cumulative[-1] > 0.0:
-        used[order[: int(np.searchsorted(cumulative, share - 1e-12)) + 1]] = True
+        used[order[: int(np.searchsorted(cumulative, SHARE - 1e-12)) + 1]] = True
     return used
 
 
@@ -131,7 +130,7 @@ class Recommendation(NamedTuple):
         return max(1, int(self.used.sum()))
 
 
-def recommend(variances: Mapping[str, np.ndarray], share: float = SHARE) -> Recommendation:
+def recommend(variances: Mapping[str, np.ndarray]) -> Recommendation:
     """A dimension is needed when any output needs it: the union over outputs of the sets of `in_use`.
 
     The share is of variance, so what is left out is 1 % of what the latent can do to each output (a tenth of its
@@ -139,9 +138,8 @@ def recommend(variances: Mapping[str, np.ndarray], share: float = SHARE) -> Reco
 
     Args:
         variances: of each output, `[Z]`.
-        share: of the variance of each output.
     """
-    used = np.any([in_use(variance, share) for variance in variances.values()], axis=0)
+    used = np.any([in_use(variance) for variance in variances.values()], axis=0)
     greatest = np.max([shares(variance) for variance in variances.values()], axis=0)
     order = np.argsort(-greatest, kind="stable")
     curves = {name: np.cumsum(np.sort(shares(variance))[::-1]) for name, variance in variances.items()}

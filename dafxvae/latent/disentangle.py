@@ -65,17 +65,15 @@ def mutual_information_gap(z: np.ndarray, factors: np.ndarray) -> float:
     return float(np.mean(gaps))
 
 
-def difference_points(
-    z: np.ndarray, factors: np.ndarray, rng: np.random.Generator, points: int = POINTS
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean |z - z'| of groups of pairs that share one factor's bin, and which factor; `[P * points, Z]`, int."""
+def difference_points(z: np.ndarray, factors: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Mean |z - z'| of groups of pairs that share one factor's bin, and which factor; `[P * POINTS, Z]`, int."""
     found, labels = [], []
     for k in range(factors.shape[1]):
         members = [
             rows for rows in (np.flatnonzero(factors[:, k] == b) for b in np.unique(factors[:, k])) if len(rows) > 1
         ]
         weights = np.asarray([len(rows) for rows in members], float)
-        for _ in range(points):
+        for _ in range(POINTS):
             chosen = rng.choice(len(members), GROUP, p=weights / weights.sum())
             pairs = np.stack([rng.choice(members[c], 2, replace=False) for c in chosen])
             found.append(np.abs(z[pairs[:, 0]] - z[pairs[:, 1]]).mean(0))

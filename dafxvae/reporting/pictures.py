@@ -14,6 +14,7 @@ from dafxvae.audio.io import to_channels
 FLOOR_DB = -140.0
 GAP_FRAMES = 4  # between two spectrograms of one row
 RANGE_DB = 80.0  # of the colours, below the loudest point of all panels
+GRID_RANGE_DB = 60.0  # of those of a grid
 
 
 def spectrogram_db(audio: np.ndarray, size: int = 1024, hop: int = 256) -> np.ndarray:
@@ -84,16 +85,13 @@ def spectrogram_panels(
     return figure_pixels(figure)
 
 
-def spectrogram_grid(
-    rows: Mapping[str, Sequence[np.ndarray]], sample_rate: int, size: int, hop: int, range_db: float = 60.0
-) -> np.ndarray:
+def spectrogram_grid(rows: Mapping[str, Sequence[np.ndarray]], sample_rate: int, size: int, hop: int) -> np.ndarray:
     """Rows of small spectrograms on one colour scale.
 
     Args:
         rows: title to sounds `[T, C]`; rows may differ in length.
         sample_rate: in Hz.
         size, hop: of the analysis, in samples.
-        range_db: of the colours, below the loudest point.
 
     Returns:
         uint8 `[height, width, 3]`.
@@ -109,7 +107,7 @@ def spectrogram_grid(
         gap = np.full((GAP_FRAMES, size // 2 + 1), np.nan)
         joined = np.concatenate([part for spectrum in row for part in (spectrum, gap)])
         extent = (0.0, len(joined) * hop / sample_rate, 0.0, sample_rate / 2000.0)
-        limits = {"vmin": loudest - range_db, "vmax": loudest}
+        limits = {"vmin": loudest - GRID_RANGE_DB, "vmax": loudest}
         axis.imshow(joined.T, origin="lower", aspect="auto", extent=extent, **limits)
         axis.tick_params(labelsize=6)
         axis.set_ylabel(f"{title}\nkHz", fontsize=7)

@@ -45,7 +45,7 @@ class PairOptions:
             raise UserError(f"max_attempts must be at least 1, got {self.max_attempts}")
 
 
-def make_cutter(corpus: Corpus, clip_samples: int, options: PairOptions, cache: PcmCache | None) -> ClipCutter:
+def make_cutter(corpus: Corpus, clip_samples: int, options: PairOptions, cache: PcmCache | None = None) -> ClipCutter:
     """A cutter of clips with the options of pairs."""
     return ClipCutter(
         corpus,

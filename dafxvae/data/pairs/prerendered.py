@@ -27,6 +27,7 @@ from dafxvae.data.pairs.stream import MAX_STEPS, PairStream, iterate
 from dafxvae.types import PairBatch
 
 FORMAT = 3
+PREFETCH = 2  # shards rendered ahead of the one that is written
 MANIFEST = "pairs.json"
 SMALL_FIELDS = ("effect", "unit_params", "mask", "touched", "valid", "item")
 AUDIO_FIELDS = ("dry", "target", "reference")
@@ -58,7 +59,6 @@ def render_pairs(
     folder: Path,
     *,
     progress: bool = True,
-    prefetch: int = 2,
     job: tuple[int, int] = (0, 1),
 ) -> int:
     """Render pairs into shards of `pairs.batch_size`; existing shards are kept, so that a run can be resumed.
@@ -71,7 +71,6 @@ def render_pairs(
         num_pairs: how many; rounded up to whole shards.
         folder: where to.
         progress: show a progress bar on stderr.
-        prefetch: shards rendered ahead of the one being written.
         job: (i, n), to render the i-th (from 0 on) of n equal, contiguous parts alone.
 
     Returns:
@@ -96,7 +95,7 @@ def render_pairs(
         write_json(manifest, description | {"num_pairs": 0})
     if missing:
         with (
-            iterate(pairs, missing[0], prefetch) as batches,
+            iterate(pairs, missing[0], PREFETCH) as batches,
             progress_bar("rendering pairs", len(missing), progress) as advance,
         ):
             for shard in missing:

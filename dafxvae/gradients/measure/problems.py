@@ -11,7 +11,7 @@ from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.data.pairs.clips import ClipCutter
 from dafxvae.effects.host import EffectHost
-from dafxvae.gradients.discrete import Discrete, Method
+from dafxvae.gradients.discrete import Discrete
 from dafxvae.gradients.measure.quality import Problem
 
 STFT_SIZES = (128, 512, 2048, 8192)
@@ -76,13 +76,11 @@ def make_problem(box: ContinuousPart, sampling: Sampling) -> Problem:
     return Problem(audio, settings, box(audio, truth[:, None])[:, 0])
 
 
-def discrete_of(host: EffectHost, method: Method = "exhaustive", num_samples: int = 4) -> Discrete | None:
+def discrete_of(host: EffectHost) -> Discrete | None:
     """The switches, choices and stepped knobs of an effect, for an estimator; None when there are none."""
     if not host.parameters.num_values.any():
         return None
     return Discrete(
         tuple(int(count) for count in host.parameters.num_values),
         tuple(parameter.kind == "choice" for parameter in host.parameters),
-        method,
-        num_samples,
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from dafxvae.gradients.estimators import LossFn, estimate_differences
 from dafxvae.gradients.schemes import Estimator, draw_probes
 from dafxvae.types import RenderVariants
 
+BATCH = 8  # examples at once
 FINE_STEP = 1e-3
 SMOOTH_STEP = 3e-2
 SMOOTH_POINTS = 4  # random points within a step of the setting, over which the smoothed gradient is averaged
@@ -43,10 +44,6 @@ class Quality:
     variance: float  # of one estimate, relative to the squared norm
     seconds: float  # an example: renders and loss, on the machine of the report
 
-    def as_dict(self) -> dict[str, float | str]:
-        """For JSON."""
-        return asdict(self)
-
 
 class Changes(NamedTuple):
     """What S probes of N examples changed, at both levels."""
@@ -58,8 +55,8 @@ class Changes(NamedTuple):
 class Meter:
     """Renders probes and scores them, a few examples at a time; keeps the times that each part takes."""
 
-    def __init__(self, render: RenderVariants, loss_fn: LossFn, batch_size: int = 8) -> None:
-        self._render, self._batch_size = render, batch_size
+    def __init__(self, render: RenderVariants, loss_fn: LossFn) -> None:
+        self._render = render
         self._seconds: dict[str, list[float]] = {"render": [], "loss": [], "upstream": []}  # of one render or example
 
         @jax.jit
@@ -107,8 +104,7 @@ class Meter:
         return result
 
     def _parts(self, problem: Problem) -> list[slice]:
-        size = self._batch_size
-        return [slice(start, start + size) for start in range(0, len(problem.settings), size)]
+        return [slice(start, start + BATCH) for start in range(0, len(problem.settings), BATCH)]
 
     def _variants(self, audio: np.ndarray, rows: np.ndarray) -> np.ndarray:
         started = time.perf_counter()

@@ -1,6 +1,7 @@
 """A report of every estimator on one effect, by its number of renders."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dafxvae.core.errors import UserError
@@ -59,5 +60,5 @@ def report(host: EffectHost, sampling: Sampling, steps: Sequence[float] = STEPS)
         "settings": sampling.num_settings,
         "clip_samples": sampling.clip_samples,
         "sample_rate": sampling.sample_rate,
-        "rows": [row.as_dict() for row in rows],
+        "rows": [asdict(row) for row in rows],
     }
