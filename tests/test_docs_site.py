@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dafxvae.__main__ import PROGRAMS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -18,5 +20,8 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     api = (tmp_path / "site" / "docs" / "api.html").read_text()
     assert "dafxvae.StyleTransfer.predict" in api
     assert "Gives a recording the style of a reference" in api
+    commands = (tmp_path / "site" / "docs" / "commands.html").read_text()
+    assert all(f'id="dafxvae-{name}"' in commands for name in PROGRAMS)
+    assert all(words in commands for words in ("dafxvae effects check", "--only-if-better", "--candidates", "--shard"))
     pages = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "docs").glob("*.md")}
     assert all((tmp_path / "site" / page.with_suffix(".html")).is_file() for page in pages)

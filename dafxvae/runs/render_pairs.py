@@ -45,7 +45,7 @@ def render_main(arguments: Sequence[str], console: Console) -> None:
     if "--help" in arguments or "-h" in arguments:
         values = flags.FlagValues()
         _define_options(values)
-        console.print(f"{__doc__}\n\n{values.get_help()}", markup=False, highlight=False)
+        console.print(f"{__doc__}\n\n{values.get_help(include_special_flags=False)}", markup=False, highlight=False)
         return
     config, _, given, keys = read_options(arguments, _define_options)
     check_rendered(config, keys, given.stage)
