@@ -22,6 +22,6 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     assert "Gives a recording the style of a reference" in api
     commands = (tmp_path / "site" / "docs" / "commands.html").read_text()
     assert all(f'id="dafxvae-{name}"' in commands for name in PROGRAMS)
-    assert all(words in commands for words in ("dafxvae effects check", "--only-if-better", "--candidates", "--shard"))
+    assert all(words in commands for words in ("dafxvae-effects-check", "--only-if-better", "--candidates", "--shard"))
     pages = {path.relative_to(ROOT).with_suffix("") for path in (ROOT / "docs").glob("*.md")}
     assert all((tmp_path / "site" / page.with_suffix(".html")).is_file() for page in pages)
