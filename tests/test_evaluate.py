@@ -153,6 +153,11 @@ def test_folders_are_merged_into_one_table(finished, folders, capsys):
     shown = capsys.readouterr().out
     assert "other_section" in shown
     assert "same_clip" in shown
+    commands.show_table(parse([str(finished[0]), str(other), "--json"], cli.add_table), Console(width=80))
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["mode"] for row in rows} == {"other_section", "same_clip"}
+    assert all(0 < row["MRSTFT"]["controller"]["low"] <= row["MRSTFT"]["controller"]["mean"] for row in rows)
+    assert all(row["ratio"]["do nothing"]["mean"] == 1 for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from absl import logging
 from rich.console import Console
 
-from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
+from dafxvae.core.command_line import Command, add_json, dispatch, prepare_jax, run_cli
 from dafxvae.core.paths import user_path
 
 CORPUS_HELP = "a name in the data folder's held_out, a folder of audio, or 'embedded'; may be repeated"
@@ -52,6 +52,7 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 def add_table(parser: argparse.ArgumentParser) -> None:
     """Declare the folders of a joint table."""
     parser.add_argument("folders", type=user_path, nargs="+", metavar="DIR", help="of a finished evaluation")
+    add_json(parser)
 
 
 def add_styles(parser: argparse.ArgumentParser) -> None:

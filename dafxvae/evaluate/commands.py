@@ -1,5 +1,6 @@
 """Evaluate controllers: what `python -m dafxvae.evaluate` does once its words are parsed."""
 
+import json
 from argparse import Namespace
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -234,9 +235,11 @@ def run_evaluation(arguments: Namespace, messages: Console, console: Console) ->
 
 
 def show_table(arguments: Namespace, console: Console) -> None:
-    """Prints the Markdown of several folders' results as one."""
+    """Prints the Markdown of several folders' results as one, or its rows as JSON."""
+    merged = tables.merge(arguments.folders)
+    rows = tables.overview(merged["cells"]) if arguments.json else []
     console.print(
-        tables.results_markdown(tables.merge(arguments.folders)),
+        json.dumps(rows, indent=1) if arguments.json else tables.results_markdown(merged),
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -212,6 +212,23 @@ def results_markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def overview(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cells without their pairs: every method's MRSTFT and its ratio to the unprocessed input, to four digits."""
+
+    def rounded(row: dict[str, Any]) -> dict[str, float]:
+        return {key: round(row[key], 4) for key in ("mean", "low", "high")}
+
+    rows = []
+    for cell in cells:
+        found = {name: row for name in cell["methods"] if "mean" in (row := metric_of(cell, name, "MRSTFT"))}
+        row = {key: cell[key] for key in (*KEY, "is_speech", "num_pairs", "seed", "version")}
+        row["MRSTFT"] = {name: rounded(score) for name, score in found.items()}
+        row["ratio"] = {name: rounded(score["ratio"]) for name, score in found.items() if score["ratio"]}
+        row["improved"] = found.get(CONTROLLER, {}).get("improved")
+        rows.append(row | {"settings_below_guess": settings_below_guess(cell)})
+    return rows
+
+
 def read_results(folder: Path) -> dict[str, Any]:
     """`results.json` of a folder.
 
