@@ -1,3 +1,5 @@
+# pyright: reportArgumentType=false
+# pyright: reportIncompatibleMethodOverride=false
 import json
 import threading
 import time
@@ -338,14 +340,14 @@ def test_fixed_pairs_are_the_same_for_ever(corpus, reverb, tmp_path):
     assert set(stored["pairs"][0]["dry"]) == {"track", "sha256", "start", "gain", "semitones", "tempo"}
     assert {pair["dry"]["track"] for pair in stored["pairs"]} <= {track.name for track in held_out.tracks}
     assert_same(first, fixed_pairs(corpus, reverb, **arguments))  # by name, whatever else the corpus holds
-    with pytest.raises(UserError, match="num_pairs 10 instead of 12"):
+    with pytest.raises(UserError, match="num_pairs is 10 there, 12 here"):
         fixed_pairs(held_out, reverb, **(arguments | {"num_pairs": 12}))
     stored["pairs"][3]["dry"]["sha256"] = "0"
     (tmp_path / "valid.json").write_text(json.dumps(stored))
     with pytest.raises(UserError, match="is not the one"):
         fixed_pairs(held_out, reverb, **arguments)
     (tmp_path / "valid.json").write_text("{")
-    with pytest.raises(UserError, match="holds no stored pairs"):
+    with pytest.raises(UserError, match=r"cannot be read .*delete it to draw new ones"):
         fixed_pairs(held_out, reverb, **arguments)
 
 

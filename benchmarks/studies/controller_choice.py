@@ -25,14 +25,13 @@ from dafxvae.controllers.familiar import (
     PASSING,
     Familiar,
     familiar_of,
-    familiar_path,
     nearest_distances,
     standardised,
     store_familiar,
 )
 from dafxvae.controllers.names import open_controller, shipped_folder
 from dafxvae.core.command_line import run_cli
-from dafxvae.core.paths import data_dir
+from dafxvae.core.paths import data_dir, shipped_path
 from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.data.pairs.stream import PairOptions, make_pairs
@@ -106,7 +105,8 @@ def store(count: int) -> dict[str, Any]:
     distances = [nearest_distances(standardised(encoders, each), known).mean() for each in checked]
     reach, latents = np.quantile(distances, PASSING, keepdims=True), np.array(plain, np.float64)
     parts = known, reach, latents.mean(axis=0), np.cov(latents, rowvar=False)
-    store_familiar(familiar_path(), Familiar(*(part.astype(np.float32) for part in parts)), encoders)
+    found = Familiar(*(part.astype(np.float32) for part in parts))
+    store_familiar(shipped_path("familiar.safetensors"), found, encoders)
     return {"known": len(known), "reach": float(reach[0])}
 
 

@@ -19,6 +19,7 @@ from dafxvae.core.arguments import check_number, check_rate, number_array
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import whole_file
 from dafxvae.core.paths import user_path
+from dafxvae.core.resource import Closable
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".opus", ".w64", ".caf"})
 CANCELLED = 0.01  # of the channels' power: a mean below it has lost what they hold
@@ -151,7 +152,7 @@ def read_pcm16(path: str | os.PathLike[str]) -> np.ndarray:
     return audio
 
 
-class AudioReader:
+class AudioReader(Closable):
     """An open file of which parts are read, at its own rate; use it in a `with` statement.
 
     Raises:
@@ -191,12 +192,6 @@ class AudioReader:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-    def __enter__(self) -> "AudioReader":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 @contextlib.contextmanager

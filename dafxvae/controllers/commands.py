@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from dafxvae.core.command_line import Command, add_json, print_rows
@@ -67,7 +68,7 @@ def show_controller(name: str, console: Console) -> None:
     if metadata.get("results"):
         table = Table("measured", "value", title="results")
         for key, value in flat_results(metadata["results"]):
-            table.add_row(_plain(key), f"{value:.4g}" if isinstance(value, float) else _plain(str(value)))
+            table.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
         console.print(table)
     console.print(f"file: {path}", markup=False, highlight=False)
 
@@ -130,11 +131,6 @@ def import_controller(source: str, name: str, *, force: bool = False) -> Path:
         own.unlink(missing_ok=True)
     copy_file(path, target)
     return target
-
-
-def _plain(text: str) -> str:
-    """Keeps rich from reading brackets as markup."""
-    return text.replace("[", r"\[")
 
 
 def _list(arguments: argparse.Namespace) -> None:

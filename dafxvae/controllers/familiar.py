@@ -1,11 +1,11 @@
 """What the package's f and g have met: is a recording like any of it, and was a reference processed at all?"""
 
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from dafxvae.core.paths import shipped_path
 from dafxvae.core.weights import fingerprint, load_weights, save_weights
 from dafxvae.models.controller_vae import LIMIT
 from dafxvae.models.networks import Encoders
@@ -44,11 +44,6 @@ def standardised(encoders: Encoders, encodings: np.ndarray) -> np.ndarray:
     return LIMIT * np.tanh((encodings[..., :size] - mean) / deviation / LIMIT)
 
 
-def familiar_path() -> Path:
-    """The package's file."""
-    return Path(str(resources.files("dafxvae"))) / "pretrained" / "familiar.safetensors"
-
-
 def store_familiar(path: Path, familiar: Familiar, encoders: Encoders) -> None:
     """Writes it with the fingerprint of the f and g that it is of; float16."""
     metadata = {"kind": "familiar", "encoders": fingerprint(encoders.variables)}
@@ -57,5 +52,5 @@ def store_familiar(path: Path, familiar: Familiar, encoders: Encoders) -> None:
 
 def familiar_of(encoders: Encoders) -> Familiar | None:
     """What is known of f and g; None for others than the package's."""
-    variables, metadata = load_weights(familiar_path())
+    variables, metadata = load_weights(shipped_path("familiar.safetensors"))
     return Familiar(**variables) if metadata["encoders"] == fingerprint(encoders.variables) else None

@@ -1,11 +1,10 @@
 """Controllers by name: those that come with the package, and those in the user's data folder."""
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dafxvae.core.errors import UserError, unknown_name
-from dafxvae.core.paths import data_dir, stored_data, user_path
+from dafxvae.core.paths import data_dir, shipped_path, stored_data, user_path
 
 if TYPE_CHECKING:
     from dafxvae.controllers.controller import Controller
@@ -17,7 +16,7 @@ AUTO = "auto"  # for the stored controller that fits a pair best; no controller 
 
 def shipped_folder() -> Path:
     """Where the package's controllers lie."""
-    return Path(str(resources.files("dafxvae"))) / "pretrained" / "controllers"
+    return shipped_path(CONTROLLERS)
 
 
 def user_folder() -> Path:

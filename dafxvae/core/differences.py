@@ -4,6 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dafxvae.core.errors import UserError
+
+SHOWN = 12  # differences of a message
+
 
 def flatten(tree: Mapping[str, Any], prefix: str = "", separator: str = ".") -> dict[str, Any]:
     """Nested mappings to one, with dotted keys."""
@@ -25,3 +29,14 @@ def differences(asked: Mapping[str, Any], stored: Mapping[str, Any]) -> list[str
         for key in sorted(ours.keys() | theirs.keys())
         if ours.get(key) != theirs.get(key)
     ]
+
+
+def check_same(asked: Mapping[str, Any], stored: Mapping[str, Any], what: str, fix: str) -> None:
+    """Refuses what is stored where it is not what is asked for.
+
+    Raises:
+        UserError: `what`, the differences, and the fix.
+    """
+    if different := differences(asked, stored):
+        more = [f"{len(different) - SHOWN} more"] * (len(different) > SHOWN)
+        raise UserError(f"{what} ({'; '.join(different[:SHOWN] + more)}): {fix}")

@@ -96,6 +96,24 @@ def write_json(path: Path, content: Any) -> None:
     write_text(path, json.dumps(content, indent=1))
 
 
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; what goes wrong is for `stored_file` to say."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def stored_file(path: Path, fix: str) -> Iterator[None]:
+    """Wraps the reading of a file that dafxvae wrote, and the first look at its content.
+
+    Raises:
+        UserError: it is missing, damaged or something else; with the fix.
+    """
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} cannot be read ({error!r}): {fix}") from error
+
+
 def copy_file(source: Path, target: Path) -> None:
     """Copies a file whole or not at all; UserError where the disk refuses."""
     with whole_file(target) as temporary:

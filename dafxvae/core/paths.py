@@ -69,8 +69,13 @@ def stored_data(name: str) -> Path | None:
     return path if path.exists() else None
 
 
+def shipped_path(name: str) -> Path:
+    """A file or folder of trained weights that comes with the package."""
+    return Path(str(resources.files("dafxvae"))) / "pretrained" / name
+
+
 def stored_encoders_path(name: str) -> Path:
     """File of f and g: "shipped" in the package, other names in the data folder, or a `*.safetensors` path."""
     if name == SHIPPED:
-        return Path(str(resources.files("dafxvae"))) / "pretrained" / "encoders.safetensors"
+        return shipped_path("encoders.safetensors")
     return Path(name) if name.endswith(".safetensors") else data_dir() / "pretrained" / f"{name}.safetensors"

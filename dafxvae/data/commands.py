@@ -1,7 +1,6 @@
 """The commands of `python -m dafxvae.data`: list, fetch and measure corpora, render pairs ahead of training."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dafxvae.core.command_line import Command, add_json, print_rows
+from dafxvae.core.files import read_json
 from dafxvae.core.paths import data_dir, user_path
 from dafxvae.data.corpora.layouts import MANIFEST
 from dafxvae.data.corpora.packages import PACKAGES, corpus_folder, fetch, package
@@ -22,7 +22,7 @@ def list_corpora(arguments: argparse.Namespace) -> None:
     rows = []
     for item in PACKAGES:
         manifest = corpus_folder(item) / MANIFEST
-        here = json.loads(manifest.read_text(encoding="utf-8"))["version"] if manifest.is_file() else "-"
+        here = read_json(manifest)["version"] if manifest.is_file() else "-"
         rows.append((item.name, item.kind, "held out" if item.held_out else "train", here, item.licence, item.about))
     headings = ("name", "kind", "use", "here", "licence", "what")
     print_rows(f"Corpora (fetched below {data_dir()})", headings, rows, as_json=arguments.json)

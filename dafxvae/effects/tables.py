@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from dafxvae.effects.builtins import BUILTINS
@@ -22,7 +23,7 @@ def builtin_table() -> Table:
     table = Table("effect", "parameters (fixed by default in brackets)", "note", title="Pedalboard's built-in effects")
     for name, builtin in BUILTINS.items():
         names = [p.name if p.controlled else f"[{p.name}]" for p in builtin.parameters]
-        table.add_row(name, _plain(", ".join(names) or "none"), builtin.note)
+        table.add_row(name, escape(", ".join(names) or "none"), builtin.note)
     return table
 
 
@@ -53,7 +54,7 @@ def parameter_data(parameter: Parameter, default_unit: float) -> dict[str, Any]:
 
 def parameter_table(name: str, space: ParameterSpace) -> Table:
     """The parameters of an effect or chain."""
-    table = Table("parameter", "kind", "range", "default", "unit", "scale", title=_plain(name))
+    table = Table("parameter", "kind", "range", "default", "unit", "scale", title=escape(name))
     for parameter in space:
         if parameter.kind == "choice":
             values = ", ".join(parameter.labels)
@@ -61,7 +62,7 @@ def parameter_table(name: str, space: ParameterSpace) -> Table:
             values = f"{parameter.show(parameter.minimum)} … {parameter.show(parameter.maximum)}"
         default = parameter.show(parameter.default)
         shown = f"{default:.6g}" if isinstance(default, float) else str(default)
-        table.add_row(_plain(parameter.name), parameter.kind, _plain(values), shown, parameter.unit, parameter.scale)
+        table.add_row(escape(parameter.name), parameter.kind, escape(values), shown, parameter.unit, parameter.scale)
     return table
 
 
@@ -79,10 +80,10 @@ def response_table(response: Response) -> Table:
 
 def audibility_table(host: EffectHost, unit_row: np.ndarray, heard_db: np.ndarray) -> Table:
     """The settings, and how much each of them can be heard."""
-    table = Table("parameter", "value", "moves the sound by, dB", title=_plain(host.name))
+    table = Table("parameter", "value", "moves the sound by, dB", title=escape(host.name))
     for (name, value), change in zip(host.parameters.describe(unit_row).items(), heard_db):
         shown = f"{value:.6g}" if isinstance(value, float) else str(value)
-        table.add_row(_plain(name), shown, f"{change:.1f}" if change >= HEARD_DB else "not audible here")
+        table.add_row(escape(name), shown, f"{change:.1f}" if change >= HEARD_DB else "not audible here")
     return table
 
 
@@ -106,11 +107,11 @@ def response_data(host: EffectHost, unit_row: np.ndarray, response: Response, he
 
 def check_table(report: CheckReport) -> Table:
     """The verdict on an effect."""
-    table = Table("parameter", "kind", "change over its range", "remark", title=_plain(report.effect))
+    table = Table("parameter", "kind", "change over its range", "remark", title=escape(report.effect))
     for p in report.parameters:
         stepped = f"stepped: {p.still_share:.0%} of small moves change nothing" if p.kind == "continuous" else "stepped"
         remark = "did nothing in any render" if p.does_nothing else stepped if p.is_stepped else ""
-        table.add_row(_plain(p.name), p.kind, f"{p.change:.3g}", remark)
+        table.add_row(escape(p.name), p.kind, f"{p.change:.3g}", remark)
     return table
 
 
@@ -123,8 +124,3 @@ def check_lines(report: CheckReport) -> list[str]:
         lines.append(f"cost: {report.realtime_factor:.4f} x real time on one core")
         lines.append(f"failed renders: {report.num_failures}")
     return lines
-
-
-def _plain(text: str) -> str:
-    """Keeps rich from reading brackets as markup."""
-    return text.replace("[", r"\[")

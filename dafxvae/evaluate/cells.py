@@ -1,6 +1,5 @@
 """The cells of an evaluation, chunk by chunk: what is finished lies in a file and is never computed again."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from dafxvae.audio.io import write_audio
-from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, stored_file, write_json
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.data.pairs.draws import PairMaker, PairOptions, make_cutter
 from dafxvae.evaluate.held_out import long_enough
@@ -115,8 +113,8 @@ def read_cell(folder: Path, plan: Plan, cell: Cell) -> dict[str, Any] | None:
     for path in chunk_paths(folder, cell, plan).values():
         if not path.exists():
             return None
-        try:
-            chunk = json.loads(path.read_text(encoding="utf-8"))
+        with stored_file(path, "delete it, and the same command makes it"):
+            chunk = read_json(path)
             for key, value in joined.items():
                 joined[key] = value + chunk[key]
             for name, metrics in chunk["scores"].items():
@@ -125,8 +123,6 @@ def read_cell(folder: Path, plan: Plan, cell: Cell) -> dict[str, Any] | None:
             for key in ("failed", "settings"):
                 for name, values in chunk[key].items():
                     tables[key].setdefault(name, []).extend(values)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} cannot be read ({error!r}): delete it, and the same command makes it") from error
     return joined | tables
 
 

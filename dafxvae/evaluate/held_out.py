@@ -1,13 +1,13 @@
 """Held-out recordings by name, with a check of their length."""
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError, unknown_name
+from dafxvae.core.files import read_json, stored_file
 from dafxvae.core.paths import stored_data, user_path
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.corpora.layouts import MANIFEST
@@ -27,10 +27,8 @@ def _kind(folder: Path) -> str:
     path = folder / MANIFEST
     if not path.is_file():
         return ""
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8")).get("kind", ""))
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}): mend or delete it") from error
+    with stored_file(path, "mend or delete it"):
+        return str(read_json(path).get("kind", ""))
 
 
 def find_corpus(name: str) -> HeldOut:

@@ -1,6 +1,5 @@
 """Dry takes and finished records: what a transfer does with the references that people have."""
 
-import json
 import os
 from argparse import Namespace
 from collections.abc import Sequence
@@ -13,9 +12,9 @@ from rich.console import Console
 
 from dafxvae.audio.true_peak import true_peak
 from dafxvae.controllers.controller import read_controller
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import check_same
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json, write_text
+from dafxvae.core.files import read_json, stored_file, write_json, write_text
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
 from dafxvae.core.version import __version__
@@ -35,6 +34,7 @@ from dafxvae.transfer.results import Options, Outcome
 
 RATE = 44100  # Hz, of takes and records, as people have them
 CEILING_DBTP = -1.0
+OTHER_FOLDER = "give another folder with -o"
 COLUMNS = (
     *("controller", "highest peak", "spectrum further", "unsaid", "further by the truth", "spread of settings"),
     *("MRSTFT ratio", "matched"),
@@ -196,13 +196,10 @@ def _finished(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     """
     if not os.path.exists(path):
         return {}
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+    with stored_file(path, OTHER_FOLDER):
+        stored = read_json(path)
         found, theirs = dict(stored.pop("controllers")), dict(stored)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}): give another folder with -o") from error
-    if different := differences(identity, theirs):
-        raise UserError(f"{path} holds another evaluation ({'; '.join(different)}): give another folder with -o")
+    check_same(identity, theirs, f"{path} holds another evaluation", OTHER_FOLDER)
     return found
 
 

@@ -1,13 +1,12 @@
 """The plan of an evaluation, and the folder that it belongs to."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import check_same
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, stored_file, write_json
 from dafxvae.core.rng import check_seed
 from dafxvae.core.version import __version__
 
@@ -100,14 +99,6 @@ def chosen(values: str, known: tuple[str, ...], option: str) -> tuple[str, ...]:
     return asked
 
 
-def _stored(path: Path) -> dict[str, Any]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return {key: dict(stored[key]) for key in ("settings", "controllers", "corpora")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}): delete the folder, or give another with -o") from error
-
-
 def claim_folder(folder: Path, plan: Plan, controllers: dict[str, str], corpora: dict[str, str]) -> None:
     """Writes `evaluation.json`, or checks that the evaluation there is the same one, as soon as it has results; more
     controllers and corpora may join it.
@@ -129,14 +120,12 @@ def claim_folder(folder: Path, plan: Plan, controllers: dict[str, str], corpora:
     ours = {"settings": plan.identity, "controllers": controllers, "corpora": corpora}
     has_results = (folder / "results.json").exists() or any((folder / PARTS).rglob("*.json"))
     if path.exists() and has_results:
-        theirs = _stored(path)
+        with stored_file(path, "delete the folder, or give another with -o"):
+            stored = read_json(path)
+            theirs = {key: dict(stored[key]) for key in ours}
         joint = {key: theirs[key] | ours[key] for key in ours}
         before = {key: joint[key] | theirs[key] for key in ours}
-        different = differences(joint, before)
-        if different:
-            raise UserError(
-                f"{folder} holds another evaluation ({'; '.join(different)}): give the old values to go on with it, or "
-                "another folder with -o"
-            )
+        fix = "give the old values to go on with it, or another folder with -o"
+        check_same(joint, before, f"{folder} holds another evaluation", fix)
         ours = joint
     write_json(path, {key: dict(sorted(value.items())) for key, value in ours.items()})

@@ -1,11 +1,11 @@
 """Results as Markdown, and the results of several folders as one table."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import read_json, stored_file
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING
 from dafxvae.metrics import MATCHED, MATCHED_LUFS, METRICS
 from dafxvae.runs.results import MEAN, TRUE
@@ -236,11 +236,9 @@ def read_results(folder: Path) -> dict[str, Any]:
         UserError: there is none, or it is something else.
     """
     path = folder / "results.json"
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        assert isinstance(results["cells"], list)
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise UserError(f"{path} holds no results ({error!r}): give the folder of a finished evaluation") from error
+    with stored_file(path, "give the folder of a finished evaluation"):
+        results = read_json(path)
+        list(results["cells"])
     return results
 
 

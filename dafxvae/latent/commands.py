@@ -1,6 +1,5 @@
 """The three commands of the latent tools, after their arguments are parsed."""
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from dafxvae.core import optional
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, write_json
 from dafxvae.core.paths import user_path
 from dafxvae.core.rng import check_seed
 from dafxvae.effects.bank import open_bank
@@ -80,7 +79,7 @@ def run_command(arguments: Namespace, progress: Console, console: Console) -> No
             if arguments.retrain:
                 retrain(arguments, source, gathered, studied, folder, progress)
             if (folder / "sweep.json").is_file():
-                findings.data["sweep"] = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))
+                findings.data["sweep"] = read_json(folder / "sweep.json")
             write(findings, report_page.make_page(findings, source.config.sample_rate), folder)
             for text in report_page.conclusions(findings.data):
                 console.print(text, highlight=False)

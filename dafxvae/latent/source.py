@@ -1,6 +1,5 @@
 """The model under study: opened from a path, and its f, g and h as functions of numpy arrays."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -14,6 +13,7 @@ from dafxvae.config import Config, base_config
 from dafxvae.controllers.controller import Controller, read_controller
 from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.errors import UserError
+from dafxvae.core.files import read_json
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.latent.baselines import ClipFeature
 from dafxvae.models import networks
@@ -62,7 +62,7 @@ def open_source(path: Path) -> ModelSource:
     controller = None
     if path.is_dir():
         if (folder / "config.json").is_file():
-            stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            stored = read_json(folder / "config.json")
             config = _config(stored | {key: encoders.metadata[key] for key in stored_keys if key != "data"})
         if (folder / "controller.safetensors").is_file():
             controller = read_controller(folder / "controller.safetensors", weights)

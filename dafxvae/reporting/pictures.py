@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from dafxvae.audio.io import to_channels
+from dafxvae.core.files import whole_file
 
 FLOOR_DB = -140.0
 GAP_FRAMES = 4  # between two spectrograms of one row
@@ -34,8 +35,9 @@ def figure_pixels(figure: Figure) -> np.ndarray:
 
 
 def save_png(path: Path, pixels: np.ndarray) -> None:
-    """Writes uint8 `[height, width, 3]`."""
-    imsave(path, pixels)
+    """Writes uint8 `[height, width, 3]`, whole or not at all."""
+    with whole_file(path) as temporary:
+        imsave(temporary, pixels)
 
 
 def jpeg_bytes(pixels: np.ndarray) -> bytes:

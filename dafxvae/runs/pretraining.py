@@ -8,8 +8,7 @@ import jax
 
 from dafxvae.config import Config
 from dafxvae.controllers.encoders import load_encoders, save_encoders
-from dafxvae.core.differences import differences, flatten
-from dafxvae.core.errors import UserError
+from dafxvae.core.differences import check_same, flatten
 from dafxvae.core.paths import stored_encoders_path
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.models.networks import Encoders
@@ -26,12 +25,9 @@ def check_encoders(encoders: Encoders, config: Config, path: Path) -> None:
     asked = {"sample_rate": config.sample_rate, "f": config.f.to_dict(), "g": config.g.to_dict()}
     asked = flatten(asked) | pretraining_choices(config)
     stored = flatten(encoders.metadata)
-    different = differences(asked, {key: stored.get(key) for key in asked})
-    if different:
-        raise UserError(
-            f"the stored f and g at {path} differ from the configuration ({'; '.join(different)}): "
-            "give --config.pretrained another name to train new ones, or leave these settings alone"
-        )
+    fix = "give --config.pretrained another name to train new ones, or leave these settings alone"
+    what = f"the stored f and g at {path} differ from the configuration"
+    check_same(asked, {key: stored.get(key) for key in asked}, what, fix)
 
 
 def ensure_encoders(config: Config, workdir: Path, corpus: Corpus, session: Session) -> Encoders:

@@ -13,9 +13,9 @@ from typing import Any
 import jax
 
 from dafxvae.config import Config
-from dafxvae.core.differences import differences, flatten
+from dafxvae.core.differences import check_same, flatten
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, write_json
 from dafxvae.core.version import __version__
 from dafxvae.runs.values import OPEN_PART
 from dafxvae.training.writer import check_tracking
@@ -80,18 +80,14 @@ def claim_workdir(config: Config, workdir: Path) -> None:
     path = workdir / "config.json"
     ours = json.loads(config.to_json())
     if path.exists():
-        theirs = json.loads(path.read_text()) | {key: ours[key] for key in FREE_KEYS}
+        theirs = read_json(path) | {key: ours[key] for key in FREE_KEYS}
         unknown = sorted(key for key in flatten(theirs).keys() ^ flatten(ours).keys() if not key.startswith(OPEN_PART))
         if unknown:
             raise UserError(
                 f"{workdir} holds a run of another version of dafxvae, whose configuration has other keys "
                 f"({', '.join(unknown)}): finish it with that version, or give another --workdir"
             )
-        different = differences(ours, theirs)
-        if different:
-            raise UserError(
-                f"{workdir} holds a run of another configuration ({'; '.join(different)}): "
-                "give the old values to resume it, or another --workdir"
-            )
+        fix = "give the old values to resume it, or another --workdir"
+        check_same(ours, theirs, f"{workdir} holds a run of another configuration", fix)
     write_json(path, ours)
     write_json(workdir / "versions.json", describe_run())

@@ -6,7 +6,6 @@ chain that may have been at work can be asked for.
 
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -17,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import shipped_path
 from dafxvae.core.weights import load_weights, save_weights
 from dafxvae.studio.palette import EFFECTS, ORDERS, SPACE
 from dafxvae.studio.sound import MeasuredSound
@@ -140,7 +140,7 @@ def _apply(params: Any, features: Array, is_on: Array, order: Array, network: St
 
 def stored_decoder_path() -> Path:
     """File of the decoder that comes with the package."""
-    return Path(str(resources.files("dafxvae"))) / "pretrained" / "studio.safetensors"
+    return shipped_path("studio.safetensors")
 
 
 def load_decoder(path: Path) -> Decoder:

@@ -14,7 +14,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import check_same
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import sync
 from dafxvae.training import parallel
@@ -22,6 +22,7 @@ from dafxvae.training.state import TrainState
 
 METRIC = "loss"
 FORMAT = 1
+OTHER = "resume it with what it was made with, or give another --workdir"
 NUM_LATEST = 2  # should the newest turn out damaged, there is one before it
 
 
@@ -173,7 +174,8 @@ class Checkpoints:
             about = self._manager.restore(step, args=ocp.args.Composite(about=ocp.args.JsonRestore()))["about"]
             self._check_about(path, about)
             stored = ocp.StandardCheckpointHandler().metadata(cast(Any, path / "state"))
-            _check_same(path, "is of another model or optimiser", _structure(abstract), _structure(stored))
+            what = f"the checkpoint {path} is of another model or optimiser"
+            check_same(_structure(abstract), _structure(stored), what, OTHER)
             template: Any = abstract
             arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
             state = cast(TrainState, self._manager.restore(step, args=arguments)["state"])
@@ -184,7 +186,8 @@ class Checkpoints:
     def _check_about(self, path: Path, about: Mapping[str, Any]) -> None:
         """Raises UserError when a checkpoint is not of this configuration and version."""
         ours = self._about | {"format": FORMAT}
-        _check_same(path, "does not belong to this run", ours, {key: about.get(key) for key in ours})
+        theirs = {key: about.get(key) for key in ours}
+        check_same(ours, theirs, f"the checkpoint {path} does not belong to this run", OTHER)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -228,16 +231,6 @@ def _structure(tree: Any) -> dict[str, str]:
         jax.tree_util.keystr(path, simple=True, separator="."): f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
         for path, leaf in leaves
     }
-
-
-def _check_same(path: Path, what: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
-    """Raises UserError naming the differences."""
-    different = differences(ours, theirs)
-    if different:
-        raise UserError(
-            f"the checkpoint {path} {what} ({'; '.join(different)}): "
-            "resume it with what it was made with, or give another --workdir"
-        )
 
 
 def checksum(state: TrainState) -> int:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from dafxvae.reporting.page import Page
@@ -44,9 +45,9 @@ COLUMNS = ("parameter", "value", "predicted", "")
 
 def terminal_table(document: dict[str, Any]) -> Table:
     """The settings, for the terminal."""
-    table = Table(*COLUMNS, title=document["effect"].replace("[", r"\["))
+    table = Table(*COLUMNS, title=escape(document["effect"]))
     for row in settings_rows(document):
-        table.add_row(*(cell.replace("[", r"\[") for cell in row))
+        table.add_row(*map(escape, row))
     table.add_row("level", f"{document['gain_db']:+.2f} dB", "", "")
     return table
 

@@ -1,12 +1,13 @@
 """Groups of recordings (songs, speakers) from the layout of a folder; known data sets by their file names."""
 
 import csv
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from dafxvae.core.files import read_json
 
 MANIFEST = "corpus.json"  # next to the audio of a fetched corpus: its licence, and the group of each file
 
@@ -66,7 +67,7 @@ def _fetched(root: Path, paths: list[Path], manifests: list[Path]) -> Layout:
     """Corpora fetched by `python -m dafxvae.data fetch`, one or several below `root`; other files group as usual."""
     files, rest, names = [], list(paths), []
     for manifest in manifests:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content = read_json(manifest)
         names.append(content.get("name", manifest.parent.name))
         inside = [path for path in rest if path.is_relative_to(manifest.parent)]
         rest = [path for path in rest if not path.is_relative_to(manifest.parent)]

@@ -1,13 +1,13 @@
 """Held-out pairs, drawn once and stored, so that every run and version scores the same ones."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dafxvae.core.differences import check_same
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, stored_file, write_json
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
 from dafxvae.data.pairs.bank import Bank
 from dafxvae.data.pairs.clips import Clip
@@ -101,16 +101,11 @@ def _to_json(draw: Draw, corpus: Corpus, bank: Bank) -> dict[str, Any]:
 
 
 def _load(path: Path, header: dict[str, Any], corpus: Corpus, bank: Bank) -> list[Draw]:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        pairs = stored["pairs"]
-    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"{path} holds no stored pairs ({error!r}): delete it to draw new ones") from error
-    wrong = [
-        f"{key} {stored.get(key)!r} instead of {value!r}" for key, value in header.items() if stored.get(key) != value
-    ]
-    if wrong:
-        raise UserError(f"{path} holds pairs with {'; '.join(wrong)}: delete it, or give another path")
+    fix = "delete it to draw new ones"
+    with stored_file(path, fix):
+        stored = read_json(path)
+        pairs, theirs = stored["pairs"], {key: stored.get(key) for key in header}
+    check_same(header, theirs, f"{path} holds other pairs", fix)
     tracks = {track.name: index for index, track in enumerate(corpus.tracks)}
 
     def clip(entry: dict[str, Any]) -> Clip:

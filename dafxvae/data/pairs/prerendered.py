@@ -5,7 +5,6 @@ A shard is two files: `shard-00000.npz` with the settings, and `shard-00000.npy`
 name last: a shard that has it is whole.
 """
 
-import json
 import os
 import shutil
 import zipfile
@@ -15,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import check_same, differences
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import whole_file, write_json
+from dafxvae.core.files import read_json, stored_file, whole_file, write_json
 from dafxvae.core.paths import user_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.store import write_arrays
@@ -84,9 +83,8 @@ def render_pairs(
     manifest = folder / MANIFEST
     if manifest.is_file():
         stored = _read_manifest(folder)
-        wrong = [key for key, value in description.items() if key != "num_pairs" and stored.get(key) != value]
-        if wrong:
-            raise UserError(f"{folder} holds pairs with another {', '.join(wrong)}: delete it, or give another folder")
+        theirs = {key: stored.get(key) for key in description} | {"num_pairs": description["num_pairs"]}
+        check_same(description, theirs, f"{folder} holds other pairs", "delete it, or give another folder")
     first, end = (count * place // job[1] for place in (job[0], job[0] + 1))
     missing = [shard for shard in range(first, end) if not _audio_path(folder, shard).is_file()]
     _check_space(folder, description, len(missing))
@@ -218,10 +216,8 @@ def _check_expected(folder: str | os.PathLike[str], stored: dict[str, Any], expe
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"no rendered pairs in {folder} ({error}): make them with dafxvae.data render") from error
+    with stored_file(folder / MANIFEST, "give a folder of pairs that `python -m dafxvae.data render` made"):
+        return read_json(folder / MANIFEST)
 
 
 def _read_small(path: Path) -> dict[str, np.ndarray]:

@@ -11,9 +11,9 @@ import numpy as np
 from rich.console import Console
 
 from dafxvae.controllers.encoders import load_encoders
-from dafxvae.core.differences import differences
+from dafxvae.core.differences import check_same
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import check_output, write_json, write_text
+from dafxvae.core.files import check_output, read_json, stored_file, write_json, write_text
 from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import check_seed
@@ -62,12 +62,10 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
     """Writes the plan of a folder, or checks that the one there is the same; more items may join."""
     path = folder / PLAN
     if path.exists() and any((folder / ITEMS).glob("*.json")):
-        try:
-            theirs = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path} cannot be read ({error}): give another folder with -o") from error
-        if different := differences(plan, theirs):
-            raise UserError(f"{folder} holds another benchmark ({'; '.join(different)}): give another folder with -o")
+        fix = "give another folder with -o"
+        with stored_file(path, fix):
+            theirs = dict(read_json(path))
+        check_same(plan, theirs, f"{folder} holds another benchmark", fix)
     write_json(path, plan)
 
 
@@ -101,7 +99,7 @@ def run_counterfx(arguments: Namespace, progress: Console, console: Console) -> 
                 if not path.exists():
                     sounds = None if arguments.items is None else arguments.output / SOUNDS
                     write_json(path, score_item(studio, make(place), pools, arguments.seed, sounds))
-                scores.append(json.loads(path.read_text(encoding="utf-8")))
+                scores.append(read_json(path))
                 advance()
     if arguments.items is not None:
         write_text(arguments.output / SUBMISSION, submission(names, scores, f"{AUTO} {max(pools)}"))

@@ -9,8 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from dafxvae.core.errors import UserError
-from dafxvae.core.files import write_text
+from dafxvae.core.files import read_json, stored_file, write_text
 from dafxvae.core.paths import data_dir
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.chain import Unit
@@ -108,7 +107,7 @@ def format_shipped(calibrations: dict[str, Calibration]) -> str:
 
 
 def _read_shipped(path: Path) -> dict[str, Calibration]:
-    return {name: _parse(fields) for name, fields in json.loads(path.read_text()).items()}
+    return {name: _parse(fields) for name, fields in read_json(path).items()}
 
 
 def _parse(stored: dict[str, Any]) -> Calibration:
@@ -120,10 +119,8 @@ def _read_own(effect: str) -> Calibration | None:
     path = calibration_path(effect)
     if not path.exists():
         return None
-    try:
-        return _parse(json.loads(path.read_text()))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no calibration ({error}): delete it, or run calibrate again") from error
+    with stored_file(path, "delete it, or run calibrate again"):
+        return _parse(read_json(path))
 
 
 def _lookup(effect: str, names: Sequence[str]) -> Calibration | None:
