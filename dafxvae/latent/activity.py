@@ -51,9 +51,9 @@ def per_dimension(mean: np.ndarray, log_variance: np.ndarray) -> PerDimension:
     return PerDimension(kl.mean(0), activity, np.sqrt(activity + np.exp(log_var).mean(0)), mu.mean(0))
 
 
-def prior_nodes() -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Hermite nodes and weights of N(0, 1); `[NUM_NODES]` each, the weights sum to one."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(NUM_NODES)
+def prior_nodes(count: int = NUM_NODES) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Hermite nodes and weights of N(0, 1); `[count]` each, the weights sum to one."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(count)
     return nodes, weights / weights.sum()
 
 
