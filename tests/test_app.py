@@ -248,7 +248,8 @@ def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
         upload(client, sounds / f"{name}.wav", "reference")
     assert "2 references" in client.refused("transfer", {"controller": "auto", "weights": [1]})
     assert "weight" in client.refused("transfer", {"controller": "auto", "weights": [1, 99]})
-    client.transfer(controller="auto", weights=[2, 1], ceiling_db=-3.0)
+    assert "known: spectrum" in client.refused("transfer", {"controller": "auto", "only": ["elsewhere"]})
+    client.transfer(controller="auto", weights=[2, 1], aspects=["", "level"], only=["spectrum"], ceiling_db=-3.0)
     result = client.ask("result")
     assert result["controller"] == next(iter(result["ranking"]))
     assert any("toy" in note for note in result["notes"])  # which has another f and g, and is not ranked
@@ -265,7 +266,8 @@ def test_a_ranking_weights_limits_and_stems(client, sounds, tmp_path):
         (tmp_path / name).write_bytes(urllib.request.urlopen(address + name).read())
     assert 'local take = "take.wav"' in (tmp_path / "take.transfer.wav.lua").read_text()  # beside it
     settings = json.loads((tmp_path / "take.transfer.wav.settings.json").read_text())
-    assert [one["weight"] for one in settings["compared"]] == [1, 2, 1]
+    assert [(one["weight"], one["aspect"]) for one in settings["compared"]] == [(1, ""), (2, ""), (1, "level")]
+    assert settings["only"] == ["spectrum"]
     assert settings["ceiling_db"] == -3.0
     with zipfile.ZipFile(tmp_path / "stems.zip") as archive:
         assert archive.namelist() == ["reference.wav", "other.wav"]
@@ -296,10 +298,14 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
         page.locator("#take-file").set_input_files(sounds / "take.wav")
         page.locator("#reference-file").set_input_files([sounds / "reference.wav", sounds / "other.wav"])
         page.get_by_role("listitem").nth(1).wait_for()
+        page.get_by_label("What other.wav is for").select_option("spectrum")
+        page.get_by_text("What is taken over").click()
+        page.get_by_role("checkbox", name="spectrum").check()
         assert page.get_by_role("alert").count() == 0
         page.get_by_role("button", name="Transfer").click()
         page.locator("#result").wait_for()
         page.wait_for_function("dafxvae.players[0].voice === 2")
+        assert "of other.wav for spectrum alone" in page.locator("#notes").inner_text()
         first = np.asarray(page.evaluate(OUTPUT))
         page.locator("#level").select_option("none")
         page.wait_for_function("document.querySelector('#gain').textContent === 'gain +0.0 dB'")

@@ -334,6 +334,7 @@ WRONG = {
     "amount_of": ("Gain=1", ["Gain"], {"Loud": 1}, {"Gain": "x"}, {"Gain": np.nan}, {2: 1}, {0: 1}, {"Gain": 1, 1: 1}),
     "only": ("level", ["loud"], None, 3, ["spectrum"], [1]),
     "weights": (2, [0], [11], [1.5], [True], ["2"], [1, 1], None),
+    "aspects": ("space", [1], ["elsewhere"], ["space", ""], [None], [["space"]], None),
     "max_eq_db": (-1, 61, np.nan, "6", [6], 6),
     "only_if_better": ("x", 1, None),
     "stereo": ("x", 1, None),

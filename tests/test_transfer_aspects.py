@@ -9,6 +9,7 @@ from effects_vst3 import zam
 from transfer_toys import RATE, music, save_toy
 
 import dafxvae
+from dafxvae.audio.loudness import loudness_lufs
 from dafxvae.core.errors import UserError
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
@@ -131,16 +132,59 @@ def test_a_weight_counts_as_the_recording_given_so_often(style):
     assert not np.array_equal(weighted.unit_params, style.transfer(audio, [first, second], RATE).unit_params)
 
 
+def test_a_reference_for_one_kind_sets_the_effects_of_it_and_they_are_judged_by_it(style):
+    audio, first, second = (music(seed=seed) for seed in (1, 2, 3))
+    alone = [style.transfer(audio, one, RATE, amount=1.0) for one in (first, second)]
+    both = style.transfer(audio, [first, second], RATE, amount=1.0, aspects=["", "space"])
+    assert of(both, "Reverb") == of(alone[1], "Reverb") != of(alone[0], "Reverb")
+    for effect in ("PeakFilter", "Compressor"):
+        assert of(both, effect) == of(alone[0], effect)
+    before = [both.fit.before[name] for name in ("space", "spectrum")]
+    assert before == [alone[1].fit.before["space"], alone[0].fit.before["spectrum"]]
+    assert both.document["compared"][2]["aspect"] == "space"
+    with pytest.raises(UserError, match="no effect of this kind"):
+        style.transfer(audio, [first, second], RATE, aspects=["", "pitch"])
+    with pytest.raises(UserError, match="the search has one goal"):
+        style.transfer(audio, [first, second], RATE, aspects=["", "space"], refine=10)
+    with pytest.raises(UserError, match="one aspect for each"):
+        style.transfer(audio, [first, second], RATE, aspects=["space"])
+
+
+def test_where_every_reference_is_for_one_kind_other_effects_leave_the_take_alone(style):
+    audio, reference = music(seed=1), music(seed=2)
+    only = style.transfer(audio, reference, RATE, amount=1.0, only=["space"])
+    found = style.transfer(audio, [reference, music(seed=3)], RATE, amount=1.0, aspects=["space", "level"])
+    np.testing.assert_array_equal(found.unit_params, only.unit_params)
+    with pytest.raises(UserError, match="no reference is given for it"):
+        style.transfer(audio, reference, RATE, only=["dynamics"], aspects=["space"])
+
+
+def test_a_reference_for_the_level_is_the_one_that_is_matched_in_loudness(style):
+    audio, first, quiet = music(seed=1), music(seed=2), music(seed=3, level=0.01)
+    wanted = float(loudness_lufs(quiet[None], RATE)[0])
+    for options in ({"aspects": ["", "level"]}, {"aspects": ["space", "level"], "only": ["level"]}):
+        found = style.transfer(audio, [first, quiet], RATE, **options)
+        assert float(loudness_lufs(found.audio[None], RATE)[0]) == pytest.approx(wanted, abs=0.1)
+    assert found.settings["Reverb.wet_level"] == pytest.approx(0.0, abs=1e-3)
+
+
 def test_a_reference_s_weight_is_a_number_behind_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     soundfile.write("odd:2", music(1.0), RATE, format="WAV")
-    assert [(str(path), weight) for path, weight in map(parse_reference, ("a.wav", "a.wav:3", "odd:2", "odd:2:4"))] == [
-        ("a.wav", 1),
-        ("a.wav", 3),
-        ("odd:2", 1),
-        ("odd:2", 4),
+    soundfile.write("a.wav", music(1.0), RATE)
+    given = ("a.wav", "a.wav:3", "odd:2", "odd:2:4", "a.wav:space", "odd:2:space:4", "new.wav:2:level")
+    assert [(str(path), *others) for path, *others in map(parse_reference, given)] == [
+        ("a.wav", 1, ""),
+        ("a.wav", 3, ""),
+        ("odd:2", 1, ""),
+        ("odd:2", 4, ""),
+        ("a.wav", 1, "space"),
+        ("odd:2", 4, "space"),
+        ("new.wav", 2, "level"),
     ]
-    assert parse_reference(r"C:\takes\a.wav")[1] == 1
+    assert parse_reference(r"C:\takes\a.wav")[1:] == (1, "")
+    with pytest.raises(UserError, match="did you mean space"):
+        parse_reference("a.wav:spaces")
     with pytest.raises(UserError, match="give a weight in whole numbers"):
         parse_reference("a.wav:0.5")
 
@@ -149,7 +193,7 @@ def test_the_command_line_takes_aspects_and_reports_what_was_compared(tmp_path, 
     soundfile.write(tmp_path / "in.wav", music(seed=1, level=0.05), RATE)
     for name, seed in (("one.wav", 2), ("two.wav", 3)):
         soundfile.write(tmp_path / name, music(seed=seed), RATE)
-    files = [tmp_path / "in.wav", tmp_path / "one.wav", f"{tmp_path / 'two.wav'}:2"]
+    files = [tmp_path / "in.wav", tmp_path / "one.wav", f"{tmp_path / 'two.wav'}:2:dynamics"]
     options = ["--amount-of", "Compressor=0.5", "--amount-of", "3=0", "--only", "dynamics,space", "--max-eq", "12"]
     main([*map(str, files), "--controller", str(path), "-o", str(tmp_path / "out.wav"), *options])
     document = json.loads((tmp_path / "out.wav.settings.json").read_text())
@@ -160,6 +204,7 @@ def test_the_command_line_takes_aspects_and_reports_what_was_compared(tmp_path, 
     assert one["lufs"] - own["lufs"] == pytest.approx(20 * np.log10(0.3 / 0.05), abs=1.0)
     printed = " ".join(capsys.readouterr().err.split())
     assert f"windows of the input ({own['lufs']:.1f} LUFS) with {one['windows']} of one.wav" in printed
+    assert "of two.wav for dynamics alone (" in printed
     assert "weight 2)" in printed
 
 

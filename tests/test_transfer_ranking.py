@@ -13,9 +13,11 @@ import dafxvae
 from dafxvae.controllers.experience import Experience, measure_experience, store_experience
 from dafxvae.controllers.familiar import Familiar
 from dafxvae.controllers.names import shipped_folder, user_folder
+from dafxvae.core.errors import UserError
 from dafxvae.core.files import copy_file
 from dafxvae.transfer.__main__ import main
-from dafxvae.transfer.ranking import FREEDOM, POOLED, RIDGE, Ranking, log_likelihoods, rank_latent
+from dafxvae.transfer.ranking import FREEDOM, POOLED, RIDGE, Ranking, log_likelihoods, rank_latent, rank_recordings
+from dafxvae.transfer.recordings import ArrayRecording
 
 RNG = np.random.default_rng(0)
 
@@ -88,3 +90,9 @@ def test_the_command_line_ranks_and_takes_the_best(tmp_path, capsys):
     ranking = dafxvae.rank_controllers(audio, audio, RATE)
     assert "the reference is the input itself" in ranking.notes[0]
     assert dafxvae.rank_controllers(audio, wet, RATE).best == "reverb"
+    recording, reference = (ArrayRecording(one, RATE, "one") for one in (audio, wet))
+    dynamic = rank_recordings(recording, [reference], ["dynamics", "level"])  # the level needs no effect
+    assert {"compressor", "eq_compressor"} <= set(dynamic.shares) <= set(ranking.shares) - {"reverb", "eq", "mine"}
+    assert sum(dynamic.shares.values()) == pytest.approx(1.0)
+    with pytest.raises(UserError, match="no controller has effects for pitch"):
+        rank_recordings(recording, [reference], ["pitch"])

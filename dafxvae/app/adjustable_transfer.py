@@ -16,6 +16,7 @@ from rich.console import Console
 from dafxvae.audio.io import AudioReader, audio_writer
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_text
+from dafxvae.effects.kinds import LEVEL
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.response import HEARD_DB
 from dafxvae.reporting.player import PlayerClip, chart_data, clip_data, player_data
@@ -75,8 +76,7 @@ class AdjustableTransfer:
         self._start, count = windows.excerpt(take, outcome.source_scan, SECTION_SEC)
         section = recordings.ArrayRecording(take.read(self._start, count), take.sample_rate, take.path.name)
         self._section = section
-        weighted = zip(scans[1:], options.weights_of(len(references)))
-        self._scans = [scan for scan, weight in weighted for _ in range(weight)]
+        self._scans = options.counted(scans[1:], LEVEL)
         self._take_loudness = scans[0].loudness
         with closing(transfer.play(self._played(section), outcome.match.unit_params, 0.0)) as played:
             # The section is louder than the whole by as much: with it, a part gets the gain of the whole.
@@ -232,7 +232,7 @@ class AdjustableTransfer:
         with closing(self._transfer.play(source, unit_params, options.max_tail_sec, folder, progress)) as rendered:
             scans = (outcome.source_scan, self._scans)
             level = rendering.level(adjustment.match_level, *scans, rendered, options.ceiling_db, is_integer=False)
-            compared = outcome.fit.trust, options.weights_of(len(self._references))
+            compared = outcome.fit.trust, options.counted
             fit = measure_fit(source, self._references, rendered, self._transfer.host.chain, *compared)
             locked = {name: self.space.describe(unit_params)[name] for name in adjustment.locks}
             match = replace(outcome.match, unit_params=unit_params, locked=locked)

@@ -26,12 +26,23 @@ from dafxvae.app.adjustable_transfer import AdjustableTransfer, Adjustment
 from dafxvae.app.visitor_session import Job, VisitorSession
 from dafxvae.app.visitors import Choice, Visitors
 from dafxvae.core.errors import EffectError, UserError
+from dafxvae.effects.kinds import KINDS as EFFECT_KINDS
 from dafxvae.transfer.exports.formats import EXPORTS
 from dafxvae.transfer.results import Options
 
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")
 MAX_RENDERS = 2000  # of a search
-OPTIONS = ("locks", "match_level", "refine", "weights", "max_eq_db", "ceiling_db", "stereo")  # that the page asks for
+OPTIONS = (
+    "locks",
+    "match_level",
+    "refine",
+    "weights",
+    "only",
+    "aspects",
+    "max_eq_db",
+    "ceiling_db",
+    "stereo",
+)  # that the page asks for
 FOLDERS = ("dafxvae.app", "dafxvae.reporting")  # whose web/ is served
 KINDS = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
 
@@ -87,7 +98,9 @@ class Routes:
         """A new session."""
         name = await run_in_threadpool(self.visitors.begin)
         found = await run_in_threadpool(self.visitors.controllers)
-        return JSONResponse({"id": name, "controllers": found, "max_upload": self.visitors.max_upload})
+        return JSONResponse(
+            {"id": name, "controllers": found, "kinds": EFFECT_KINDS, "max_upload": self.visitors.max_upload}
+        )
 
     async def end(self, request: Request) -> Response:
         """Ends a session."""
@@ -127,7 +140,7 @@ class Routes:
         if session.take is None or not session.references:
             raise UserError("give a take and at least one reference first")
         options = _options(body)
-        options.weights_of(len(session.references))
+        options.grouped(session.references)
         choice = Choice(body.get("controller"), body.get("effect"), body.get("find") is True)
 
         def work(job: Job) -> None:

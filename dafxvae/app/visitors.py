@@ -112,6 +112,7 @@ class Visitors:
         Raises:
             UserError: there is no such controller or effect, or nothing was chosen.
         """
+        options.check_controller(choice.controller)
         if choice.is_found:
             job.say("finding the effects")
             found = find_chain(take, references, weights=options.weights_of(len(references)))
@@ -120,7 +121,7 @@ class Visitors:
         ranking = None
         if choice.controller == AUTO:
             job.say("ranking the controllers")
-            ranking = rank_recordings(take, references)
+            ranking = rank_recordings(take, references, options.needed_kinds)
         job.say("opening the effects")
         name = choice.controller if ranking is None else ranking.best
         return Opened(self._open_named(name, choice.effect, job.go_on), name, options, ranking)

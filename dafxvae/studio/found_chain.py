@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.kinds import unit_kind
+from dafxvae.effects.kinds import LEVEL, unit_kind
 from dafxvae.effects.parameters import number_labels
 from dafxvae.effects.spec import parse_chain
 from dafxvae.studio.other_effects import AddedEffect
@@ -45,7 +45,8 @@ class FoundChain:
     def adapted(self, options: Options) -> "tuple[FoundChain, Options]":
         """The chain, and options for its transfer, without what was asked for of effects that were not found.
 
-        Where nothing is to be changed, for nothing was found of the kinds that are wanted, the level is not either.
+        Where nothing is to be changed, for nothing was found of the kinds that are wanted, the level is not either,
+        unless it is one of them.
         """
         found, left_out = self, []
         if self.effects and options.only and not {*options.only, ""} & {*self.kinds}:
@@ -60,7 +61,8 @@ class FoundChain:
             left_out.append(f"max_eq {options.max_eq_db:g}: no filter with a gain was found")
             asked = replace(asked, max_eq_db=None)
         if not found.effects:
-            asked = replace(asked, only=(), match_level="none", ceiling_db=None)
+            kept = {} if LEVEL in options.only else {"match_level": "none", "ceiling_db": None}
+            asked = replace(asked, only=(), **kept)
         return replace(found, left_out=tuple(left_out)), asked
 
     @property

@@ -39,7 +39,10 @@ def _add_choice(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="the input, then one or more references; ref.wav:2 counts twice"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="the input, then one or more references; ref.wav:2 counts twice, ref.wav:space is for such effects",
     )
     parser.add_argument(
         "-o",

@@ -16,6 +16,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.resource import Closable
 from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_host
+from dafxvae.effects.kinds import LEVEL
 from dafxvae.effects.response import audibility
 from dafxvae.effects.units import BuiltinUnit
 from dafxvae.effects.vst3.process import Limits
@@ -105,20 +106,18 @@ class StyleTransfer(Closable):
             UserError: bad input.
             EffectError: the effect failed.
         """
-        weights = options.weights_of(len(references))
-        source, found, compared, match = self._find(source, references, options, say)
-        scan, *scans = found
+        source, (scan, *scans), compared, match = self._find(source, references, options, say)
         say("rendering")
         play = partial(self.play, source, max_tail_sec=options.max_tail_sec, folder=folder, progress=progress)
-        measure = partial(measure_fit, source, references, chain=self.host.chain, trust=match.trust, weights=weights)
-        match, rendered, fit = play_fitting(match, options, play, measure)
+        judge = partial(measure_fit, source, references, chain=self.host.chain, trust=match.trust)
+        match, rendered, fit = play_fitting(match, options, play, judge)
         keeps_take = options.only_if_better and bool(fit.worse)
         if keeps_take:
             rendered.replace_by(source, scan)
         wanted, ceiling_db = ("none", None) if keeps_take else (options.match_level, options.ceiling_db)
-        counted = [one for one, weight in zip(scans, weights) for _ in range(weight)]
-        level = rendering.level(wanted, scan, counted, rendered, ceiling_db, is_integer=is_integer)
-        said = (*recordings.clipping_notes((source, *references), found), *match.notes, *level.notes)
+        heard = options.counted(scans, LEVEL)
+        level = rendering.level(wanted, scan, heard, rendered, ceiling_db, is_integer=is_integer)
+        said = (*recordings.clipping_notes((source, *references), [scan, *scans]), *match.notes, *level.notes)
         notes = (*fit.notes(keeps_take), *said, *rendering.width_notes(source, references, rendered))
         return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, self._moves_db(match), compared)
 
@@ -133,7 +132,6 @@ class StyleTransfer(Closable):
         if self.host.pool.closed:
             raise UserError("this transfer is closed: open it again by load_controller or open_effect")
         options.check(self.host.chain, source, references)
-        weights = options.weights_of(len(references))
         source = recordings.as_played(source, options.stereo)
         say("reading")
         scan = recordings.scan(source, with_loudness=options.match_level == "off")
@@ -145,15 +143,16 @@ class StyleTransfer(Closable):
             self.host,
             self.controller,
             dry,
-            [style for style, weight in zip(styles, weights) for _ in range(weight)],
-            lambda: windows.mixed_excerpt(source, scan, self.windows),
-            lambda: windows.read_excerpt(source, scan, EXCERPT_SEC),
+            styles,
+            partial(windows.mixed_excerpt, source, scan, self.windows),
+            partial(windows.read_excerpt, source, scan, EXCERPT_SEC),
             self.windows.sample_rate,
             options,
             self._refiner,
             self._given,
         )
-        compared = [Compared.of(self.windows.sample_rate, *one) for one in zip((dry, *styles), (1, *weights))]
+        given = zip((dry, *styles), (1, *options.weights_of(len(styles))), ("", *options.aspects_of(len(styles))))
+        compared = [Compared.of(self.windows.sample_rate, *one) for one in given]
         return source, found, compared, match
 
     def _moves_db(self, match: prediction.FoundSettings) -> np.ndarray | None:
@@ -189,6 +188,7 @@ class StyleTransfer(Closable):
         amount_of: Mapping[str | int, float] | None = None,
         only: Sequence[str] = (),
         weights: Sequence[int] = (),
+        aspects: Sequence[str] = (),
         max_eq_db: float | None = None,
         stereo: bool = False,
         reference_rate: int | None = None,
@@ -209,7 +209,7 @@ class StyleTransfer(Closable):
             EffectError: the effect failed.
         """
         asked = amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better
-        options = Options(*asked, amount_of or {}, only, weights, max_eq_db, stereo)
+        options = Options(*asked, amount_of or {}, only, weights, aspects, max_eq_db, stereo)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         references = recordings.references_of(reference, sample_rate if reference_rate is None else reference_rate)
         outcome = self.run(source, references, options, progress=progress)

@@ -9,7 +9,7 @@ import numpy as np
 from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.factory import ChainHost
-from dafxvae.effects.kinds import SPECTRUM, measured_kind, unit_kind
+from dafxvae.effects.kinds import LEVEL, SPECTRUM, measured_kind, unit_kind
 from dafxvae.effects.parameters import ParameterSpace
 
 
@@ -55,6 +55,11 @@ def effect_place(chain: Chain, name: str | int) -> int:
     return chain.labels.index(name)
 
 
+def missing_kinds(kinds: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Wanted kinds of which a chain has no effect; the level is matched behind it, and "" may be any kind."""
+    return [kind for kind in wanted if "" not in kinds and kind not in (LEVEL, *kinds)]
+
+
 def check_aspects(chain: Chain, amount_of: Mapping[str | int, float], only: Sequence[str]) -> None:
     """Refuses what the chain does not have, before anything that takes time.
 
@@ -65,9 +70,8 @@ def check_aspects(chain: Chain, amount_of: Mapping[str | int, float], only: Sequ
     if len(set(places)) < len(places):
         raise UserError(f"amount_of {', '.join(map(str, amount_of))}: one effect is named twice")
     kinds = [unit_kind(unit) for unit in chain.units]
-    for kind in only:
-        if "" not in kinds and kind not in kinds:
-            raise UserError(f"only {kind}: {chain.name} has no effect of this kind, but {', '.join(kinds)}")
+    for kind in missing_kinds(kinds, only):
+        raise UserError(f"only {kind}: {chain.name} has no effect of this kind, but {', '.join(kinds)}")
 
 
 def stage_amounts(
@@ -79,7 +83,7 @@ def stage_amounts(
         chain: the effects.
         amount: of those that `amount_of` does not name.
         amount_of: by name or number, see `effect_place`.
-        only: kinds; none of them for all.
+        only: kinds; none of them for all. The level is matched behind the effects: it needs none of its kind.
         kinds: of each effect; not read where `only` is empty.
 
     Raises:
@@ -90,7 +94,7 @@ def stage_amounts(
         amounts[effect_place(chain, name)] = own
     if only:
         is_wanted = np.isin(kinds, list(only))
-        if not is_wanted.any():
+        if not is_wanted.any() and LEVEL not in only:
             raise UserError(f"only {', '.join(only)}: the effects of {chain.name} are {', '.join(kinds)}")
         amounts[~is_wanted] = 0.0
     return amounts

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from dafxvae.audio.formats import encoding_of
 from dafxvae.audio.io import AudioReader, audio_writer
-from dafxvae.core.errors import UserError
+from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.core.files import check_output, write_bytes, write_text
 from dafxvae.core.paths import user_path
+from dafxvae.effects.kinds import KINDS
 from dafxvae.effects.parameters import parse_values
 from dafxvae.transfer import document, report
 from dafxvae.transfer.effect_choice import check_choice, choose_controller, find_effects, open_transfer
@@ -59,21 +60,32 @@ def parse_amounts(items: Sequence[str]) -> dict[str | int, float]:
     return amounts
 
 
-def parse_reference(text: str) -> tuple[Path, int]:
-    """A reference and how often it counts: `ref.wav:2`. A file whose name ends so is that file.
+def parse_reference(text: str) -> tuple[Path, int, str]:
+    """A reference, how often it counts, and for which kind of effects it is given alone: `ref.wav:2`, `ref.wav:space`.
+
+    A file whose name ends so is that file.
 
     Raises:
-        UserError: the weight is no whole number.
+        UserError: the weight is no whole number, or there is no such kind.
     """
-    path, colon, weight = text.rpartition(":")
-    if not colon or not re.fullmatch(r"[\d.+-]+", weight) or os.path.exists(user_path(text)):
-        return user_path(text), 1
-    if not weight.isdigit():
-        raise UserError(f"{text}: give a weight in whole numbers, as often as {path} counts, for example {path}:2")
-    return user_path(path), int(weight)
+    weight, aspect = 1, ""
+    while not os.path.exists(user_path(text)):
+        path, colon, said = text.rpartition(":")
+        if re.fullmatch(r"[\d.+-]+", said) and colon:
+            if not said.isdigit():
+                raise UserError(f"{text}: give a weight in whole numbers, as often as {path} counts, e.g. {path}:2")
+            weight = int(said)
+        elif said in KINDS or (said.isalpha() and os.path.exists(user_path(path or "."))):
+            if said not in KINDS:
+                raise unknown_name(f"kind of effect that {path} could be given for", said, KINDS)
+            aspect = said
+        else:
+            break
+        text = path
+    return user_path(text), weight, aspect
 
 
-def parse_options(arguments: Namespace, weights: Sequence[int]) -> Options:
+def parse_options(arguments: Namespace, weights: Sequence[int], aspects: Sequence[str]) -> Options:
     """The options that the command line gives; the others have their defaults.
 
     Raises:
@@ -91,6 +103,7 @@ def parse_options(arguments: Namespace, weights: Sequence[int]) -> Options:
         only_if_better=arguments.only_if_better,
         amount_of=parse_amounts(arguments.amount_of or ()),
         weights=weights,
+        aspects=aspects,
         stereo=arguments.stereo,
         **asked,
     )
@@ -108,11 +121,11 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
         EffectError: the effect failed.
     """
     source_path = user_path(arguments.files[0])
-    reference_paths, weights = zip(*map(parse_reference, arguments.files[1:]))
+    reference_paths, *given = zip(*map(parse_reference, arguments.files[1:]))
     output = arguments.output
     if not output.suffix and not os.path.isdir(output):
         output = output.with_name(output.name + source_path.suffix)  # the take's container
-    options = parse_options(arguments, weights)
+    options = parse_options(arguments, *given)
     requests = parse_exports(arguments.export)
     read = [source_path, *reference_paths]
     check_output(output, read)
@@ -126,7 +139,7 @@ def run_transfer(arguments: Namespace, console: Console) -> None:
             check_header(one)  # before the seconds that opening a controller takes
         check_choice(arguments)
         subtype = subtype_of(output, arguments.bit_depth, source)
-        ranking = choose_controller(arguments, source, references, console)
+        ranking = choose_controller(arguments, source, references, options, console)
         found = find_effects(arguments, source, references, options, console)
         if found is not None:
             found, options = found.adapted(options)

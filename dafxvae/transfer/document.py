@@ -85,6 +85,7 @@ def outcome_document(chain: Chain, outcome: "Outcome") -> dict[str, Any]:
                 "windows": one.num_windows,
                 "lufs": one.loudness if np.isfinite(one.loudness) else None,
                 "weight": one.weight,
+                "aspect": one.aspect,
             }
             for one in outcome.compared
         ],

@@ -60,6 +60,7 @@ def find_effects(
     arguments: Namespace, source: AudioReader, references: list[AudioReader], options: Options, console: Console
 ) -> "FoundChain | None":
     """The chain where neither a controller nor an effect is named, and says what it is."""
+    options.check_controller(arguments.controller)
     if arguments.controller is not None or arguments.effect is not None:
         return None
     from dafxvae.studio.match import find_chain
@@ -85,14 +86,14 @@ def _search_options(arguments: Namespace) -> dict[str, int]:
 
 
 def choose_controller(
-    arguments: Namespace, source: AudioReader, references: list[AudioReader], console: Console
+    arguments: Namespace, source: AudioReader, references: list[AudioReader], options: Options, console: Console
 ) -> "Ranking | None":
     """Puts the best controller in the place of "auto", and shows the ranking; None where one is named."""
     if arguments.controller != AUTO or arguments.effect is not None:
         return None
     from dafxvae.transfer.ranking import rank_recordings
 
-    ranking = rank_recordings(source, references)
+    ranking = rank_recordings(source, references, options.needed_kinds)
     console.print(f"controllers by predicted fit: {ranking.sentence}", highlight=False, soft_wrap=True)
     warn(console, ranking.notes)
     arguments.controller = ranking.best

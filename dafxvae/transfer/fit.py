@@ -1,7 +1,7 @@
 """How well a transfer fits: distances to the reference, of the take before and of the output after."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -234,15 +234,23 @@ def measure_fit(
     rendered: Rendered,
     chain: Chain,
     trust: Trust = UNKNOWN,
-    weights: Sequence[float] | None = None,
+    counted: Callable[[Sequence[Any], str], Sequence[Any]] = lambda found, aspect: found,
 ) -> Fit:
-    """Compares a take and its render, without the tail, with references, whose distances are averaged by weight."""
+    """Compares a take and its render, without the tail, with references, whose distances are averaged.
+
+    Args:
+        source, references, rendered: recordings.
+        chain: the effects.
+        trust: in their settings.
+        counted: takes what belongs to each reference, and an aspect; gives what counts there, as often as it does.
+    """
     profiles = [measure_profile(one) for one in references]
     pairs = measure_profile(source), measure_profile(rendered, source.frames)
-    before, after = ([profile_distances(one, other) for other in profiles] for one in pairs)
-    common = [aspect for aspect in ASPECTS if all(aspect in found for found in (*before, *after))]
+    found = [[profile_distances(one, other) for other in profiles] for one in pairs]
     means = [
-        {aspect: float(np.average([d[aspect] for d in found], weights=weights)) for aspect in common}
-        for found in (before, after)
+        {aspect: float(np.mean([d.get(aspect, np.nan) for d in counted(own, aspect)])) for aspect in ASPECTS}
+        for own in found
     ]
-    return Fit(means[0], means[1], purpose(chain), trust)
+    known = [aspect for aspect in ASPECTS if np.isfinite([own[aspect] for own in means]).all()]
+    before, after = ({aspect: own[aspect] for aspect in known} for own in means)
+    return Fit(before, after, purpose(chain), trust)

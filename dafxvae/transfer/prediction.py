@@ -9,6 +9,7 @@ import numpy as np
 
 from dafxvae.controllers.controller import Controller
 from dafxvae.core.errors import UserError
+from dafxvae.effects.chain import Chain
 from dafxvae.effects.factory import ChainHost
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer.amount import AUDIBLE_DB, nearest_neutral, settings_at, strength_of
@@ -116,6 +117,34 @@ def _judged(controller: Controller, dry: np.ndarray, references: Sequence[np.nda
     return found, trust_of(controller, found.unit_params, features.encodings)
 
 
+def _by_aspect(
+    controller: Controller,
+    chain: Chain,
+    dry: np.ndarray,
+    references: Mapping[str, Sequence[np.ndarray]],
+    kinds_at: Callable[[np.ndarray], Sequence[str]],
+) -> tuple[Prediction, Trust]:
+    """A prediction in which effects of a kind are by the references that are given for it; `strength` is `[E]`.
+
+    Args:
+        controller: what predicts.
+        chain: its E effects.
+        dry: windows of the input.
+        references: windows of each reference, by the kind that they are given for, "" for all others.
+        kinds_at: gives the kind of each effect at some settings `[K]`.
+    """
+    judged = {aspect: _judged(controller, dry, styles) for aspect, styles in references.items()}
+    found, trust = judged.get("") or next(iter(judged.values()))
+    unit_params, is_direct = found.unit_params.copy(), found.is_direct.copy()
+    kinds = np.array(kinds_at(unit_params) if any(judged) else [""] * len(chain.units))
+    strength = np.full(len(kinds), found.strength, float)
+    for aspect, (other, _) in judged.items():
+        own = np.repeat(kinds == aspect, np.diff(chain.offsets))
+        unit_params[own], is_direct[own] = other.unit_params[own], other.is_direct[own]
+        strength[kinds == aspect] = other.strength
+    return Prediction(unit_params, is_direct, strength), trust
+
+
 def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> Prediction:
     """Predict settings for clips in memory, as a transfer of recordings does: what is evaluated is what users run.
 
@@ -136,7 +165,7 @@ def _scaled(
     unit_params: np.ndarray,
     is_locked: np.ndarray,
     amounts: np.ndarray,
-    strength: float,
+    strength: np.ndarray,
     played: Callable[[], tuple[np.ndarray, int]],
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Settings `[K]` at amounts of the given ones, one of each effect, locks held; and what there is to say of it."""
@@ -146,12 +175,11 @@ def _scaled(
         return unit_params, ()
     neutral, change = nearest_neutral(host, unit_params, is_locked, *played(), places)
     notes = []
-    if strength == 0.0:
+    if not strength.any():
         notes.append("the reference is the input itself: nothing is to be changed")
-    elif strength < 1.0:
-        shares = ", ".join(
-            f"{share:.2f} instead of {amount:g}" for share, amount in sorted({*zip(applied, amounts)}) if amount
-        )
+    elif (applied != amounts).any():
+        pairs = sorted({*zip(applied, amounts)})
+        shares = ", ".join(f"{share:.2f} instead of {amount:g}" for share, amount in pairs if share != amount)
         notes.append(f"the reference is nearly the input itself: the amount is {shares}")
     if change > AUDIBLE_DB:
         all_or_some = "these effects" if len(places) == len(amounts) else listed([host.chain.labels[i] for i in places])
@@ -165,14 +193,14 @@ def _at_amount(
     host: ChainHost,
     whole: FoundSettings,
     is_locked: np.ndarray,
-    strength: float,
+    strength: np.ndarray,
     played: Callable[[], tuple[np.ndarray, int]],
     options: "Options",
     kinds: Sequence[str],
     amount: float,
 ) -> FoundSettings:
     """What was found at an amount of the whole, gains within their bound."""
-    amounts = stage_amounts(host.chain, amount, options.amount_of, options.only, kinds)
+    amounts = stage_amounts(host.chain, amount, options.amount_of, options.wanted_kinds, kinds)
     settings, notes = _scaled(host, whole.unit_params, is_locked, amounts, strength, played)
     settings, bounded = bound_gains(host.chain, settings, whole.locked, options.max_eq_db, kinds)
     return replace(whole, unit_params=host.parameters.quantise(settings), notes=(*notes, *bounded), amount=amount)
@@ -211,7 +239,7 @@ def find_settings(
     Args:
         host: renders the effect.
         controller: None for a cold start, which refinement alone carries, or for settings that are given.
-        dry, references: windows, see `predict`.
+        dry, references: windows, see `predict`; how each reference counts is said by the options.
         excerpt: gives the part of the input that refinement renders, `[T, C]` at `sample_rate`.
         played: gives a second of the input as the effect will play it, `[T, C]`, and its rate in Hz.
         sample_rate: Hz, of all others.
@@ -222,15 +250,16 @@ def find_settings(
     Raises:
         UserError: a lock cannot be, or there is no controller, no search, and a parameter without a lock.
     """
-    space = host.parameters
+    options.check_controller(controller)
+    space, grouped = host.parameters, options.grouped(references)
     is_locked, values = locked_values(space, options.locks)
     found = start = predicted = refined = None
-    strength, trust = 1.0, UNKNOWN
-    is_held = is_locked  # by the search
+    strength, trust = np.ones(len(host.chain.units)), UNKNOWN
+    kinds_at, is_held = partial(stage_kinds, host, sample_rate=sample_rate), is_locked  # by the search
     if controller is not None:
-        found, trust = _judged(controller, dry, references)
+        found, trust = _by_aspect(controller, host.chain, dry, grouped, kinds_at)
         # the distance of styles depends little on the exact time of an echo
-        strength, is_held = float(found.strength), is_locked | found.is_direct
+        strength, is_held = found.strength, is_locked | found.is_direct
         predicted = space.describe(found.unit_params)
         start = np.where(is_locked, values, found.unit_params).astype(np.float32)
     elif given is not None:
@@ -241,14 +270,14 @@ def find_settings(
         start = values if is_locked.all() else None
     if options.refine:
         search = _search(refiner)
-        distance = search.make_style_distance(np.concatenate(references), sample_rate)
+        distance = search.make_style_distance(np.concatenate(grouped[""]), sample_rate)
         fixed, free = values if start is None else start, ~is_held
         searched = search.refine(host, distance, excerpt(), sample_rate, start, options.refine, free=free, fixed=fixed)
         start = np.where(is_locked, values, searched.unit_params).astype(np.float32)
         names = ("distance", "start_distance", "num_renders", "num_failed")
         refined = {name: np.asarray(getattr(searched, name)).item() for name in names}
     assert start is not None
-    kinds = stage_kinds(host, start, sample_rate) if options.only or options.max_eq_db is not None else []
+    kinds = kinds_at(start) if options.wanted_kinds or options.max_eq_db is not None else []
     locked = {name: value for name, value in space.describe(values).items() if name in options.locks}
     whole = FoundSettings(start, predicted, locked, refined, trust=trust)
     at_amount = partial(_at_amount, host, whole, is_locked, strength, played, options, kinds)

@@ -17,9 +17,12 @@ from dafxvae.controllers.names import stored_controllers
 from dafxvae.core.errors import UserError
 from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.weights import fingerprint, load_weights
+from dafxvae.effects.kinds import BUILTIN_KINDS
+from dafxvae.effects.spec import parse_chain
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer import recordings
 from dafxvae.transfer.amount import strength_of
+from dafxvae.transfer.aspects import missing_kinds
 from dafxvae.transfer.prediction import pair_features
 from dafxvae.transfer.windows import WindowFormat, read_windows
 
@@ -102,22 +105,36 @@ def rank_latent(
     return ranked, float(shares[-1] / shares.sum())
 
 
-def rank_recordings(source: recordings.Recording, references: Sequence[recordings.Recording]) -> Ranking:
+def rank_recordings(
+    source: recordings.Recording, references: Sequence[recordings.Recording], kinds: Sequence[str] = ()
+) -> Ranking:
     """Rank all stored controllers over the package's f and g, the user's own among them.
+
+    Args:
+        source, references: what they are ranked for.
+        kinds: of effects that each must have.
 
     Raises:
         UserError: bad input, or no stored controller can be ranked.
     """
     encoders = load_encoders(stored_encoders_path(SHIPPED), verify=False)
     own, found, left_out = fingerprint(encoders.variables), dict[str, Experience](), []
+    have_kinds = set()
     for name, path in stored_controllers().items():
         stored = load_weights(path)
         if "experience" in stored.variables and stored.metadata["encoders"] == own:
             found[name] = Experience(**stored.variables["experience"])
+            chain = parse_chain(stored.metadata["effect"])
+            if not missing_kinds(["" if one.is_vst3 else BUILTIN_KINDS[one.name] for one in chain], kinds):
+                have_kinds.add(name)
         else:
             left_out.append(name)
     if not found:
         raise UserError("no stored controller can be ranked: name one (`python -m dafxvae.controllers list`)")
+    if not have_kinds:
+        raise UserError(
+            f"no controller has effects for {', '.join(dict.fromkeys(kinds))} together: ask for fewer kinds at a time"
+        )
     for one in (source, *references):
         recordings.check_header(one)
     form = WindowFormat(WINDOW, encoders.metadata["sample_rate"], 1)
@@ -127,8 +144,11 @@ def rank_recordings(source: recordings.Recording, references: Sequence[recording
     features = pair_features(FeatureExtractor(encoders, form.sample_rate), lambda rows: rows.mean(axis=-2), dry, others)
     familiar = familiar_of(encoders)
     assert familiar is not None  # both come with the package
+    shares, untouched = rank_latent(features.combined, found, familiar)
+    total = sum(shares[name] for name in have_kinds)
     return Ranking(
-        *rank_latent(features.combined, found, familiar),
+        {name: share / total for name, share in shares.items() if name in have_kinds},
+        untouched,
         strength_of(features.combined, features.itself, encoders.g.latent_dim) == 0.0,
         tuple(left_out),
     )

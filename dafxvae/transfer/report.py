@@ -67,7 +67,8 @@ def compared_sentence(document: dict[str, Any]) -> str:
     parts = []
     for entry, reference in zip(others, document["references"], strict=True):
         weight = f", weight {entry['weight']}" if entry["weight"] != 1 else ""
-        parts.append(f"{entry['windows']} of {_name(reference)} ({loudness(entry)}{weight})")
+        aspect = f" for {entry['aspect']} alone" if entry["aspect"] else ""
+        parts.append(f"{entry['windows']} of {_name(reference)}{aspect} ({loudness(entry)}{weight})")
     return f"{own['windows']} windows of the input ({loudness(own)}) with {', '.join(parts)}"
 
 

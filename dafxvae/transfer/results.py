@@ -4,7 +4,7 @@ import html
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from dafxvae.transfer.fit import Fit
 from dafxvae.transfer.report import listening_clips, page
 from dafxvae.transfer.snippet import snippet
 
+T = TypeVar("T")
 MOST_WEIGHT = 10
 HIGHEST_EQ_DB = 60.0
 
@@ -47,6 +48,8 @@ class Options:
             number from 1 on; `amount` is that of the others.
         only: kinds (`dafxvae.effects.kinds`): effects of others leave the input alone. None of them for all.
         weights: how often each reference counts; none of them for once each.
+        aspects: for what each reference is given: effects of one kind, whose settings and fit are by it alone (and the
+            level, for "level"), or "" for all that no other one is given for; none of them for all.
         max_eq_db: filters raise and lower by no more; None for no bound.
         stereo: a mono input becomes a stereo output.
     """
@@ -61,6 +64,7 @@ class Options:
     amount_of: Mapping[str | int, float] = field(default_factory=dict)
     only: Sequence[str] = ()
     weights: Sequence[int] = ()
+    aspects: Sequence[str] = ()
     max_eq_db: float | None = None
     stereo: bool = False
 
@@ -84,12 +88,16 @@ class Options:
             if not isinstance(amount, numbers.Real) or not low <= amount <= high:
                 said = f"{amount:g}" if isinstance(amount, numbers.Real) else repr(amount)
                 raise UserError(f"{name} {said}: give {low:g} (leave alone) to {high:g}; 1 is the reference")
-        for name in ("only", "weights"):
+        for name in ("only", "weights", "aspects"):
             if not isinstance(getattr(self, name), list | tuple):
                 raise UserError(f"{name} {getattr(self, name)!r}: give a list")
-        for kind in self.only:
+        for kind in self.needed_kinds:
             if kind not in KINDS:
                 raise unknown_name("kind of effect", str(kind), KINDS)
+        if any(self.aspects) and self.refine:
+            raise UserError("a reference for one kind of effect and refine: the search has one goal; leave one out")
+        if self.only and self.aspects and not {*self.only} & {*self.wanted_kinds}:
+            raise UserError(f"only {', '.join(self.only)}: no reference is given for it")
         for weight in self.weights:
             if not isinstance(weight, numbers.Integral) or isinstance(weight, bool) or not 1 <= weight <= MOST_WEIGHT:
                 raise UserError(f"weight {weight!r}: give a whole number, 1 to {MOST_WEIGHT}, as often as it counts")
@@ -112,7 +120,19 @@ class Options:
     @property
     def asks_for_amounts(self) -> bool:
         """Whether anything but the prediction as it is is wanted."""
-        return self.first_amount != 1.0 or bool(self.amount_of) or bool(self.only)
+        return self.first_amount != 1.0 or bool(self.amount_of) or bool(self.wanted_kinds)
+
+    @property
+    def needed_kinds(self) -> tuple[str, ...]:
+        """Kinds of effects that the chain must have, or a controller that is chosen."""
+        return (*self.only, *(aspect for aspect in self.aspects if aspect != ""))
+
+    @property
+    def wanted_kinds(self) -> tuple[str, ...]:
+        """Kinds of effects that do not leave the input alone; none of them for all."""
+        if not self.aspects or "" in self.aspects:
+            return tuple(self.only)
+        return tuple(kind for kind in dict.fromkeys(self.aspects) if not self.only or kind in self.only)
 
     def check(self, chain: Chain, source: recordings.Recording, references: Sequence[recordings.Recording]) -> None:
         """Refuses what cannot be transferred, before anything that takes time.
@@ -125,7 +145,7 @@ class Options:
         for one in (source, *references):
             recordings.check_header(one)
         locked_values(chain.parameters, self.locks)
-        check_aspects(chain, self.amount_of, self.only)
+        check_aspects(chain, self.amount_of, self.needed_kinds)
 
     def weights_of(self, count: int) -> list[int]:
         """How often each of `count` references counts.
@@ -137,6 +157,41 @@ class Options:
             raise UserError(f"{len(self.weights)} weights and {count} references: give one weight for each")
         return [int(weight) for weight in self.weights] or [1] * count
 
+    def aspects_of(self, count: int) -> list[str]:
+        """For what each of `count` references is given.
+
+        Raises:
+            UserError: there are not as many aspects.
+        """
+        if len(self.aspects) not in (0, count):
+            raise UserError(f"{len(self.aspects)} aspects and {count} references: give one aspect for each")
+        return list(self.aspects) or [""] * count
+
+    def grouped(self, references: Sequence[T]) -> dict[str, list[T]]:
+        """References, or what was found of each, by what they are given for; each as often as it counts.
+
+        Raises:
+            UserError: there are not as many weights or aspects.
+        """
+        groups: dict[str, list[T]] = {}
+        count = len(references)
+        for one, weight, aspect in zip(references, self.weights_of(count), self.aspects_of(count)):
+            groups.setdefault(aspect, []).extend([one] * weight)
+        return groups
+
+    def counted(self, references: Sequence[T], kind: str) -> list[T]:
+        """Of `grouped`, those that count in what effects of a kind change.
+
+        They are those that are given for it; without any, those for all; without any of these either, every one.
+        """
+        groups = self.grouped(references)
+        return groups.get(kind) or groups.get("") or [one for group in groups.values() for one in group]
+
+    def check_controller(self, controller: Any) -> None:
+        """Raises UserError where what is asked for needs a controller, and there is none."""
+        if controller is None and any(self.aspects):
+            raise UserError("a reference for one kind of effect needs a controller: name one, or leave the kind out")
+
 
 class Compared(NamedTuple):
     """The windows of a recording that were compared."""
@@ -144,12 +199,13 @@ class Compared(NamedTuple):
     num_windows: int
     loudness: float  # LUFS of them together, as played; -inf where they have none
     weight: int
+    aspect: str  # as of `Options`
 
     @classmethod
-    def of(cls, sample_rate: int, found: np.ndarray, weight: int) -> "Compared":
+    def of(cls, sample_rate: int, found: np.ndarray, weight: int, aspect: str) -> "Compared":
         """What there is to say of windows `[W, T, C]`."""
         whole = recordings.ArrayRecording(found.reshape(-1, found.shape[2]), sample_rate, "the windows")
-        return cls(len(found), recordings.scan(whole).loudness, weight)
+        return cls(len(found), recordings.scan(whole).loudness, weight, aspect)
 
 
 @dataclass(frozen=True)

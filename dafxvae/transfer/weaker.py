@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,7 @@ def play_fitting(
     measure: Callable[..., Fit],
 ) -> tuple[FoundSettings, Rendered, Fit]:
     """The render and its fit; without an asked amount at weaker ones while its spectrum is further than the take's."""
+    measure = partial(measure, counted=options.counted)
     rendered = play(match.unit_params)
     fit = measure(rendered=rendered)
     for amount in WEAKER_AMOUNTS if options.amount is None and not options.amount_of else ():

@@ -46,20 +46,24 @@ async function upload(file, role) {
   try {
     const summary = await ask(`upload/${role}?name=${encodeURIComponent(file.name)}`, { body: file });
     if (role === "take") order.take = summary;
-    else order[role].push({ ...summary, weight: 1 });
+    else order[role].push({ ...summary, weight: 1, aspect: "" });
   } finally {
     $("stage").textContent = "";
     showOrder();
   }
 }
 
-/** The recordings of a role as a list that they can be removed from; references of several have weights. */
+/** The recordings of a role as a list that they can be removed from; references of several have weights and a purpose. */
 function showList(role) {
-  const hasWeights = role === "reference" && order[role].length > 1;
+  const isOneOfSeveral = role === "reference" && order[role].length > 1;
   $(`${role}-list`).replaceChildren(...order[role].map((one, index) => element("li", {}, minutes(one),
-    ...(hasWeights ? [element("label", { title: "How often it counts, beside the others" }, " counts ",
+    ...(isOneOfSeveral ? [element("label", { title: "How often it counts, beside the others" }, " counts ",
       element("input", { type: "number", min: 1, max: 10, value: one.weight, "aria-label": `Weight of ${one.name}`,
-        change: (event) => { one.weight = event.target.valueAsNumber || 1; } }), " times ")] : []),
+        change: (event) => { one.weight = event.target.valueAsNumber || 1; } }), " times "),
+    element("label", { title: "For one kind of effects, it alone says how they are set" }, " for ",
+      element("select", { "aria-label": `What ${one.name} is for`, change: (event) => { one.aspect = event.target.value; } },
+        element("option", { value: "" }, "everything"),
+        ...limits.kinds.map((kind) => element("option", { selected: kind === one.aspect }, kind))))] : []),
     element("button", { type: "button", "aria-label": `Remove ${one.name}`, click: () => attempt(async () => {
       await ask(`upload/${role}/${index}`, { method: "DELETE" });
       order[role].splice(index, 1);
@@ -108,7 +112,9 @@ async function transfer() {
     ? Object.fromEntries([...controls.locks].map((name) => [name, history.now.values[name]])) : {};
   const choice = isSearch ? { effect: chosen, refine: $("renders").valueAsNumber } : chosen === FIND ? { find: true } : { controller: chosen };
   const number = (id) => (Number.isFinite($(id).valueAsNumber) ? $(id).valueAsNumber : null);
-  const asked = { ...choice, locks, weights: order.reference.map((one) => one.weight), match_level: $("level").value,
+  const asked = { ...choice, locks, weights: order.reference.map((one) => one.weight),
+    aspects: order.reference.length > 1 ? order.reference.map((one) => one.aspect) : [],
+    only: [...$("only").querySelectorAll("input:checked")].map((one) => one.value), match_level: $("level").value,
     max_eq_db: number("max-eq"), ceiling_db: number("ceiling"), stereo: $("stereo").checked && !$("stereo").disabled };
   player?.pause();
   const result = await follow("transfer", asked, () => ask("result"));
@@ -270,6 +276,7 @@ function connect() {
     });
   }
   $("controller").append(element("option", { value: AUTO }, "auto: what fits best"), element("option", { value: FIND }, "find the effects, among eight"), ...limits.controllers.map(({ name, purpose }) => element("option", { value: name }, `${name}: ${purpose}`)), element("option", { value: SEARCH }, "effects of your own, by search"));
+  $("only").append(...limits.kinds.map((kind) => element("label", {}, element("input", { type: "checkbox", value: kind }), ` ${kind}`)));
   const explain = () => {
     $("search").hidden = $("controller").value !== SEARCH;
     $("chain").textContent = limits.controllers.find(({ name }) => name === $("controller").value)?.effect
