@@ -58,6 +58,7 @@ class PluginServer:
             "raw": plugin.raw,
             "channels": plugin.channels,
             "latency_samples": int(plugin.instance.reported_latency_samples),
+            "name": str(plugin.instance.name),
             "category": str(plugin.instance.category),
         }
 
