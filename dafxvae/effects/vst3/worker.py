@@ -59,6 +59,8 @@ class PluginServer:
             "channels": plugin.channels,
             "latency_samples": int(plugin.instance.reported_latency_samples),
             "name": str(plugin.instance.name),
+            "maker": str(plugin.instance.manufacturer_name),
+            "version": str(plugin.instance.version),
             "category": str(plugin.instance.category),
         }
 
