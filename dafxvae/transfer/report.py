@@ -16,7 +16,9 @@ LISTEN_SEC = 20.0  # of each recording on the page
 
 
 def shown(value: Any, unit: str = "") -> str:
-    """A value as a person reads it."""
+    """A value as a person reads it: four digits, of decibels hundredths."""
+    if isinstance(value, float) and unit == "dB":
+        value = round(value, 2) + 0.0  # no negative zero
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return f"{text} {unit}".strip()
 

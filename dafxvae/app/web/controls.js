@@ -14,8 +14,8 @@ export function toValue({ scale, minimum, maximum, num_values: count }, share) {
   return scale === "log" ? minimum * (maximum / minimum) ** share : minimum + (maximum - minimum) * share;
 }
 
-/** Four digits, as a person reads them. */
-export const shown = (value) => String(Number(value.toPrecision(4)));
+/** Four digits, as a person reads them; of decibels hundredths. */
+export const shown = (value, unit) => String(Number((unit === "dB" ? Math.round(100 * value) / 100 + 0 : value).toPrecision(4)));
 
 const UNIT = /_(hz|db|ms|seconds|semitones)$/; // of a name, which is shown beside the number
 
@@ -77,8 +77,8 @@ export class Controls {
     const number = element("input", { type: "number", step: "any", "aria-label": `${name} in ${unit || "units"}` });
     const put = (physical) => {
       place.value = toShare(parameter, physical);
-      place.setAttribute("aria-valuetext", `${shown(physical)} ${unit}`);
-      number.value = shown(physical);
+      place.setAttribute("aria-valuetext", `${shown(physical, unit)} ${unit}`);
+      number.value = shown(physical, unit);
     };
     const slid = (isFinal) => {
       const physical = toValue(parameter, place.valueAsNumber);
@@ -94,7 +94,7 @@ export class Controls {
       tell(physical, true);
     });
     this.updates[name] = put;
-    const track = element("span", { class: "track", title: `found: ${shown(parameter.found)} ${unit}` }, place);
+    const track = element("span", { class: "track", title: `found: ${shown(parameter.found, unit)} ${unit}` }, place);
     track.style.setProperty("--found", toShare(parameter, parameter.found));
     return element("div", { class: "setting" }, title, track, number, element("span", { class: "unit" }, unit), lock);
   }
