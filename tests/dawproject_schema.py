@@ -13,6 +13,7 @@ DEVICE = (
     (*REFERABLE, "deviceID", "deviceVendor", "loaded"),
     "Parameters? Enabled? State? ",
 )
+BOOLEAN = ("Mute", "Enabled", "AutoMakeup")
 ELEMENTS = {
     "Project": (("version",), (), "Application Transport? Structure? Arrangement? Scenes?"),
     "Application": (("name", "version"), (), ""),
@@ -38,7 +39,7 @@ ELEMENTS = {
     "Clips": ((), (*REFERABLE, "timeUnit", "track"), "Clip*"),
     "Clip": (("time",), (*NAMED, "duration", "contentTimeUnit", "playStart", "playStop"), "Audio?"),
     "Audio": (("channels", "sampleRate", "duration"), (*REFERABLE, "timeUnit", "track", "algorithm"), "File"),
-    **dict.fromkeys(("Mute", "Enabled", "AutoMakeup"), ((), (*REFERABLE, "parameterID", "value"), "")),
+    **dict.fromkeys(BOOLEAN, ((), (*REFERABLE, "parameterID", "value"), "")),
     **dict.fromkeys(("Tempo", "Volume", "Freq", "Gain", "Q", "Attack", "Ratio", "Release", "Threshold"), REAL),
     **dict.fromkeys(("InputGain", "OutputGain", "Range", "Pan"), REAL),
 }
@@ -55,7 +56,7 @@ VALUES = {
     "loaded": "true|false",
     "deviceID": "[0-9A-F]{32}",
     **dict.fromkeys(("channels", "sampleRate", "audioChannels", "order", "numerator", "denominator"), r"\d+"),
-    **dict.fromkeys(("time", "duration"), r"-?\d+(\.\d+)?(e-?\d+)?"),
+    **dict.fromkeys(("time", "duration", "playStart", "playStop"), r"-?\d+(\.\d+)?(e-?\d+)?"),
     **dict.fromkeys(("id", "track", "destination"), r"[A-Za-z_][\w.-]*"),
 }
 
@@ -68,6 +69,7 @@ def check_element(element, elements=ELEMENTS):
     order = re.sub(r"(?<=[)?*]) +(?=[(])", "", order).strip()
     found = "".join(f"{child.tag} " for child in element)
     assert re.fullmatch(order, found), (element.tag, found)
+    assert element.tag not in BOOLEAN or element.attrib["value"] in ("true", "false")
     for name, value in element.attrib.items():
         assert re.fullmatch(VALUES.get(name, ".*"), value, re.S), (element.tag, name, value)
     for child in element:
