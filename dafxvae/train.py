@@ -7,6 +7,7 @@ The same command again resumes. At the end stand the controller's scores on held
 has learnt, and the commands to hear and store it.
 """
 
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from dafxvae.config import Config, base_config
 from dafxvae.core.command_line import prepare_jax, run_cli
 from dafxvae.core.differences import flatten
 from dafxvae.core.paths import user_path
-from dafxvae.runs.options import packaged_configs, read_options
+from dafxvae.effects.spec import parse_chain
+from dafxvae.runs.options import CommandLine, packaged_configs, read_options
 from dafxvae.runs.values import check_run
 
 KEYS = {  # those that people change
@@ -60,7 +62,7 @@ def _help_text() -> str:
             "",
             f"  --config NAME_OR_FILE  one of {', '.join(packaged_configs())},",
             "                         or a file with get_config()",
-            "  --workdir DIR          everything of the run (runs/NAME when left out)",
+            "  --workdir DIR          everything of the run (runs/NAME when left out, or runs/EFFECT)",
             "",
             "keys that people change, with the values of the base configuration:",
             *lines,
@@ -88,10 +90,17 @@ def main(words: Sequence[str] | None = None) -> None:
     logging.set_verbosity(logging.ERROR)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the run takes it over: there is nothing to save yet
     options = read_options(given, _define_workdir)
-    config, suffix = options.config, "" if options.config.preset == "default" else f"_{options.config.preset}"
-    workdir = user_path(options.flags.workdir or f"runs/{options.name}{suffix}")
-    check_run(config, workdir)
-    run(config, workdir)
+    workdir = user_path(options.flags.workdir or f"runs/{name_run(options)}")
+    check_run(options.config, workdir)
+    run(options.config, workdir)
+
+
+def name_run(options: CommandLine) -> str:
+    """Of the configuration, or of the effects where they were given by hand; and of the preset."""
+    config, name = options.config, options.name
+    if config.effect and "effect" in options.keys:
+        name = "_".join(re.sub(r"[^A-Za-z0-9-]+", "_", effect.label) for effect in parse_chain(config.effect))
+    return name if config.preset == "default" else f"{name}_{config.preset}"
 
 
 def run(config: Config, workdir: Path) -> None:

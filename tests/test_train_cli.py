@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tiny import flags
 
+from dafxvae import train
+
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "dafxvae.train", "--config", "configs/reverb.py"]
 
@@ -118,3 +120,21 @@ def test_asked_to_stop_before_there_is_a_step_it_ends_at_once(tmp_path):
     process.send_signal(signal.SIGTERM)
     assert "stopped by SIGTERM" in process.communicate(timeout=60)[1]
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["--config", "reverb"], "reverb"),
+        (["--config", "reverb", "--config.preset=smoke"], "reverb_smoke"),
+        (["--config", "vst3", "--config.effect=a folder/My Gate.vst3(x) | Reverb"], "My_Gate_Reverb"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # ml_collections loads a configuration by load_module
+def test_a_run_is_named_after_what_it_trains(words, name, monkeypatch):
+    seen = []
+    monkeypatch.setattr(train, "check_run", lambda config, workdir: seen.append(workdir))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(train, "run", lambda config, workdir: None)
+    train.main(words)
+    assert seen == [Path("runs") / name]

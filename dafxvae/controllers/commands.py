@@ -70,7 +70,7 @@ def show_controller(name: str, console: Console) -> None:
         for key, value in flat_results(metadata["results"]):
             table.add_row(escape(key), f"{value:.4g}" if isinstance(value, float) else escape(str(value)))
         console.print(table)
-    console.print(f"file: {path}", markup=False, highlight=False)
+    console.print(f"file: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def training_lines(metadata: dict[str, Any]) -> list[str]:
@@ -145,7 +145,8 @@ def _show(arguments: argparse.Namespace) -> None:
 def _import(arguments: argparse.Namespace) -> None:
     target = import_controller(arguments.source, arguments.name, force=arguments.force)
     console = Console()
-    console.print(f"stored at {target}: use it as --controller {arguments.name}", markup=False, highlight=False)
+    message = f"stored at {target}: use it as --controller {arguments.name}"
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:

@@ -110,7 +110,9 @@ def run_cli(main: Callable[[], Any]) -> None:
         main()
         sys.stdout.flush()
     except (UserError, EffectError) as error:
-        Console(stderr=True).print(f"error: {error}", style="bold red", markup=False, highlight=False)
+        console = Console(stderr=True)
+        whole = not console.is_terminal  # one line in a log, whose reader may search for it
+        console.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=whole)
         sys.exit(2)
     except (
         BrokenPipeError

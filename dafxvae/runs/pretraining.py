@@ -35,7 +35,7 @@ def ensure_encoders(config: Config, workdir: Path, corpus: Corpus, session: Sess
     path, stored = workdir / "encoders.safetensors", stored_encoders_path(config.pretrained)
     pretraining_alone = not config.effect
     if not all_have(path.exists()) and all_have(stored.exists()) and not pretraining_alone:
-        session.console.print(f"f and g: using {stored}")
+        session.console.print(f"f and g: using {stored}", markup=False, highlight=False, soft_wrap=True)
         encoders = load_encoders(stored)
         check_encoders(encoders, config, stored)
         save_encoders(path, encoders.variables, encoders.metadata)
@@ -43,7 +43,7 @@ def ensure_encoders(config: Config, workdir: Path, corpus: Corpus, session: Sess
         variables, metadata = pretrain(config, workdir, corpus, session)
         save_encoders(stored, variables, metadata)
         save_encoders(path, variables, metadata)
-        session.console.print(f"f and g: stored at {stored}")
+        session.console.print(f"f and g: stored at {stored}", markup=False, highlight=False, soft_wrap=True)
     return load_encoders(path)
 
 

@@ -67,7 +67,7 @@ def run_training(arguments: Namespace, console: Console) -> None:
 
     decoder = train_decoder(pairs, arguments.steps, seed=arguments.seed, report=report)
     decoder.save(path, {"version": __version__, "pairs": arguments.pairs, "steps": arguments.steps} | recipe)
-    console.print(f"decoder: {path}")
+    console.print(f"decoder: {path}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _places(text: str) -> list[range]:
