@@ -102,7 +102,7 @@ def _layout(
 
 
 def describe_vst3(path: str, plugin: str | None, pool: RenderPool) -> dict[str, Any]:
-    """The plugin's description: raw parameters, channels, latency, name, category.
+    """The plugin's description: raw parameters, channels, latency, name, maker, version, category.
 
     Raises:
         UserError: it cannot be loaded, crashes or hangs.
