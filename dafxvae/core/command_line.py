@@ -96,6 +96,17 @@ def prepare_jax() -> None:
     os.environ.setdefault("NPROC", str(max(16, 2 * (os.cpu_count() or 1))))
 
 
+def dispatch_jax(
+    program: str, description: str | None, commands: Sequence[Command], words: Sequence[str] | None = None
+) -> None:
+    """As `dispatch`, for commands that import jax: prepares its environment, and hides what absl says below errors."""
+    from absl import logging
+
+    prepare_jax()
+    logging.set_verbosity(logging.ERROR)
+    dispatch(program, description, commands, words)
+
+
 def run_cli(main: Callable[[], Any]) -> None:
     """Runs a command line's `main`, and ends the process as a shell expects.
 

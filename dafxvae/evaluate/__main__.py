@@ -10,12 +10,11 @@ The same command goes on where it was stopped. See docs/evaluation.md.
 """
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 
-from absl import logging
 from rich.console import Console
 
-from dafxvae.core.command_line import Command, add_json, dispatch, prepare_jax, run_cli
+from dafxvae.core.command_line import Command, add_json, dispatch_jax, run_cli
 from dafxvae.core.paths import user_path
 
 CORPUS_HELP = "a name in the data folder's held_out, a folder of audio, or 'embedded'; may be repeated"
@@ -127,11 +126,7 @@ COMMANDS = (
 )
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command that the words name."""
-    prepare_jax()
-    logging.set_verbosity(logging.ERROR)
-    dispatch("python -m dafxvae.evaluate", __doc__, COMMANDS, words)
+main = partial(dispatch_jax, "python -m dafxvae.evaluate", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ Given is the folder of a run, or a *.safetensors file of f and g.
 import argparse
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
-from absl import logging
 from rich.console import Console
 
-from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
+from dafxvae.core.command_line import Command, dispatch_jax, run_cli
 from dafxvae.core.paths import user_path
 from dafxvae.core.rng import check_seed
 
@@ -69,11 +68,7 @@ COMMANDS = (
 )
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command that the words name."""
-    prepare_jax()
-    logging.set_verbosity(logging.ERROR)
-    dispatch("python -m dafxvae.latent", __doc__, COMMANDS, words)
+main = partial(dispatch_jax, "python -m dafxvae.latent", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ A training goes on where it was stopped. See docs/studio.md.
 """
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 
-from absl import logging
 from rich.console import Console
 
-from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
+from dafxvae.core.command_line import Command, dispatch_jax, run_cli
 from dafxvae.core.paths import user_path
 
 
@@ -39,11 +38,7 @@ def _train(arguments: argparse.Namespace) -> None:
 COMMANDS = (Command("train", "Render pairs and train the decoder on them.", add_training, _train),)
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Run the command that the words name."""
-    prepare_jax()
-    logging.set_verbosity(logging.ERROR)
-    dispatch("python -m dafxvae.studio", __doc__, COMMANDS, words)
+main = partial(dispatch_jax, "python -m dafxvae.studio", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

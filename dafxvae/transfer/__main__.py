@@ -18,6 +18,8 @@ from dafxvae.core.command_line import Command, dispatch, prepare_jax, run_cli
 from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 
+OF_STORED = ("files", "output", "bit_depth", "apply")  # what settings that are stored can be played with
+
 
 def _add_choice(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say which effect plays."""
@@ -99,33 +101,9 @@ def _run(arguments: argparse.Namespace) -> None:
     """Transfer a file, or apply stored settings, which needs no jax."""
     console = Console(stderr=True)
     if arguments.apply is not None:
-        stored = (
-            "controller",
-            "effect",
-            "palette",
-            "effort",
-            "seed",
-            "amount",
-            "amount_of",
-            "only",
-            "max_eq",
-            "lock",
-            "match_level",
-            "refine",
-            "max_tail",
-            "ceiling",
-            "only_if_better",
-            "stereo",
-            "picture",
-            "page",
-            "export",
-        )
-        asked = {name: getattr(arguments, name) for name in stored}
-        given = [
-            f"--{name.replace('_', '-')}"
-            for name, value in asked.items()
-            if not (value is None or value is False or value == [])
-        ]
+        options = {name: value for name, value in vars(arguments).items() if name not in OF_STORED}
+        is_given = {name: not (value is None or value is False or value == []) for name, value in options.items()}
+        given = [f"--{name.replace('_', '-')}" for name in options if is_given[name]]
         if given:
             raise UserError(f"--apply plays what the settings hold: leave {', '.join(given)} out, or transfer again")
         if not arguments.files:

@@ -23,7 +23,6 @@ from dafxvae.transfer.exports.formats import export_settings, parse_exports
 from dafxvae.transfer.files import DEPTHS, is_integer, sample_progress, subtype_of, warn
 from dafxvae.transfer.recordings import check_header
 from dafxvae.transfer.results import Options, Outcome
-from dafxvae.transfer.snippet import snippet
 
 if TYPE_CHECKING:
     from dafxvae.studio.found_chain import FoundChain
@@ -190,19 +189,14 @@ def write_files(
     )
     content |= {} if chosen is None else chosen.document()
     document.write_document(paths.settings, content)
-    script = snippet(
-        *outcome.played(chain),
-        source.sample_rate,
-        outcome.rendered.num_channels,
-        factor=outcome.level.factor,
-        frames=outcome.rendered.frames,
-        end=end,
-        encoding=encoding_of(
-            output, subtype_of(output, arguments.bit_depth, source), end * outcome.rendered.num_channels
-        ),
-        in_stereo=options.stereo,
-        source=str(source.path.resolve()),
-        target=str(output.resolve()),
+    subtype = subtype_of(output, arguments.bit_depth, source)
+    script = outcome.script(
+        chain,
+        source,
+        options.max_tail_sec,
+        encoding=encoding_of(output, subtype, end * outcome.rendered.num_channels),
+        source_name=str(source.path.resolve()),
+        target_name=str(output.resolve()),
     )
     write_text(paths.script, script)
     for name, (_, state) in zip(content["plugin_states"], outcome.rendered.states, strict=True):

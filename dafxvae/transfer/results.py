@@ -227,8 +227,8 @@ class Outcome:
         """The effects that made the output, and their settings `[K]`; none where the take is kept."""
         return (Chain(()), self.match.unit_params[:0]) if self.kept_take else (chain, self.match.unit_params)
 
-    def script(self, chain: Chain, source: recordings.Recording, max_tail_sec: float) -> str:
-        """The script that renders the output again."""
+    def script(self, chain: Chain, source: recordings.Recording, max_tail_sec: float, **files: Any) -> str:
+        """The script that renders the output again; `files` are the names and the encoding that `snippet` takes."""
         return snippet(
             *self.played(chain),
             source.sample_rate,
@@ -237,6 +237,7 @@ class Outcome:
             factor=self.level.factor,
             frames=self.rendered.frames,
             end=source.frames + round(max_tail_sec * source.sample_rate),
+            **files,
         )
 
     def page_parts(

@@ -88,8 +88,8 @@ def snippet(
     end: int,
     in_stereo: bool = False,
     encoding: tuple[str, str] = ("WAV", "FLOAT"),
-    source: str = "input.wav",
-    target: str = "output.wav",
+    source_name: str = "input.wav",
+    target_name: str = "output.wav",
 ) -> str:
     """The script.
 
@@ -103,7 +103,7 @@ def snippet(
         end: that were played.
         in_stereo: a mono recording is played in two channels.
         encoding: libsndfile's names of format and subtype.
-        source, target: files that it reads and writes when it is given none.
+        source_name, target_name: files that it reads and writes when it is given none.
     """
     physical = chain.settings(chain.parameters.to_physical(unit_params), 0, len(chain.units))
     entries = [
@@ -114,9 +114,9 @@ def snippet(
     return TEMPLATE.format(
         effect=_escaped(chain.name) or "The recording as it is, without an effect.",
         version=__version__,
-        script=_escaped(f"{Path(target).name}.py"),
-        source=source,
-        target=target,
+        script=_escaped(f"{Path(target_name).name}.py"),
+        source=source_name,
+        target=target_name,
         gain=float(factor),
         gain_db=20.0 * np.log10(float(factor)),
         frames=frames,
