@@ -124,7 +124,7 @@ class AdjustableTransfer:
                     "references": [{"file": one.path.name} for one in self._references],
                 }
             ),
-            "trust": outcome.fit.trust.sentence,
+            "confidence": outcome.fit.confidence.sentence,
             "notes": [OPTION.sub("", note) for note in notes],
             "ranking": dict(self._chosen.shares) if isinstance(self._chosen, Ranking) else {},
             "controller": self._controller,
@@ -232,7 +232,7 @@ class AdjustableTransfer:
         with closing(self._transfer.play(source, unit_params, options.max_tail_sec, folder, progress)) as rendered:
             scans = (outcome.source_scan, self._scans)
             level = rendering.level(adjustment.match_level, *scans, rendered, options.ceiling_db, is_integer=False)
-            compared = outcome.fit.trust, options.counted
+            compared = outcome.fit.confidence, options.counted
             fit = measure_fit(source, self._references, rendered, self._transfer.host.chain, *compared)
             locked = {name: self.space.describe(unit_params)[name] for name in adjustment.locks}
             match = replace(outcome.match, unit_params=unit_params, locked=locked)

@@ -1,6 +1,6 @@
 """What is measured of a recording: f's encoding, and statistics of its spectrum up to 20 kHz and of its width.
 
-f hears 11 kHz of one channel. What lies above, and between the channels, is measured here.
+f covers one channel up to 11 kHz. What lies above, and between the channels, is measured here.
 """
 
 from typing import NamedTuple

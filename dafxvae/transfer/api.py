@@ -109,7 +109,7 @@ class StyleTransfer(Closable):
         source, (scan, *scans), compared, match = self._find(source, references, options, say)
         say("rendering")
         play = partial(self.play, source, max_tail_sec=options.max_tail_sec, folder=folder, progress=progress)
-        judge = partial(measure_fit, source, references, chain=self.host.chain, trust=match.trust)
+        judge = partial(measure_fit, source, references, chain=self.host.chain, confidence=match.confidence)
         match, rendered, fit = play_fitting(match, options, play, judge)
         keeps_take = options.only_if_better and bool(fit.worse)
         if keeps_take:

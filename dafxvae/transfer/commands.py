@@ -214,8 +214,8 @@ def write_files(
     console.print(report.terminal_table(content))
     console.print(f"compared: {report.compared_sentence(content)}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"fit to the reference: {outcome.fit.sentence}", highlight=False, soft_wrap=True)
-    if outcome.fit.trust.sentence:
-        console.print(f"prediction: {outcome.fit.trust.sentence}", highlight=False, soft_wrap=True)
+    if outcome.fit.confidence.sentence:
+        console.print(f"prediction: {outcome.fit.confidence.sentence}", highlight=False, soft_wrap=True)
     warn(console, outcome.notes)
     if source.is_mended:
         warn(

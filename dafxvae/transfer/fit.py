@@ -11,9 +11,9 @@ import scipy.fft
 from dafxvae.effects import kinds
 from dafxvae.effects.chain import Chain
 from dafxvae.effects.units import BuiltinUnit
+from dafxvae.transfer.confidence import UNKNOWN, Confidence
 from dafxvae.transfer.recordings import Recording
 from dafxvae.transfer.rendering import Rendered
-from dafxvae.transfer.trust import UNKNOWN, Trust
 from dafxvae.transfer.windows import MAX_WINDOWS
 
 WINDOW_SEC = 3.0  # read at a time
@@ -172,7 +172,7 @@ class Fit:
     before: Mapping[str, float]  # of the take
     after: Mapping[str, float]  # of its render
     purpose: tuple[str, ...]  # aspects that the effect is there to change
-    trust: Trust = UNKNOWN  # in the prediction
+    confidence: Confidence = UNKNOWN  # in the prediction
 
     def change(self, aspect: str) -> str:
         """ "closer", "further", or "as before" within `TOLERANCE_DB`."""
@@ -195,8 +195,8 @@ class Fit:
         return ", ".join(f"{change} in {listed(found)}" for change, found in parts if found)
 
     def notes(self, keeps_take: bool) -> list[str]:
-        """What a user should know: in what the render is worse, and whether the take is kept; and what to trust."""
-        return [*self._worse_notes(keeps_take), *self.trust.notes]
+        """In what the render is worse, whether the take is kept, and how reliable the prediction is."""
+        return [*self._worse_notes(keeps_take), *self.confidence.notes]
 
     def _worse_notes(self, keeps_take: bool) -> list[str]:
         if not self.worse:
@@ -219,7 +219,7 @@ class Fit:
             "sentence": self.sentence,
             "purpose": list(self.purpose),
             "distances": distances,
-            "prediction": {"sentence": self.trust.sentence, **self.trust._asdict()},
+            "prediction": {"sentence": self.confidence.sentence, **self.confidence._asdict()},
         }
 
 
@@ -233,7 +233,7 @@ def measure_fit(
     references: Sequence[Recording],
     rendered: Rendered,
     chain: Chain,
-    trust: Trust = UNKNOWN,
+    confidence: Confidence = UNKNOWN,
     counted: Callable[[Sequence[Any], str], Sequence[Any]] = lambda found, aspect: found,
 ) -> Fit:
     """Compares a take and its render, without the tail, with references, whose distances are averaged.
@@ -241,7 +241,7 @@ def measure_fit(
     Args:
         source, references, rendered: recordings.
         chain: the effects.
-        trust: in their settings.
+        confidence: in their settings.
         counted: takes what belongs to each reference, and an aspect; gives what counts there, as often as it does.
     """
     profiles = [measure_profile(one) for one in references]
@@ -253,4 +253,4 @@ def measure_fit(
     ]
     known = [aspect for aspect in ASPECTS if np.isfinite([own[aspect] for own in means]).all()]
     before, after = ({aspect: own[aspect] for aspect in known} for own in means)
-    return Fit(before, after, purpose(chain), trust)
+    return Fit(before, after, purpose(chain), confidence)

@@ -14,8 +14,8 @@ from dafxvae.effects.factory import ChainHost
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.transfer.amount import AUDIBLE_DB, nearest_neutral, settings_at, strength_of
 from dafxvae.transfer.aspects import bound_gains, locked_values, stage_amounts, stage_kinds
+from dafxvae.transfer.confidence import UNKNOWN, Confidence, confidence_of
 from dafxvae.transfer.fit import listed
-from dafxvae.transfer.trust import UNKNOWN, Trust, trust_of
 from dafxvae.transfer.windows import WindowFormat, clip_windows
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class FoundSettings:
     locked: dict[str, Any]
     refined: dict[str, Any] | None  # distances and renders of the search; None without one
     notes: tuple[str, ...] = ()
-    trust: Trust = UNKNOWN
+    confidence: Confidence = UNKNOWN
     amount: float = 1.0
     at_amount: "Callable[[float], FoundSettings] | None" = None  # the same at another amount; None without a prediction
 
@@ -110,11 +110,11 @@ def predict_from(controller: Controller, features: PairFeatures) -> Prediction:
     return Prediction(settings[0], is_direct[0], np.float32(strength))
 
 
-def _judged(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> tuple[Prediction, Trust]:
-    """As `predict`, and how far that can be trusted."""
+def _judged(controller: Controller, dry: np.ndarray, references: Sequence[np.ndarray]) -> tuple[Prediction, Confidence]:
+    """As `predict`, and the confidence in it."""
     features = pair_features(controller.extractor, controller.combine, dry, references)
     found = predict_from(controller, features)
-    return found, trust_of(controller, found.unit_params, features.encodings)
+    return found, confidence_of(controller, found.unit_params, features.encodings)
 
 
 def _by_aspect(
@@ -123,7 +123,7 @@ def _by_aspect(
     dry: np.ndarray,
     references: Mapping[str, Sequence[np.ndarray]],
     kinds_at: Callable[[np.ndarray], Sequence[str]],
-) -> tuple[Prediction, Trust]:
+) -> tuple[Prediction, Confidence]:
     """A prediction in which effects of a kind are by the references that are given for it; `strength` is `[E]`.
 
     Args:
@@ -134,7 +134,7 @@ def _by_aspect(
         kinds_at: gives the kind of each effect at some settings `[K]`.
     """
     judged = {aspect: _judged(controller, dry, styles) for aspect, styles in references.items()}
-    found, trust = judged.get("") or next(iter(judged.values()))
+    found, confidence = judged.get("") or next(iter(judged.values()))
     unit_params, is_direct = found.unit_params.copy(), found.is_direct.copy()
     kinds = np.array(kinds_at(unit_params) if any(judged) else [""] * len(chain.units))
     strength = np.full(len(kinds), found.strength, float)
@@ -142,7 +142,7 @@ def _by_aspect(
         own = np.repeat(kinds == aspect, np.diff(chain.offsets))
         unit_params[own], is_direct[own] = other.unit_params[own], other.is_direct[own]
         strength[kinds == aspect] = other.strength
-    return Prediction(unit_params, is_direct, strength), trust
+    return Prediction(unit_params, is_direct, strength), confidence
 
 
 def predict_clips(controller: Controller, dry: np.ndarray, reference: np.ndarray) -> Prediction:
@@ -254,10 +254,10 @@ def find_settings(
     space, grouped = host.parameters, options.grouped(references)
     is_locked, values = locked_values(space, options.locks)
     found = start = predicted = refined = None
-    strength, trust = np.ones(len(host.chain.units)), UNKNOWN
+    strength, confidence = np.ones(len(host.chain.units)), UNKNOWN
     kinds_at, is_held = partial(stage_kinds, host, sample_rate=sample_rate), is_locked  # by the search
     if controller is not None:
-        found, trust = _by_aspect(controller, host.chain, dry, grouped, kinds_at)
+        found, confidence = _by_aspect(controller, host.chain, dry, grouped, kinds_at)
         # the distance of styles depends little on the exact time of an echo
         strength, is_held = found.strength, is_locked | found.is_direct
         predicted = space.describe(found.unit_params)
@@ -279,6 +279,6 @@ def find_settings(
     assert start is not None
     kinds = kinds_at(start) if options.wanted_kinds or options.max_eq_db is not None else []
     locked = {name: value for name, value in space.describe(values).items() if name in options.locks}
-    whole = FoundSettings(start, predicted, locked, refined, trust=trust)
+    whole = FoundSettings(start, predicted, locked, refined, confidence=confidence)
     at_amount = partial(_at_amount, host, whole, is_locked, strength, played, options, kinds)
     return replace(at_amount(options.first_amount), at_amount=None if predicted is None else at_amount)

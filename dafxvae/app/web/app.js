@@ -128,7 +128,7 @@ function show(result) {
   effects = [...new Set(found.parameters.map((one) => one.effect))];
   history = new History({ values: found.values, match_level: $("level").value, amounts: all(1) });
   $("fit").textContent = `${found.controller ?? found.effect}, against the reference: ${found.fit}.`;
-  const said = [`Compared: ${found.compared}.`, ...(found.trust ? [`The prediction is ${found.trust}.`] : [])];
+  const said = [`Compared: ${found.compared}.`, ...(found.confidence ? [`The prediction is ${found.confidence}.`] : [])];
   $("notes").replaceChildren(...said.concat(found.notes).map((note) => element("p", { class: "note" }, note)));
   const ranked = Object.entries(found.ranking).filter(([, share]) => share >= RANKED);
   $("ranking").hidden = !ranked.length;

@@ -7,8 +7,8 @@ from transfer_toys import RATE, music
 import dafxvae
 from dafxvae.controllers.experience import measure_experience
 from dafxvae.controllers.familiar import NEAREST, Familiar
+from dafxvae.transfer.confidence import UNKNOWN, Confidence
 from dafxvae.transfer.fit import Fit
-from dafxvae.transfer.trust import UNKNOWN, Trust
 
 RNG = np.random.default_rng(0)
 
@@ -35,12 +35,12 @@ def test_strangeness_is_the_distance_to_the_nearest_over_the_reach():
 
 def test_what_is_said():
     assert UNKNOWN.sentence == ""
-    assert Trust(0.9, 0.8, 0.5).notes == ()
-    strange, average = Trust(1.5, 0.3, 0.5).notes
+    assert Confidence(0.9, 0.8, 0.5).notes == ()
+    strange, average = Confidence(1.5, 0.3, 0.5).notes
     assert strange.startswith("this reference is unlike anything f and g know (1.50 times")
     assert average.startswith("this controller found little here")
     aspects: dict[str, float] = {"spectrum": 1.0, "space": 1.0}
-    fit = Fit(aspects, aspects, ("space",), Trust(1.5, 0.3, 0.5))
+    fit = Fit(aspects, aspects, ("space",), Confidence(1.5, 0.3, 0.5))
     assert fit.notes(False) == [strange, average]
     assert fit.document()["prediction"]["strangeness"] == 1.5
 
@@ -50,9 +50,9 @@ def test_a_square_wave_is_strange():
     square = 0.3 * np.sign(np.sin(2 * np.pi * 220.0 * time))
     with dafxvae.load_controller("reverb") as style:
         found = style.transfer(music(4.0, seed=1), square, RATE)
-    trust = found.fit.trust
-    assert trust.strangeness is not None
-    assert trust.strangeness > 1.0
-    assert trust.from_average is not None
-    assert trust.from_average > 0.0
+    confidence = found.fit.confidence
+    assert confidence.strangeness is not None
+    assert confidence.strangeness > 1.0
+    assert confidence.from_average is not None
+    assert confidence.from_average > 0.0
     assert any("unlike anything" in note for note in found.notes)

@@ -1,4 +1,4 @@
-"""How far a prediction can be trusted: is the reference like what f and g know, are the settings but average ones?"""
+"""Confidence in a prediction: is the reference like what f and g know, and do the settings differ from average ones?"""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from dafxvae.controllers.controller import Controller  # imports jax, which checking options does not need
 
 
-class Trust(NamedTuple):
-    """Of one prediction; None where the controller, or its f and g, stored nothing to tell it by."""
+class Confidence(NamedTuple):
+    """Of one prediction; None where the controller, or its f and g, stored nothing to judge it by."""
 
     strangeness: float | None = None  # of the references: above 1 they are unlike anything f and g know
     from_average: float | None = None  # of the predicted settings, in deviations over the training pairs
@@ -42,10 +42,10 @@ class Trust(NamedTuple):
         return tuple(found)
 
 
-UNKNOWN = Trust()
+UNKNOWN = Confidence()
 
 
-def trust_of(controller: "Controller", unit_params: np.ndarray, encodings: np.ndarray) -> Trust:
+def confidence_of(controller: "Controller", unit_params: np.ndarray, encodings: np.ndarray) -> Confidence:
     """Judges a prediction.
 
     Args:
@@ -58,5 +58,5 @@ def trust_of(controller: "Controller", unit_params: np.ndarray, encodings: np.nd
     familiar, experience = controller.familiar, controller.experience
     strangeness = None if familiar is None else familiar.strangeness(standardised(controller.encoders, encodings))
     if experience is None:
-        return Trust(strangeness)
-    return Trust(strangeness, experience.spread(unit_params), float(experience.near[0]))
+        return Confidence(strangeness)
+    return Confidence(strangeness, experience.spread(unit_params), float(experience.near[0]))
