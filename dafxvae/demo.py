@@ -47,7 +47,7 @@ def apply_effect(audio: np.ndarray) -> np.ndarray:
 
 
 def _excerpt(piece: int) -> np.ndarray:
-    from dafxvae.data.composer.rendering import render_piece
+    from dafxvae.data.composer.pieces import render_piece
 
     audio = render_piece(SEED, piece, SAMPLE_RATE, 1)[-SECONDS * SAMPLE_RATE :] / np.float32(32768)  # to its last note
     audio[:FADE] *= np.linspace(0.0, 1.0, FADE, dtype=np.float32)[:, None]

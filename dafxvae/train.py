@@ -107,7 +107,7 @@ def run(config: Config, workdir: Path) -> None:
     """Runs the job until its end or until a signal stops it: Ctrl-C exits with code 130, SIGTERM with 0."""
     from dafxvae.runs.jobs import run_job  # imports jax, which must come after the environment is set
     from dafxvae.training.parallel import ending_together, join_processes
-    from dafxvae.training.stopping import Stopped
+    from dafxvae.training.signals import Stopped
 
     join_processes()
 

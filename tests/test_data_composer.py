@@ -1,3 +1,4 @@
+# pyright: reportArgumentType=false
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from dafxvae.data.composer import music
 from dafxvae.data.composer.embedded import plan_pieces
 from dafxvae.data.composer.parts import Note
 from dafxvae.data.composer.phrases import Part, compose, sketch_piece
-from dafxvae.data.composer.rendering import pcm_rms_db, render_piece, synthesise
+from dafxvae.data.composer.pieces import pcm_rms_db, render_piece, synthesise
 from dafxvae.data.corpora.corpus import open_corpus
 
 RATE = 16000

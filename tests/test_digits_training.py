@@ -21,7 +21,7 @@ from dafxvae.digits.job import build_digit_stage, open_configured
 from dafxvae.runs.jobs import run_job
 from dafxvae.runs.unused import check_used
 from dafxvae.training import stage as stage_module
-from dafxvae.training.stopping import Stopped, StopRequest
+from dafxvae.training.signals import Stopped, StopRequest
 
 QUIET = Console(quiet=True)
 TINY = {

@@ -29,7 +29,7 @@ from dafxvae.runs.options import packaged_configs
 from dafxvae.runs.workdir import lock_workdir
 from dafxvae.training import stage as stage_module
 from dafxvae.training.checkpoint import Checkpoints
-from dafxvae.training.stopping import Stopped, StopRequest
+from dafxvae.training.signals import Stopped, StopRequest
 
 QUIET = Console(quiet=True)
 

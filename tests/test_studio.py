@@ -13,11 +13,11 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 from dafxvae.studio import chain_search, match, palette
 from dafxvae.studio.chain_decoder import LEVELS, change_of, features_of, load_decoder
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.decoder_training import train_decoder
 from dafxvae.studio.found_chain import found_chain
 from dafxvae.studio.pairs import StudioPairs
 from dafxvae.studio.palette import EFFECTS, SPACE, StudioChain, draw_chain
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import NUM_BANDS, SAMPLE_RATE, MeasuredSound, spectral_statistics
 from dafxvae.transfer.__main__ import main
 from dafxvae.transfer.recordings import ArrayRecording

@@ -48,7 +48,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
 def _run(command: str, arguments: argparse.Namespace) -> None:
     check_seed(arguments.seed)
     from dafxvae.latent.commands import run_command  # imports jax, which must come after the environment is set
-    from dafxvae.training.stopping import Stopped
+    from dafxvae.training.signals import Stopped
 
     arguments.command = command
     try:

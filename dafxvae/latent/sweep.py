@@ -29,10 +29,10 @@ from dafxvae.runs import build, stage_pairs
 from dafxvae.training import objectives, parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.session import Cadence, Session
+from dafxvae.training.signals import StopRequest
 from dafxvae.training.stage import Stage, run_stage
 from dafxvae.training.state import create_state, make_optimizer
 from dafxvae.training.steps import make_eval_step, make_train_step
-from dafxvae.training.stopping import StopRequest
 from dafxvae.types import EncodedBatch
 
 MAX_PAIRS = 20_000  # encoded for training; more steps than that go through them again in another order

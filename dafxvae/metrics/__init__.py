@@ -1,7 +1,7 @@
 """Scores of finished sounds, with their uncertainty."""
 
 from dafxvae.metrics.bootstrap import Interval, bootstrap_interval, bootstrap_ratio
-from dafxvae.metrics.scoring import MATCHED, MATCHED_LUFS, METRICS, Metric, score_outputs
+from dafxvae.metrics.scores import MATCHED, MATCHED_LUFS, METRICS, Metric, score_outputs
 from dafxvae.metrics.spectral import mrstft
 
 __all__ = [

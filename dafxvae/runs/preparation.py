@@ -11,7 +11,7 @@ from dafxvae.gradients.bridge import require_thread_pool
 from dafxvae.runs.workdir import belongs_to, claim_workdir, lock_workdir
 from dafxvae.training import parallel
 from dafxvae.training.session import Cadence, Session
-from dafxvae.training.stopping import StopRequest
+from dafxvae.training.signals import StopRequest
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from dafxvae.core.rng import host_rng
 from dafxvae.core.threads import map_in_threads
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import LEVELS, Decoder, DecoderOutput, change_of, features_of
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.palette import EFFECTS, MOST_STAGES, ORDERS, OWNER, StudioChain
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import NUM_STATISTICS, SAMPLE_RATE, MeasuredSound, measure_sound
 
 CHAIN_WEIGHT = 0.1  # of the logarithm of a chain's probability; chosen on validation recordings

@@ -14,6 +14,7 @@ from dafxvae.core.version import __version__
 from dafxvae.core.weights import fingerprint
 from dafxvae.data.corpora.corpus import open_corpus
 from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.decoder_training import train_decoder
 from dafxvae.studio.pairs import (
     ELSEWHERE_SHARE,
@@ -23,7 +24,6 @@ from dafxvae.studio.pairs import (
     StudioPairMaker,
     make_studio_pairs,
 )
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import SAMPLE_RATE
 
 SHORTEST_SEC, LONGEST_SEC = 1.0, 60.0

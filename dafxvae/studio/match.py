@@ -13,11 +13,11 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import load_decoder, stored_decoder_path
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.chain_search import ChainSearch
 from dafxvae.studio.found_chain import FoundChain, found_chain
 from dafxvae.studio.other_effects import add_effects
 from dafxvae.studio.palette import EFFECTS, EFFORT, Palette, check_search
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import LOUDNESS_LUFS, SAMPLE_RATE, MeasuredSound, measure_sound
 from dafxvae.transfer.api import open_effect
 from dafxvae.transfer.recordings import ArrayRecording, Recording, check_header, references_of, scan

@@ -13,8 +13,8 @@ from dafxvae.core.store import computed_once
 from dafxvae.core.threads import map_in_threads
 from dafxvae.data.corpora.tracks import Corpus, PcmCache, Track
 from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.palette import StudioChain, draw_chain
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import LOUDNESS_LUFS, SAMPLE_RATE, MeasuredSound, measure_sound
 
 QUIETEST_LUFS = -45.0  # a window below is drawn again

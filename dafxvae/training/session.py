@@ -8,7 +8,7 @@ from rich.console import Console
 
 from dafxvae.config import Config
 from dafxvae.training import parallel
-from dafxvae.training.stopping import StopRequest
+from dafxvae.training.signals import StopRequest
 
 
 @dataclass(frozen=True)

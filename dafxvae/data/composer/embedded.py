@@ -14,7 +14,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.threads import map_in_threads
 from dafxvae.data.composer.phrases import sketch_piece
-from dafxvae.data.composer.rendering import store_piece, version_key
+from dafxvae.data.composer.pieces import store_piece, version_key
 from dafxvae.data.corpora.index import CorpusIndex
 from dafxvae.data.corpora.tracks import Corpus, track_of
 

@@ -5,7 +5,7 @@ import signal
 import sys
 
 from dafxvae.core.errors import UserError
-from dafxvae.data.composer.rendering import store_piece
+from dafxvae.data.composer.pieces import store_piece
 
 
 def main() -> None:

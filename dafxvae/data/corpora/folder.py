@@ -15,7 +15,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.threads import map_in_threads
-from dafxvae.data.composer.rendering import pcm_rms_db, pcm_sha256
+from dafxvae.data.composer.pieces import pcm_rms_db, pcm_sha256
 from dafxvae.data.corpora.files import (
     SILENT_PEAK,
     AudioFile,

@@ -28,8 +28,8 @@ from dafxvae.evaluate.tables import format_interval, format_number, format_share
 from dafxvae.metrics import bootstrap_interval, bootstrap_ratio
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import load_decoder, stored_decoder_path
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.palette import MOST_EFFORT
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import SAMPLE_RATE
 
 FORMAT = 1  # raise it when the same command would give other numbers

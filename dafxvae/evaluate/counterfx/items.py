@@ -10,9 +10,9 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.tracks import Corpus, PcmCache
 from dafxvae.evaluate.counterfx.distance import counterfx_distance, magnitudes
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.pairs import long_tracks, read_at_loudness
 from dafxvae.studio.palette import StudioChain, draw_chain
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import SAMPLE_RATE
 
 LENGTH_SEC = 10.0

@@ -10,9 +10,9 @@ from dafxvae.evaluate.counterfx.distance import counterfx_distance, magnitudes
 from dafxvae.evaluate.counterfx.items import Item
 from dafxvae.models.extractor import FeatureExtractor
 from dafxvae.studio.chain_decoder import Decoder
+from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.chain_search import Candidate, ChainSearch
 from dafxvae.studio.palette import StudioChain, draw_chain
-from dafxvae.studio.rendering import ChainRenderer
 from dafxvae.studio.sound import SAMPLE_RATE, measure_sound
 
 NOTHING, KNOWN, AUTO, BEST, RANDOM = "nothing", "known chain", "auto", "best of", "random"
