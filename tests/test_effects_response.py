@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from effects_vst3 import zam
 
+from dafxvae.audio.bands import mel_filterbank, sum_into_bands
 from dafxvae.effects.builtins import BUILTINS
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.probe_signal import NOISE_DBFS, probe_segments, probe_signal
@@ -123,3 +124,12 @@ def test_a_plugin_has_a_response(name):
     assert np.isfinite(first).all()
     assert np.abs(first).max() > 0.0
     np.testing.assert_allclose(first, second, atol=1e-3)
+
+
+def test_bands_are_sums_of_bins_and_an_item_alone_has_the_bits_of_one_among_others():
+    rng = np.random.default_rng(0)
+    power, filters = rng.random((3, 7, 601), np.float32), mel_filterbank(RATE, 1200, 24, 60.0, 11000.0)
+    np.testing.assert_allclose(sum_into_bands(power, filters), power @ filters, rtol=1e-5)
+    sounds = probe_signal(RATE)[None, :, None] * np.array([0.1, 0.5, 1.0], np.float32)[:, None, None]
+    for all_three, alone in zip(describe_probe(sounds, RATE), describe_probe(sounds[1:2], RATE)):
+        np.testing.assert_array_equal(all_three[1:2], alone)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dafxvae.audio.bands import mel_centres_hz, mel_filterbank
+from dafxvae.audio.bands import mel_centres_hz, mel_filterbank, sum_into_bands
 from dafxvae.core.arguments import HIGHEST_RATE, check_number, number_array
 from dafxvae.core.errors import UserError
 from dafxvae.effects import probe_signal as probe
@@ -152,10 +152,14 @@ def _db(power: np.ndarray, floor_db: float = FLOOR_DB) -> np.ndarray:
 def _band_power(audio: np.ndarray, sample_rate: int, hop: int) -> np.ndarray:
     """Power in mel bands, mean over channels; `[B, C, T] -> [B, N, bands]`."""
     size = _window(sample_rate)
+    taper = np.hanning(size + 1)[:-1].astype(np.float32) * np.float32(2.0 / size)
+    filters = mel_filterbank(sample_rate, size, NUM_BANDS, LOW_HZ, HIGH_HZ)
     frames = np.lib.stride_tricks.sliding_window_view(audio, size, axis=-1)[..., ::hop, :]
-    spectrum = np.fft.rfft(frames * np.hanning(size + 1)[:-1].astype(np.float32))
-    power = (spectrum.real**2 + spectrum.imag**2).mean(1).astype(np.float32) * np.float32((2.0 / size) ** 2)
-    return power @ mel_filterbank(sample_rate, size, NUM_BANDS, LOW_HZ, HIGH_HZ)
+    found = []
+    for one in frames:  # the spectra of one fit into the cache
+        spectrum = np.fft.rfft(one * taper)
+        found.append(sum_into_bands((spectrum.real**2 + spectrum.imag**2).mean(0), filters))
+    return np.stack(found)
 
 
 def _window(sample_rate: int) -> int:

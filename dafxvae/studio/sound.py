@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.fft
 
-from dafxvae.audio.bands import mel_filterbank
+from dafxvae.audio.bands import mel_filterbank, sum_into_bands
 from dafxvae.audio.io import resample, to_channels
 from dafxvae.models.extractor import FeatureExtractor
 
@@ -65,4 +65,5 @@ def _band_levels_db(audio: np.ndarray) -> np.ndarray:
     frames = np.lib.stride_tricks.sliding_window_view(both, WINDOW, axis=1)[:, ::HOP] * window
     spectrum = np.asarray(scipy.fft.rfft(frames, axis=-1))  # in single precision, unlike numpy's
     power = np.square(np.abs(spectrum)) * (4.0 / window.sum() ** 2)
-    return 10.0 * np.log10(power @ mel_filterbank(SAMPLE_RATE, WINDOW, NUM_BANDS, LOW_HZ, HIGH_HZ) + FLOOR)
+    filters = mel_filterbank(SAMPLE_RATE, WINDOW, NUM_BANDS, LOW_HZ, HIGH_HZ)
+    return 10.0 * np.log10(sum_into_bands(power, filters) + FLOOR)
