@@ -6,7 +6,7 @@ import pytest
 
 from dafxvae.controllers.names import find_controller, stored_controllers
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import cache_dir, data_dir, stored_data, user_path
+from dafxvae.core.paths import cache_dir, data_dir, stored_data, training_folder, user_path
 
 
 @pytest.fixture
@@ -32,3 +32,14 @@ def test_the_package_s_controllers_need_no_home():
 
 def test_a_home_that_is_not_there_is_a_name():
     assert str(user_path("~no such user/x.wav")) == "~no such user/x.wav"
+
+
+def test_fetched_recordings_are_found_whoever_trained_on_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAFXVAE_DATA", str(tmp_path / "data"))
+    elsewhere = "/home/nobody/.local/share/dafxvae/train"
+    assert training_folder(elsewhere) == elsewhere
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    assert training_folder(elsewhere) == str(tmp_path / "data" / "train")
+    own = tmp_path / "dafxvae" / "train"
+    own.mkdir(parents=True)
+    assert [training_folder(folder) for folder in (str(own), "/songs")] == [str(own), "/songs"]

@@ -109,7 +109,7 @@ def workplace(tmp_path, monkeypatch):
 
 
 def lay_held_out(folder: Path) -> None:
-    """The corpora that are evaluated on, as `data fetch held_out` leaves them, but of noise and plucks."""
+    """The corpora that are evaluated on, as `data fetch all` leaves them, but of noise and plucks."""
     for corpus, kind in CORPORA.items():
         (folder / corpus).mkdir(parents=True)
         (folder / corpus / "corpus.json").write_text(json.dumps({"kind": kind}))
@@ -137,7 +137,7 @@ def given_names(page: str) -> dict[str, Any]:
 @pytest.mark.parametrize("page", WITH_CODE, ids=name)
 def test_what_a_page_says_can_be_done(page, workplace):
     names = given_names(name(page))
-    if "data fetch held_out" in page.read_text():
+    if "data fetch all" in page.read_text():
         lay_held_out(Path("data/held_out"))
     for block in blocks(page):
         for part in block.parts if block.language in ("sh", "python") else []:

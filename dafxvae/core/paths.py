@@ -74,6 +74,13 @@ def shipped_path(name: str) -> Path:
     return Path(str(resources.files("dafxvae"))) / "pretrained" / name
 
 
+def training_folder(folder: str) -> str:
+    """A folder of recordings; that of fetched corpora is found in this data folder where another machine named it."""
+    is_fetched = Path(folder).parts[-2:] == ("dafxvae", "train")
+    own = stored_data("train") if is_fetched and not os.path.exists(os.path.expanduser(folder)) else None
+    return str(own or folder)
+
+
 def stored_encoders_path(name: str) -> Path:
     """File of f and g: "shipped" in the package, other names in the data folder, or a `*.safetensors` path."""
     if name == SHIPPED:

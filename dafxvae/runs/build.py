@@ -14,6 +14,7 @@ from jax import Array
 from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError
+from dafxvae.core.paths import training_folder
 from dafxvae.core.rng import stream_id
 from dafxvae.core.version import __version__
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
@@ -46,7 +47,7 @@ STYLE_DIMS = 64  # of the view in which f's encodings are contrasted
 def build_corpus(config: Config) -> Corpus:
     """The user's folder, or the embedded corpus; prepared at first use."""
     return open_corpus(
-        folder=config.data.folder or None,
+        folder=training_folder(config.data.folder) if config.data.folder else None,
         sample_rate=config.sample_rate,
         num_channels=config.num_channels,
         minutes=config.data.minutes,
