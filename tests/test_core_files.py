@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from dafxvae.core import files
+from dafxvae.core.errors import UserError
 from dafxvae.core.files import reserve, write_text
 from dafxvae.training.checkpoint import Checkpoints
 from dafxvae.training.state import create_state
@@ -80,3 +81,37 @@ def test_a_small_dev_shm_is_no_bus_error(tmp_path, size, disk):
         assert "no room for" in done.stderr
         assert "name a folder with room by TMPDIR" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "folder"
+
+    def make(target, text):
+        with files.whole_folder(target) as folder:
+            (folder / "whole.txt").write_text(text)
+            if not text:
+                raise ValueError("in the middle")
+
+    with pytest.raises(ValueError, match="in the middle"):
+        make(path, "")
+    assert list(path.parent.iterdir()) == []
+    for text in ("first", "second"):  # as of another process: what is there stays
+        make(path, text)
+    assert [(each.name, each.read_text()) for each in path.iterdir()] == [("whole.txt", "first")]
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(UserError, match=r"cannot write .*File exists"):
+        make(path / "whole.txt" / "x", "first")
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"other": 1}'])
+def test_a_stored_file_that_cannot_be_read_is_refused_with_the_fix(tmp_path, content):
+    path = tmp_path / "stored.json"
+    if content is not None:
+        path.write_text(content)
+
+    def read():
+        with files.stored_file(path, "make it again"):
+            return files.read_json(path)["wanted"]
+
+    with pytest.raises(UserError, match=r"stored.json cannot be read \(.*\): make it again"):
+        read()

@@ -1,3 +1,6 @@
+# pyright: reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
+# pyright: reportCallIssue=false
 from functools import partial
 
 import flax.linen as nn
@@ -6,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from dafxvae.models.batches import in_batches
 from dafxvae.models.controller_decoder import ControllerDecoder
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.spectrogram_vae import SpectrogramVAE, TimeConv
@@ -123,3 +127,18 @@ def test_h_starts_in_the_middle():
     h = ControllerDecoder((8,), 3)
     z = jnp.asarray(RNG.standard_normal((2, 4)), jnp.float32)
     np.testing.assert_array_equal(h.apply(h.init(jax.random.key(0), z), z), np.full((2, 3), 0.5, np.float32))
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_batches_of_one_size_give_what_all_rows_at_once_do(count):
+    sizes = set()
+
+    def both(x, y):
+        sizes.add(len(x))
+        return {"sum": x + y, "first": x[:, 0]}
+
+    x, y = np.random.default_rng(0).random((2, count, 3))
+    found = in_batches(both, 4, x, y)
+    assert sizes == {4}
+    np.testing.assert_array_equal(found["sum"], x + y)
+    np.testing.assert_array_equal(found["first"], x[:, 0])

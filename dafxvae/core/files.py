@@ -77,6 +77,25 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder to fill, which takes the name `path` when the block ends without an error.
+
+    Where another process was faster, its folder stays. Raises UserError where the disk refuses.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
+            temporary = Path(scratch) / path.name
+            temporary.mkdir()
+            yield temporary
+            sync(temporary)
+            os.replace(temporary, path)
+    except OSError as error:
+        if not path.exists():
+            raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes bytes whole or not at all; UserError where the disk refuses."""
     with whole_file(path) as temporary:

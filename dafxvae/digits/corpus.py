@@ -1,8 +1,5 @@
 """Spoken digits: a folder in FSDD layout, or one that dafxvae makes; clips of one length, split by speaker."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +8,7 @@ import numpy as np
 
 from dafxvae.audio.io import resample, to_channels, write_audio
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import sync, write_json
+from dafxvae.core.files import whole_folder, write_json
 from dafxvae.core.paths import user_path
 from dafxvae.core.progress import progress_bar
 from dafxvae.core.rng import host_rng
@@ -78,32 +75,18 @@ def make_digits(
         )
     people = synthesiser.speakers(num_speakers, seed)
     jobs = [(digit, speaker, take) for speaker in people for digit in range(10) for take in range(num_takes)]
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    except OSError as error:
-        raise UserError(f"cannot write {folder}: {error.strerror}; set DAFXVAE_CACHE") from error
+    with whole_folder(folder) as scratch:
 
-    def speak(job: tuple[int, Any, int]) -> None:
-        digit, speaker, take = job
-        audio = synthesiser.say(digit, speaker, take, seed, sample_rate)
-        write_audio(scratch / f"{digit}_{speaker.name}_{take}.wav", audio, sample_rate, subtype="PCM_16")
+        def speak(job: tuple[int, Any, int]) -> None:
+            digit, speaker, take = job
+            audio = synthesiser.say(digit, speaker, take, seed, sample_rate)
+            write_audio(scratch / f"{digit}_{speaker.name}_{take}.wav", audio, sample_rate, subtype="PCM_16")
 
-    try:
         with progress_bar(f"speaking digits ({synthesiser.name})", len(jobs), progress) as advance:
             for _ in map_in_threads(speak, jobs):
                 advance()
         manifest = {"synthesiser": synthesiser.name, "version": synthesiser.version(), "seed": seed}
         write_json(scratch / MANIFEST, manifest | {"speakers": [speaker._asdict() for speaker in people]})
-        scratch.chmod(0o755)
-        sync(scratch)
-        try:
-            os.replace(scratch, folder)
-        except OSError as error:
-            if not folder.exists():  # else another process was faster, with the same digits
-                raise UserError(f"cannot write {folder}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def open_digits(

@@ -1,6 +1,5 @@
 """A trained digit VAE in use: clips to latents, latents to magnitudes, magnitudes to sound."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from dafxvae.core.errors import UserError
 from dafxvae.core.version import __version__
 from dafxvae.core.weights import load_weights, save_weights
 from dafxvae.digits.model import ClipVAE
+from dafxvae.models.batches import in_batches
 from dafxvae.models.vae import Posterior
 
 CHUNK = 16  # examples at once: bounds the memory, and one compilation serves any number
@@ -64,7 +64,7 @@ class DigitVAE:
         self.vae, self.variables, self.sample_rate, self.num_iterations = vae, variables, sample_rate, num_iterations
 
     def _call(self, method: str, *arrays: np.ndarray) -> Any:
-        return _in_chunks(partial(_apply, self.variables, vae=self.vae, method=method), *arrays)
+        return in_batches(partial(_apply, self.variables, vae=self.vae, method=method), CHUNK, *arrays)
 
     def encode(self, audio: np.ndarray) -> Posterior:
         """Posterior of clips; `[B, T, 1] -> [B, Z]`."""
@@ -89,24 +89,14 @@ class DigitVAE:
     def with_phases(self, magnitude: np.ndarray, audio: np.ndarray) -> np.ndarray:
         """Magnitudes with the phases of clips; `[B, N, F], [B, T, 1] -> [B, T, 1]`."""
         sizes = {"window": self.vae.window_samples, "hop": self.vae.hop_samples}
-        return _in_chunks(partial(_with_phases, **sizes), magnitude, audio)[..., None]
+        return in_batches(partial(_with_phases, **sizes), CHUNK, magnitude, audio)[..., None]
 
     def without_phases(self, magnitude: np.ndarray, seed: int = 0) -> np.ndarray:
         """Magnitudes as sound by fast Griffin-Lim; `[B, N, F] -> [B, T, 1]`."""
         keys = jax.random.split(jax.random.key(seed), len(magnitude))
         sizes = {"hop": self.vae.hop_samples, "num_samples": self.vae.clip_samples}
         find = partial(griffin_lim, num_iterations=self.num_iterations, **sizes)
-        return _in_chunks(find, magnitude, keys)[..., None]
-
-
-def _in_chunks(function: Callable, *arrays: Any) -> Any:
-    """`function` of the leading axis, so many rows at a time; the last rows are repeated to fill up."""
-    size = len(arrays[0])
-    parts = []
-    for start in range(0, size, CHUNK):
-        rows = np.minimum(np.arange(start, start + CHUNK), size - 1)
-        parts.append(jax.device_get(function(*(array[rows] for array in arrays))))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:size], *parts)
+        return in_batches(find, CHUNK, magnitude, keys)[..., None]
 
 
 def save_digit_vae(path: Path, variables: Any, config: Config) -> None:

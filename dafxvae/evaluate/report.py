@@ -13,11 +13,10 @@ from dafxvae.evaluate.methods import CONTROLLER
 from dafxvae.evaluate.plan import Cell
 from dafxvae.metrics import MATCHED
 from dafxvae.reporting.page import Page
-from dafxvae.reporting.pictures import png_bytes
+from dafxvae.reporting.pictures import COLOURS, open_axes, png_bytes
 from dafxvae.reporting.player import PlayerClip
 
 MAX_SOUNDS = 16  # cells whose sounds are in the page, 1.4 MB each; all are in the folder
-COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 
 
 def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
@@ -32,8 +31,7 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
     names = list(dict.fromkeys(cell["controller"] for cell, *_ in known))
     kinds = list(dict.fromkeys(f"{cell['corpus']}, {cell['mode']}, {cell['input']}" for cell, *_ in known))
     height = 1.3 + 0.2 * len(kinds) + max(0.3 * len(names), 0.2 * len(known))
-    figure = Figure(figsize=(9.0, height), dpi=110, layout="constrained")
-    axis = figure.subplots()
+    figure, (axis,) = open_axes(9.0, height)
     for k, kind in enumerate(kinds):
         colour, shift = COLOURS[k % len(COLOURS)], 0.7 * ((k + 0.5) / len(kinds) - 0.5)
         for which, face, label in ((1, colour, kind), (2, "white", f"{kind}, at matched loudness")):
@@ -49,7 +47,6 @@ def ratio_figure(cells: list[dict[str, Any]]) -> Figure | None:
     axis.set_xlim(left=0.0)
     axis.set_xlabel("MRSTFT of the controller / of the unprocessed input (left of the line is better)")
     figure.legend(fontsize=7, frameon=False, loc="outside lower center", ncols=2)
-    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 

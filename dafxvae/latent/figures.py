@@ -7,18 +7,10 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from dafxvae.reporting.pictures import COLOURS, open_axes
+
 OURS, THEIRS, IDLE, ACCENT = "#1f5fa8", "#9aa5b1", "#d9dde2", "#c2410c"
-COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")
 MARKERS = "osv^D<>PX*hd"
-
-
-def _figure(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> tuple[Figure, np.ndarray]:
-    """A figure and its axes `[rows * columns]`, open at the top and to the right."""
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
@@ -29,7 +21,7 @@ def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
     outputs = found["output_share"]
     order, used = np.asarray(found["order"]), np.asarray(found["used"])
     size = max(6.5, 0.24 * len(order) + 2.5), 2.6 + 1.3 * len(outputs)
-    figure, axes = _figure(*size, 2 + len(outputs), sharex=True)
+    figure, axes = open_axes(*size, 2 + len(outputs), sharex=True)
     rows = [("KL (nats)", found["kl_nats"]), ("activity", found["activity"])]
     rows += [(f"share of output variance:\n{name}", values) for name, values in outputs.items()]
     for axis, (label, values) in zip(axes, rows):
@@ -45,7 +37,7 @@ def dimension_bars(found: Mapping[str, Any], title: str) -> Figure:
 
 def size_curves(found: Mapping[str, Any], title: str) -> Figure:
     """The curve behind the recommended size: the output variance that d dimensions hold, and the error with d kept."""
-    figure, (left, right) = _figure(9.5, 3.4, 1, 2)
+    figure, (left, right) = open_axes(9.5, 3.4, 1, 2)
     for colour, (name, curve) in zip(COLOURS, found["cumulative"].items()):
         left.plot(np.arange(1, len(curve) + 1), curve, "o-", ms=2.5, lw=1, color=colour, label=name)
     left.axhline(found["share"], color="black", lw=0.7, ls=":", label=f"{found['share']:.0%}")
@@ -66,7 +58,7 @@ def probe_bars(probes: Mapping[str, Any]) -> Figure:
     """Accuracy of naming the effect with 95 % intervals: one panel for each kind of input and probe."""
     rows = probes["rows"]
     panels = list(dict.fromkeys((row["input"], row["probe"]) for row in rows))
-    figure, axes = _figure(4.0 * len(panels), 2.6, 1, len(panels), sharex=True)
+    figure, axes = open_axes(4.0 * len(panels), 2.6, 1, len(panels), sharex=True)
     words = {"wet": "reference alone", "joint": "input and reference"}
     for axis, (inputs, probe) in zip(axes, panels):
         mine = sorted(
@@ -89,7 +81,7 @@ def settings_dots(probes: Mapping[str, Any], probe: str) -> Figure:
     """R² of every setting from g's latent, from every baseline (grey) and from the best of them (black line)."""
     rows = [row for row in probes["rows"] if row["input"] == "joint" and row["probe"] == probe]
     names = probes["parameters"]
-    figure, (axis,) = _figure(7.5, 1.2 + 0.19 * len(names))
+    figure, (axis,) = open_axes(7.5, 1.2 + 0.19 * len(names))
     place = np.arange(len(names))[::-1]
     shown = {"g": (OURS, "o", 26), "f": ("#3f8f4f", "d", 14)}
     for row in rows:
@@ -113,7 +105,7 @@ def effect_scatter(
     points: np.ndarray, effect: np.ndarray, effects: Sequence[str], axes: Sequence[str], title: str
 ) -> Figure:
     """A projection `[B, 2]` coloured by effect, int `[B]`; colour and marker distinguish up to 120 effects."""
-    figure, (axis,) = _figure(7.2, 4.6)
+    figure, (axis,) = open_axes(7.2, 4.6)
     colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
     for index, name in enumerate(effects):
         rows = effect == index
@@ -134,7 +126,7 @@ def parameter_scatter(panels: Sequence[tuple[str, np.ndarray, np.ndarray, float]
     """
     columns = min(3, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = _figure(3.4 * columns, 2.8 * rows + 0.4, rows, columns)
+    figure, axes = open_axes(3.4 * columns, 2.8 * rows + 0.4, rows, columns)
     image = None
     for axis, (name, points, values, r2) in zip(axes, panels):
         image = axis.scatter(points[:, 0], points[:, 1], c=values, s=10, cmap="viridis", vmin=0.0, vmax=1.0)
@@ -151,7 +143,7 @@ def parameter_scatter(panels: Sequence[tuple[str, np.ndarray, np.ndarray, float]
 def sweep_lines(sweep: Mapping[str, Any]) -> Figure:
     """Held-out scores of g at several sizes: the mean over pairs and seeds with 95 % intervals."""
     metrics = sweep["metrics"]
-    figure, axes = _figure(3.3 * len(metrics), 3.0, 1, len(metrics))
+    figure, axes = open_axes(3.3 * len(metrics), 3.0, 1, len(metrics))
     for axis, (name, words) in zip(axes, metrics.items()):
         sizes = [row["latent_dim"] for row in sweep["rows"]]
         means = np.asarray([row["scores"][name]["mean"] for row in sweep["rows"]])

@@ -17,6 +17,7 @@ from dafxvae.core.files import read_json
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.latent.baselines import ClipFeature
 from dafxvae.models import networks
+from dafxvae.models.batches import in_batches
 from dafxvae.models.controller_vae import ControllerVAE, SettingsPrediction
 from dafxvae.models.networks import Encoders
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
@@ -131,16 +132,6 @@ def encoding_blocks(f: SpectrogramVAE) -> list[np.ndarray]:
     return [np.concatenate([pooled + j, pooled + j + f.encoding_size]) for j in range(f.latent_dim)]
 
 
-def in_rows(function: Callable[[Array], Any], rows: np.ndarray) -> Any:
-    """Apply a jitted function to pieces of a fixed number of rows (one compilation) and joins the outputs."""
-    pieces = []
-    for start in range(0, len(rows), ROWS):
-        piece = np.asarray(rows[start : start + ROWS], np.float32)
-        padding = np.zeros((ROWS - len(piece), *piece.shape[1:]), np.float32)
-        pieces.append(function(jnp.asarray(np.concatenate([piece, padding]))))
-    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(rows)], *pieces)
-
-
 class G(NamedTuple):
     """g and its decoders; every function takes any number of rows."""
 
@@ -159,7 +150,7 @@ def g_functions(g: ControllerVAE, variables: Any) -> G:
 
     def function(method: Callable) -> Callable[[np.ndarray], Any]:
         compiled = jax.jit(lambda rows: g.apply(variables, rows, method=method))
-        return lambda rows: in_rows(compiled, rows)
+        return lambda rows: in_batches(compiled, ROWS, np.asarray(rows, np.float32))
 
     return G(
         function(ControllerVAE.standardise),
@@ -178,7 +169,7 @@ def h_settings(controller: Controller, descriptors: np.ndarray) -> Callable[[np.
         return h.apply({"params": controller.params}, jnp.concatenate([z, constant], axis=-1))
 
     compiled = jax.jit(settings)
-    return lambda z: in_rows(compiled, z)
+    return lambda z: in_batches(compiled, ROWS, np.asarray(z, np.float32))
 
 
 def joint_encodings(encoders: Encoders, sample_rate: int, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:

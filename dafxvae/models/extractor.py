@@ -19,6 +19,7 @@ from jax import Array
 from dafxvae.descriptors import catalog
 from dafxvae.descriptors.descriptor import Descriptor, Recordings
 from dafxvae.descriptors.lfo_templates import Templates
+from dafxvae.models.batches import in_batches
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.networks import Encoders
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
@@ -108,14 +109,9 @@ class FeatureExtractor:
         Returns:
             float32 `[B, Z + S]`.
         """
-        missing = -len(dry) % JOIN_BATCH  # filled up, so that one compilation serves every number of pairs
-        pairs = [np.concatenate([side, np.zeros((missing, side.shape[1]), np.float32)]) for side in (dry, reference)]
         f, g, variables = self.encoders.f, self.encoders.g, self._arrays["g"]
-        parts = [
-            _join(variables, *(side[i : i + JOIN_BATCH] for side in pairs), f, g, self.descriptors, self._num_params)
-            for i in range(0, len(pairs[0]), JOIN_BATCH)
-        ]
-        return np.concatenate(parts)[: len(dry)]
+        how: dict[str, Any] = {"f": f, "g": g, "descriptors": self.descriptors, "num_params": self._num_params}
+        return in_batches(partial(_join, variables, **how), JOIN_BATCH, dry, reference)
 
     def features(self, dry: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """Input features of h for each input and its reference; float32 `[B, T, C]`, one shape, to `[B, Z + S]`."""
@@ -135,7 +131,7 @@ def _describe(templates: Templates | None, clip: Array, descriptors: Descriptors
     return jnp.concatenate([descriptor.compute(recordings) for descriptor in descriptors], axis=-1)
 
 
-@partial(jax.jit, static_argnums=(3, 4, 5, 6))
+@partial(jax.jit, static_argnames=("f", "g", "descriptors", "num_params"))
 def _join(
     variables: Any,
     dry: Array,

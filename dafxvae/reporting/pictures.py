@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,6 +14,7 @@ from dafxvae.audio.io import to_channels
 from dafxvae.core.files import whole_file
 
 FLOOR_DB = -140.0
+COLOURS = ("#1f5fa8", "#c2410c", "#3f8f4f", "#7b4fa3", "#a8861f", "#2aa0a8")  # of curves in reports
 GAP_FRAMES = 4  # between two spectrograms of one row
 RANGE_DB = 80.0  # of the colours, below the loudest point of all panels
 GRID_RANGE_DB = 60.0  # of those of a grid
@@ -25,6 +27,17 @@ def spectrogram_db(audio: np.ndarray, size: int = 1024, hop: int = 256) -> np.nd
     frames = np.lib.stride_tricks.sliding_window_view(signal, size)[::hop]
     amplitude = np.abs(np.fft.rfft(frames * window)) * 2.0 / window.sum()
     return 20.0 * np.log10(np.maximum(amplitude, 10.0 ** (FLOOR_DB / 20.0)))
+
+
+def open_axes(
+    width: float, height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, np.ndarray]:
+    """A figure of a report and its axes `[rows * columns]`, open at the top and to the right."""
+    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options).ravel()
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def figure_pixels(figure: Figure) -> np.ndarray:

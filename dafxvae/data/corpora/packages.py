@@ -6,14 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from dafxvae.audio.io import AUDIO_SUFFIXES
 from dafxvae.core.errors import UserError
-from dafxvae.core.files import sync, write_json
+from dafxvae.core.files import whole_folder, write_json
 from dafxvae.core.paths import data_dir
 from dafxvae.data.corpora.layouts import MANIFEST
 
@@ -225,15 +224,9 @@ def fetch(item: Package, *, root: Path | None = None, warn: Callable[[str], None
     for tool in ("apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise UserError(f"fetching {item.name} needs {tool}, which this machine lacks: use Debian or Ubuntu")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{item.name}-") as scratch:
-            deb = _download(item, Path(scratch))
-            unpacked = _unpack(item, deb, Path(scratch), warn)
-            sync(unpacked)
-            os.replace(unpacked, target)
-    except OSError as error:
-        raise UserError(f"cannot unpack {item.name} below {target.parent}: {error.strerror or error}") from error
+    with whole_folder(target) as folder:
+        scratch = folder.parent
+        os.replace(_unpack(item, _download(item, scratch), scratch, warn), folder)
     return target
 
 

@@ -129,13 +129,10 @@ def _lookup(effect: str, names: Sequence[str]) -> Calibration | None:
     for found in (_read_own(effect), _read_shipped(SHIPPED).get(effect)):
         if found is not None and found.version == VERSION and set(names) <= set(found.names):
             at = [found.names.index(name) for name in names]
-            rough = tuple(found.roughness[k] for k in at)
-            counts = tuple(found.num_values[k] for k in at)
-            steps = tuple(found.step_size[k] for k in at)
-            level = level_for(rough, counts)
-            return Calibration(
-                found.effect, tuple(names), steps, rough, counts, level, found.sample_rate, found.num_settings
-            )
+            per = ("step_size", "roughness", "num_values")
+            parts: dict[str, Any] = {name: tuple(getattr(found, name)[k] for k in at) for name in per}
+            level = level_for(parts["roughness"], parts["num_values"])
+            return replace(found, names=tuple(names), level=level, **parts)
     return None
 
 
