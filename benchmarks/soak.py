@@ -2,7 +2,7 @@
 
     python -m benchmarks.soak [--minutes 120] [--config configs/reverb.py] [--config.KEY=VALUE ...]
 
-The run is `python -m dafxvae.train` itself, on the corpus of its configuration, with stage h made as long as needed, a
+The run is `dafxvae train` itself, on the corpus of its configuration, with stage h made as long as needed, a
 checkpoint every 200 steps and an evaluation every 1000; after the time it gets SIGTERM and must save and exit with 0.
 Every ten seconds its memory (proportional set size, children included), threads, open handles, children, shared
 memory and processor time are read. `*_drift` compares the median of the last quarter with that of the second one (the

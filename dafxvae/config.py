@@ -63,7 +63,7 @@ def _data() -> dict[str, Any]:
         "minutes": 40.0,  # of the embedded corpus
         "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file, mixed
         "prefetch_batches": 3,
-        "prerendered": {"f": "", "g": "", "h": ""},  # folders of `python -m dafxvae.data render`; empty: as it trains
+        "prerendered": {"f": "", "g": "", "h": ""},  # folders of `dafxvae data render`; empty: as it trains
         "options": {  # dafxvae.data.pairs.draws.PairOptions
             "untouched_share": 0.1,
             "style_share": 0.0,

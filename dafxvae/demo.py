@@ -1,7 +1,7 @@
 """Hear it in a minute: a take and a reference are rendered, the take gets the sound of the reference, and a page opens.
 
-python -m dafxvae.demo
-python -m dafxvae.demo --no-open -o /tmp/dafxvae-demo
+dafxvae demo
+dafxvae demo --no-open -o /tmp/dafxvae-demo
 
 The take is a guitar as dry as it comes; the reference is somebody else's drums in a hall. Nothing is downloaded.
 """
@@ -96,7 +96,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS = (Command("", "hear a transfer", _add_arguments, _run),)
-main = partial(dispatch, "python -m dafxvae.demo", __doc__, COMMANDS)
+main = partial(dispatch, "dafxvae demo", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train a controller for an effect: pairs of recordings are rendered through it, and h learns its settings from them.
 
-python -m dafxvae.train --config reverb
-python -m dafxvae.train --config vst3 --config.effect='/usr/lib/vst3/ZamComp.vst3(threshold_db, ratio=2..8)'
+dafxvae train --config reverb
+dafxvae train --config vst3 --config.effect='/usr/lib/vst3/ZamComp.vst3(threshold_db, ratio=2..8)'
 
 The same command again resumes. At the end stand the controller's scores on held-out recordings, the settings that it
 has learnt, and the commands to hear and store it.
@@ -25,7 +25,7 @@ from dafxvae.runs.options import CommandLine, packaged_configs, read_options
 from dafxvae.runs.values import check_run
 
 KEYS = {  # those that people change
-    "effect": "'Compressor(threshold_db, ratio=2..8) | Reverb', a path.vst3: see `python -m dafxvae.effects`",
+    "effect": "'Compressor(threshold_db, ratio=2..8) | Reverb', a path.vst3: see `dafxvae effects`",
     "data.folder": "your recordings, with all folders below; without it, pieces that dafxvae composes",
     "data.with_embedded": "the composed pieces in addition to your folder",
     "data.minutes": "of composed pieces",

@@ -1,6 +1,6 @@
 """Writes the tables of held-out results into the documents, from docs/evaluation.json.
 
-python -m dafxvae.evaluate table results --json > docs/evaluation.json
+dafxvae evaluate table results --json > docs/evaluation.json
 python docs/tables.py
 """
 

@@ -1,4 +1,4 @@
-"""`python -m dafxvae.controllers`."""
+"""`dafxvae controllers`."""
 
 import pytest
 from transfer_toys import save_toy

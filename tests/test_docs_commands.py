@@ -75,9 +75,11 @@ def name(page):
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=name)
 def test_every_command_is_known_as_one_and_every_mark_is_of_one(page):
+    command = re.compile(r"(dafxvae|python\S*|pip|make|sbatch) ")
+    assert not re.search(rf"^ {{4,}}{command.pattern}", FENCE.sub("", page.read_text()), re.MULTILINE)
     for block in blocks(page):
         if block.language != "sh":
-            assert not any(re.match(r"(dafxvae|python\S*|pip|make|sbatch) ", part) for part in block.parts), block
+            assert not any(command.match(part) for part in block.parts), block
         assert all(any(part.startswith(start) for part in block.parts) for start in block.marks), block.marks
 
 

@@ -1,4 +1,4 @@
-"""`python -m dafxvae.evaluate masters`: dry takes and finished records."""
+"""`dafxvae evaluate masters`: dry takes and finished records."""
 
 import json
 

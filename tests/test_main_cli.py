@@ -28,7 +28,7 @@ MODULES = {name: importlib.import_module(module_of(name)) for name in PROGRAMS}
 EXAMPLES = [
     pytest.param(name, shlex.split(words), id=f"{name} {words[:40]}")
     for name, module in MODULES.items()
-    for words in re.findall(rf"^python -m dafxvae\.{name} (.*?)(?:   .*)?$", module.__doc__ or "", re.MULTILINE)
+    for words in re.findall(rf"^dafxvae {name} (.*?)(?:   .*)?$", module.__doc__ or "", re.MULTILINE)
 ]
 
 
@@ -41,7 +41,7 @@ def test_every_command_line_is_on_the_list():
 def test_a_help_has_two_examples(name, capsys):
     with suppress(SystemExit):
         dispatch_program([name, "--help"])
-    assert len(re.findall(rf"python -m dafxvae\.{name} .*\w", capsys.readouterr().out)) >= 2
+    assert len(re.findall(rf"dafxvae {name} .*\w", capsys.readouterr().out)) >= 2
 
 
 def parse_words(name, words):

@@ -1,4 +1,4 @@
-"""`python -m dafxvae.train` as a user meets it: real processes, real signals."""
+"""`dafxvae train` as a user meets it: real processes, real signals."""
 
 import os
 import signal

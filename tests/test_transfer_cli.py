@@ -1,4 +1,4 @@
-"""`python -m dafxvae.transfer`: files in, files out, and a clear word where something is wrong."""
+"""`dafxvae transfer`: files in, files out, and a clear word where something is wrong."""
 
 import json
 import os

@@ -7,7 +7,7 @@ their known settings, as in the warm start (`dafxvae.training.warm_start`): from
 descriptor of `dafxvae.descriptors.catalog`, with each two and with all (`lfo_templates` only where the configuration
 names the rate of an LFO). `error` is the mean squared error of the settings, `r2` the mean of their R², on recordings
 of the validation split: each half of them after stopping by the other. The corpora are those that f was trained on
-(`python -m dafxvae.data fetch train`).
+(`dafxvae data fetch train`).
 """
 
 import json

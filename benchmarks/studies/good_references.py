@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.good_references [--pairs 20] [--controllers eq compressor]
 
-Takes and records are the first pairs of `python -m dafxvae.evaluate masters`, with the record through known settings.
+Takes and records are the first pairs of `dafxvae evaluate masters`, with the record through known settings.
 `ratio`: MRSTFT at matched loudness of the output to the take through the same settings, over that of the take, with its
 95 % bootstrap interval. `further`: the share of takes that these true settings move away from the reference in
 spectrum. "elsewhere": the reference is the take's own recording, a metal guitar, 24.5 s later.

@@ -3,7 +3,7 @@
     python -m benchmarks.studies.lfo_rates [--pairs 200] [EFFECT ...]
 
 For each effect (Phaser and Chorus) references are rendered as for an evaluation, of recordings of the test split of the
-training corpora (`python -m dafxvae.data fetch train`). `within` is the share of all of them in which the rate of a
+training corpora (`dafxvae data fetch train`). `within` is the share of all of them in which the rate of a
 descriptor (`lfo`, `lfo_lags`) is right to .04 Hz, `clear_half` that of the half that stands out most, by
 the clip's length; rates below .2 Hz, a quarter of them, cannot be among them. `lfo_templates` is the
 same for that descriptor, and `error` there the mean absolute error of each normalised setting in the half,

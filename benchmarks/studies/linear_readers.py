@@ -2,7 +2,7 @@
 
     python -m benchmarks.studies.linear_readers [--pairs 24000] [--corpus DIR]
 
-As `python -m dafxvae.latent report` with the shipped f and g, on held-out pairs, but with readers of the settings
+As `dafxvae latent report` with the shipped f and g, on held-out pairs, but with readers of the settings
 fitted on an eighth, a quarter, half and all of the training pairs, and all of the same test pairs. An effect gets the
 21st part of them, and g's latent has more dimensions than some baselines, so that few pairs understate it. `above`
 counts the settings in which g's R² is above that of every baseline at once, and of each; `r2` is the mean over the

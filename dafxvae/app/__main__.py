@@ -1,7 +1,7 @@
 """The transfer in a browser.
 
-python -m dafxvae.app                                   on this machine alone; prints its address
-python -m dafxvae.app --host 0.0.0.0 --port 8765        for everybody who reaches this machine
+dafxvae app                                   on this machine alone; prints its address
+dafxvae app --host 0.0.0.0 --port 8765        for everybody who reaches this machine
 """
 
 import argparse
@@ -30,7 +30,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 COMMANDS = (Command("", "the transfer in a browser", _add_arguments, _run),)
-main = partial(dispatch, "python -m dafxvae.app", __doc__, COMMANDS)
+main = partial(dispatch, "dafxvae app", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A controller for a bit crusher: bit depth.
 
-python -m dafxvae.train --config configs/bitcrush.py
+dafxvae train --config configs/bitcrush.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .08 (.07 … .09) on 128 test pairs of
 theirs, unprocessed input 2.12 (1.93 … 2.31).

@@ -1,6 +1,6 @@
 """A controller for a chorus, from flanger to doubling: rate, depth, centre delay, feedback, mix.
 
-python -m dafxvae.train --config configs/chorus.py
+dafxvae train --config configs/chorus.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .78 (.71 … .85) on 128 test pairs of
 theirs, unprocessed input .87 (.79 … .95).

@@ -1,6 +1,6 @@
 """A controller for a compressor: threshold, ratio, attack, release and make-up gain.
 
-python -m dafxvae.train --config configs/compressor.py
+dafxvae train --config configs/compressor.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .87 (.70 … 1.07) on 128 test pairs of
 theirs, unprocessed input 2.10 (1.79 … 2.46).

@@ -1,6 +1,6 @@
 """A controller for an echo: delay time, feedback, mix.
 
-python -m dafxvae.train --config configs/delay.py
+dafxvae train --config configs/delay.py
 
 On two CPU cores: 3 min 28 s, the corpora being there.
 

@@ -1,6 +1,6 @@
 """A controller for a distortion: drive, tone and level.
 
-python -m dafxvae.train --config configs/distortion.py
+dafxvae train --config configs/distortion.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.95 (1.56 … 2.39) on 128 test pairs of
 theirs, unprocessed input 5.28 (4.31 … 6.41).

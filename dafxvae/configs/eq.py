@@ -1,6 +1,6 @@
 """A controller for an equaliser: high pass, low shelf, two peaks, high shelf, low pass.
 
-python -m dafxvae.train --config configs/eq.py
+dafxvae train --config configs/eq.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .98 (.85 … 1.13) on 128 test pairs of
 theirs, unprocessed input 2.21 (2.00 … 2.42).

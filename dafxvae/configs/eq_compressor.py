@@ -1,6 +1,6 @@
 """A controller for a six-band equaliser and a compressor: the chain of DeepAFx-ST, with make-up gain.
 
-python -m dafxvae.train --config configs/eq_compressor.py
+dafxvae train --config configs/eq_compressor.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.14 (.97 … 1.37) on 128 test pairs of
 theirs, unprocessed input 2.39 (2.11 … 2.72).

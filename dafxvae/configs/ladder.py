@@ -1,6 +1,6 @@
 """A controller for the ladder filter: mode, cutoff, resonance, drive.
 
-python -m dafxvae.train --config configs/ladder.py
+dafxvae train --config configs/ladder.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .90 (.77 … 1.05) on 128 test pairs of
 theirs, unprocessed input 2.55 (2.27 … 2.86).

@@ -1,6 +1,6 @@
 """A controller for a noise gate and a limiter.
 
-python -m dafxvae.train --config configs/limiter_gate.py
+dafxvae train --config configs/limiter_gate.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 2.27 (1.90 … 2.67) on 128 test pairs of
 theirs, unprocessed input 4.79 (4.31 … 5.28).

@@ -1,6 +1,6 @@
 """A controller for worn-out equipment: distortion, bit crusher, high and low pass.
 
-python -m dafxvae.train --config configs/lofi.py
+dafxvae train --config configs/lofi.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.62 (1.41 … 1.84) on 128 test pairs of
 theirs, unprocessed input 4.05 (3.50 … 4.61).

@@ -1,6 +1,6 @@
 """A controller for a phaser: rate, depth, centre frequency, feedback, mix.
 
-python -m dafxvae.train --config configs/phaser.py
+dafxvae train --config configs/phaser.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT .49 (.43 … .56) on 128 test pairs of
 theirs, unprocessed input .58 (.51 … .66).

@@ -1,8 +1,8 @@
 """Pretrains f and g on real corpora, the embedded one and a wide bank of effects and random chains; no controller.
 
-python -m dafxvae.data fetch train
-python -m dafxvae.data render --config configs/pretrain.py --stage f --num_pairs 32000 --out /big/disk/pairs
-python -m dafxvae.train --config configs/pretrain.py --config.data.prerendered.f=/big/disk/pairs \
+dafxvae data fetch train
+dafxvae data render --config configs/pretrain.py --stage f --num_pairs 32000 --out /big/disk/pairs
+dafxvae train --config configs/pretrain.py --config.data.prerendered.f=/big/disk/pairs \
     --config.data.prerendered.g=/big/disk/pairs
 
 On two CPU cores rendering took 10 minutes, each of f's 4000 steps .34 s (23 minutes in all), and g 1 min 20 s after 7.5

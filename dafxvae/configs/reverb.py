@@ -1,6 +1,6 @@
 """A controller for a reverb: room size, damping, wet and dry level, width.
 
-python -m dafxvae.train --config configs/reverb.py
+dafxvae train --config configs/reverb.py
 
 On two CPU cores: 7 minutes 32 seconds from a fresh clone, installation included, 3 min 49 s of them for encoding pairs.
 Test MRSTFT on the embedded corpus .558 (.496 … .622), unprocessed input 1.020 (.910 … 1.142).

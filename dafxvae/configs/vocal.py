@@ -1,6 +1,6 @@
 """A controller for a vocal chain: high pass, compressor, equaliser, delay, reverb.
 
-python -m dafxvae.train --config configs/vocal.py
+dafxvae train --config configs/vocal.py
 
 As it ships, trained on the corpora of dafxvae/pretrained/README.md: MRSTFT 1.08 (.95 … 1.20) on 128 test pairs of
 theirs, unprocessed input 2.08 (1.89 … 2.28).

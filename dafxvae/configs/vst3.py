@@ -1,8 +1,8 @@
 """A controller for any VST3 plugin, or a chain with some in it.
 
-python -m dafxvae.effects show 'path/suite.vst3::Plugin Name'       what it offers
-python -m dafxvae.gradients calibrate 'path/suite.vst3::Plugin Name'  how far each knob should move: measured once
-python -m dafxvae.train --config configs/vst3.py --config.effect='path/suite.vst3::Plugin Name(knob, other=0.5)'
+dafxvae effects show 'path/suite.vst3::Plugin Name'       what it offers
+dafxvae gradients calibrate 'path/suite.vst3::Plugin Name'  how far each knob should move: measured once
+dafxvae train --config configs/vst3.py --config.effect='path/suite.vst3::Plugin Name(knob, other=0.5)'
 
 A delay's time is a direct estimate with --config.h.descriptors="('echoes',)", a bit depth with "('amplitudes',)":
 `python -m benchmarks.studies.descriptor_choice CONFIG` measures what they are worth. For a chorus or phaser,

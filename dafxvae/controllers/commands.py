@@ -1,4 +1,4 @@
-"""The commands of `python -m dafxvae.controllers`: list, show and import stored controllers."""
+"""The commands of `dafxvae controllers`: list, show and import stored controllers."""
 
 import argparse
 import importlib

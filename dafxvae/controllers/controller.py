@@ -149,7 +149,7 @@ def save_controller(
 
 
 def store_results(path: Path, results: dict[str, Any]) -> None:
-    """Add measured results to a stored controller, for `python -m dafxvae.controllers show`."""
+    """Add measured results to a stored controller, for `dafxvae controllers show`."""
     variables, metadata = load_weights(path)
     save_weights(path, variables, metadata | {"results": results})
 

@@ -39,7 +39,7 @@ def dispatch(
     """Parses the words of a command line and runs the command that they name.
 
     Args:
-        program: as a user types it, such as "python -m dafxvae.data".
+        program: as a user types it, such as "dafxvae data".
         description: for `--help`, printed as it is.
         commands: one of the name "" is taken where the first word names no other.
         words: None for those that the process was started with.

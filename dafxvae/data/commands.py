@@ -1,4 +1,4 @@
-"""The commands of `python -m dafxvae.data`: list, fetch and measure corpora, render pairs ahead of training."""
+"""The commands of `dafxvae data`: list, fetch and measure corpora, render pairs ahead of training."""
 
 import argparse
 import sys
@@ -28,7 +28,7 @@ def list_corpora(arguments: argparse.Namespace) -> None:
     print_rows(f"Corpora (fetched below {data_dir()})", headings, rows, as_json=arguments.json)
     if sys.stdout.isatty():
         Console().print(
-            "Fetch with `python -m dafxvae.data fetch NAME...` (or `train`, `held_out`, `all`), then train with "
+            "Fetch with `dafxvae data fetch NAME...` (or `train`, `held_out`, `all`), then train with "
             f"`--config.data.folder={data_dir() / 'train'}`.\nData sets that you have (DAPS, VCTK, LibriTTS, "
             "MUSDB18-HQ, MTG-Jamendo, FSDD, AudioMNIST) and any other folder: give their folder instead.",
             markup=False, highlight=False, soft_wrap=True,

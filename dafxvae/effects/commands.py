@@ -1,4 +1,4 @@
-"""The commands of `python -m dafxvae.effects`: list, show, render and check effects."""
+"""The commands of `dafxvae effects`: list, show, render and check effects."""
 
 import argparse
 import json

@@ -128,5 +128,5 @@ def check_controllable(host: EffectHost) -> None:
     if not len(host.parameters):
         raise UserError(
             f"{host.name} has no parameter that could be controlled: give an effect that has some "
-            "(`python -m dafxvae.effects list`), or a chain with one"
+            "(`dafxvae effects list`), or a chain with one"
         )

@@ -96,7 +96,7 @@ class FailureLog:
         if causes:
             raise EffectError(
                 f"an effect fails and the run stops. {'; '.join(causes)}. Look at it with "
-                "`python -m dafxvae.effects check EFFECT`, narrow its parameters, or leave it out."
+                "`dafxvae effects check EFFECT`, narrow its parameters, or leave it out."
             )
 
 

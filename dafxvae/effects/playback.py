@@ -171,5 +171,5 @@ def _named(unit: Unit) -> Iterator[None]:
         what = str(error) if isinstance(error, RenderError) else f"threw {type(error).__name__}: {error}"
         kind = "the plugin " if isinstance(unit, Vst3Unit) else ""
         raise EffectError(
-            f"{kind}{unit.label} {what}. Look at it with `python -m dafxvae.effects check '{unit.spec}'`"
+            f"{kind}{unit.label} {what}. Look at it with `dafxvae effects check '{unit.spec}'`"
         ) from error

@@ -1,10 +1,10 @@
 """Evaluate trained controllers on held-out recordings.
 
-python -m dafxvae.evaluate --controllers all --corpus songs --pairs 200 -o scores             every method and metric
-python -m dafxvae.evaluate table scores                                                       folders as one table
-python -m dafxvae.evaluate styles --controller eq_compressor --corpus songs -o styles         five styles, each to each
-python -m dafxvae.evaluate counterfx --corpus songs -o hidden                                 hidden chains of effects
-python -m dafxvae.evaluate masters --controllers all --corpus songs -o masters                takes and finished records
+dafxvae evaluate --controllers all --corpus songs --pairs 200 -o scores             every method and metric
+dafxvae evaluate table scores                                                       folders as one table
+dafxvae evaluate styles --controller eq_compressor --corpus songs -o styles         five styles, each to each
+dafxvae evaluate counterfx --corpus songs -o hidden                                 hidden chains of effects
+dafxvae evaluate masters --controllers all --corpus songs -o masters                takes and finished records
 
 The same command goes on where it was stopped. See docs/evaluation.md.
 """
@@ -126,7 +126,7 @@ COMMANDS = (
 )
 
 
-main = partial(dispatch_jax, "python -m dafxvae.evaluate", __doc__, COMMANDS)
+main = partial(dispatch_jax, "dafxvae evaluate", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Evaluate controllers: what `python -m dafxvae.evaluate` does once its words are parsed."""
+"""Evaluate controllers: what `dafxvae evaluate` does once its words are parsed."""
 
 import json
 from argparse import Namespace

@@ -217,7 +217,7 @@ def run_masters(arguments: Namespace, messages: Console, console: Console) -> No
     plan = Plan(arguments.pairs, arguments.seed, arguments.clip_sec)
     names = arguments.masters or held_out_of_kind("masters")
     if not names:
-        raise UserError("no records: fetch some (`python -m dafxvae.data fetch held_out`), or name them with --masters")
+        raise UserError("no records: fetch some (`dafxvae data fetch held_out`), or name them with --masters")
     controllers = {name: read_controller(place) for name, place in find_controllers(arguments.controllers).items()}
     takes, masters = open_corpora(arguments.corpus, 1), open_corpora(names, 2)
     pairs = draw_pairs(takes, masters, plan.clip_samples(RATE), plan.num_pairs, plan.seed)

@@ -1,8 +1,8 @@
 """Analyse the latents of f and g.
 
-python -m dafxvae.latent report runs/pretrain    every measure as a page, JSON and pictures (in its folder latent)
-python -m dafxvae.latent sweep runs/pretrain     g trained again at other sizes
-python -m dafxvae.latent prune runs/pretrain     the model without its idle dimensions (in pruned)
+dafxvae latent report runs/pretrain    every measure as a page, JSON and pictures (in its folder latent)
+dafxvae latent sweep runs/pretrain     g trained again at other sizes
+dafxvae latent prune runs/pretrain     the model without its idle dimensions (in pruned)
 
 Given is the folder of a run, or a *.safetensors file of f and g.
 """
@@ -68,7 +68,7 @@ COMMANDS = (
 )
 
 
-main = partial(dispatch_jax, "python -m dafxvae.latent", __doc__, COMMANDS)
+main = partial(dispatch_jax, "dafxvae latent", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

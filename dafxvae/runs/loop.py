@@ -79,8 +79,8 @@ def next_commands(workdir: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", workdir.absolute().name).strip("_-") or "mine"
     return "\n".join(
         [
-            f"hear it:   python -m dafxvae.transfer take.wav reference.wav --controller {folder} -o out.wav --page",
-            f"store it:  python -m dafxvae.controllers import {folder} --name my_{name}",
+            f"hear it:   dafxvae transfer take.wav reference.wav --controller {folder} -o out.wav --page",
+            f"store it:  dafxvae controllers import {folder} --name my_{name}",
             f"curves:    tensorboard --logdir {folder}   (pip install tensorboard)",
             f"controller: {workdir / 'controller.safetensors'}",
         ]

@@ -76,7 +76,7 @@ def read_options(words: Sequence[str], define: Callable[[flags.FlagValues], obje
             if isinstance(error, KeyError | AttributeError) and key.startswith(OPEN_PART):
                 raise UserError(f"--config.{key}: this configuration has no such loss; add it in a file") from error
         reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{reason}: see `python -m dafxvae.train --help`") from error
+        raise UserError(f"{reason}: see `dafxvae train --help`") from error
     if rest:
         raise UserError(f"unexpected arguments {rest}: options look like --config.seed=1")
     if config is None:

@@ -1,4 +1,4 @@
-"""Write the training pairs of a run ahead: `python -m dafxvae.data render --config NAME --num_pairs N --out DIR`."""
+"""Write the training pairs of a run ahead: `dafxvae data render --config NAME --num_pairs N --out DIR`."""
 
 from collections.abc import Sequence
 

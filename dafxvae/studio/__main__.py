@@ -1,6 +1,6 @@
-"""The studio: chains that nobody names. `python -m dafxvae.transfer` finds them, without --controller and --effect.
+"""The studio: chains that nobody names. `dafxvae transfer` finds them, without --controller and --effect.
 
-python -m dafxvae.studio train --folder DIR --workdir DIR    the decoder that proposes chains
+dafxvae studio train --folder DIR --workdir DIR    the decoder that proposes chains
 
 A training goes on where it was stopped. See docs/studio.md.
 """
@@ -38,7 +38,7 @@ def _train(arguments: argparse.Namespace) -> None:
 COMMANDS = (Command("train", "Render pairs and train the decoder on them.", add_training, _train),)
 
 
-main = partial(dispatch_jax, "python -m dafxvae.studio", __doc__, COMMANDS)
+main = partial(dispatch_jax, "dafxvae studio", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

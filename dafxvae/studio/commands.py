@@ -1,4 +1,4 @@
-"""What `python -m dafxvae.studio train` does once its words are parsed."""
+"""What `dafxvae studio train` does once its words are parsed."""
 
 import re
 from argparse import Namespace

@@ -1,10 +1,10 @@
 """Give a recording the style of another.
 
-python -m dafxvae.transfer input.wav reference.wav -o out.wav
-python -m dafxvae.transfer input.wav reference.wav --controller reverb -o out.wav
-python -m dafxvae.transfer input.wav reference.wav --effect 'Compressor | Reverb' --refine 200 -o out.wav
-python -m dafxvae.transfer --apply out.wav.settings.json stem1.wav stem2.wav -o folder
-python -m dafxvae.transfer export out.wav.settings.json --format dawproject
+dafxvae transfer input.wav reference.wav -o out.wav
+dafxvae transfer input.wav reference.wav --controller reverb -o out.wav
+dafxvae transfer input.wav reference.wav --effect 'Compressor | Reverb' --refine 200 -o out.wav
+dafxvae transfer --apply out.wav.settings.json stem1.wav stem2.wav -o folder
+dafxvae transfer export out.wav.settings.json --format dawproject
 
 Beside out.wav it writes out.wav.settings.json and out.wav.py, a script of pedalboard that gives the same samples.
 """
@@ -147,7 +147,7 @@ COMMANDS = (
     ),
     Command("", "a recording in the style of another", add_arguments, _run),
 )
-main = partial(dispatch, "python -m dafxvae.transfer", __doc__, COMMANDS)
+main = partial(dispatch, "dafxvae transfer", __doc__, COMMANDS)
 
 
 if __name__ == "__main__":

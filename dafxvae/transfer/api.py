@@ -278,7 +278,7 @@ def load_controller(name: str | Path) -> StyleTransfer:
     """A trained controller, ready to transfer.
 
     Args:
-        name: of a stored controller (`python -m dafxvae.controllers list`), the folder of a run, or a `*.safetensors`
+        name: of a stored controller (`dafxvae controllers list`), the folder of a run, or a `*.safetensors`
             file.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The command `python -m dafxvae.transfer INPUT REFERENCE ...`: files to files."""
+"""The command `dafxvae transfer INPUT REFERENCE ...`: files to files."""
 
 import os
 import re

@@ -130,7 +130,7 @@ def rank_recordings(
         else:
             left_out.append(name)
     if not found:
-        raise UserError("no stored controller can be ranked: name one (`python -m dafxvae.controllers list`)")
+        raise UserError("no stored controller can be ranked: name one (`dafxvae controllers list`)")
     if not have_kinds:
         raise UserError(
             f"no controller has effects for {', '.join(dict.fromkeys(kinds))} together: ask for fewer kinds at a time"

@@ -64,7 +64,7 @@ def _any_folder(root: Path, paths: list[Path]) -> list[File]:
 
 
 def _fetched(root: Path, paths: list[Path], manifests: list[Path]) -> Layout:
-    """Corpora fetched by `python -m dafxvae.data fetch`, one or several below `root`; other files group as usual."""
+    """Corpora fetched by `dafxvae data fetch`, one or several below `root`; other files group as usual."""
     files, rest, names = [], list(paths), []
     for manifest in manifests:
         content = read_json(manifest)

@@ -176,7 +176,7 @@ def open_prerendered(
     expected: PairStream | None = None,
     share: ProcessShare = WHOLE,
 ) -> PrerenderedPairs:
-    """Open pairs that `python -m dafxvae.data render` wrote, as a batch source for training.
+    """Open pairs that `dafxvae data render` wrote, as a batch source for training.
 
     Args:
         folder: of the pairs.
@@ -216,7 +216,7 @@ def _check_expected(folder: str | os.PathLike[str], stored: dict[str, Any], expe
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    with stored_file(folder / MANIFEST, "give a folder of pairs that `python -m dafxvae.data render` made"):
+    with stored_file(folder / MANIFEST, "give a folder of pairs that `dafxvae data render` made"):
         return read_json(folder / MANIFEST)
 
 

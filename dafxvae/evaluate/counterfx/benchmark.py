@@ -1,4 +1,4 @@
-"""Run the protocol and report it: what `python -m dafxvae.evaluate counterfx` does once its words are parsed."""
+"""Run the protocol and report it: what `dafxvae evaluate counterfx` does once its words are parsed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The commands of `python -m dafxvae.gradients`: calibrate an effect, and report how good the estimators are."""
+"""The commands of `dafxvae gradients`: calibrate an effect, and report how good the estimators are."""
 
 import argparse
 import json
