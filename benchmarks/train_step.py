@@ -36,6 +36,7 @@ from dafxvae.core.paths import SHIPPED, stored_encoders_path  # noqa: E402
 from dafxvae.effects.bank import EffectBank  # noqa: E402
 from dafxvae.gradients.measure.measured_steps import load_calibration  # noqa: E402
 from dafxvae.runs import build, stage_pairs  # noqa: E402
+from dafxvae.runs.gradient_choice import build_estimator  # noqa: E402
 from dafxvae.training import parallel  # noqa: E402
 from dafxvae.training.clock import Clock  # noqa: E402
 
@@ -107,7 +108,7 @@ def measure(config: Config, num_devices: int, folder: Path, corpus: Any, encoder
         pairs = stage_pairs.build_pairs(config, "h", corpus, bank, folder)
         latent_pairs = stage_pairs.extract_stage_pairs(config, pairs, bank, encoders, folder / "h")
         start = build.warm_start(config, latent_pairs, bank)
-        estimator = build.build_estimator(config, bank.hosts[0], load_calibration(bank.hosts[0]))
+        estimator = build_estimator(config, bank.hosts[0], load_calibration(bank.hosts[0]))
         stages = [
             build.build_decoder_stage(config, latent_pairs, some, start.params, estimator, Clock())
             for some in (bank, instant(bank))

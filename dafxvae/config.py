@@ -218,8 +218,8 @@ def base_config() -> ConfigDict:
             **_stages(),
             "digits": _digits(),
             "log": {"wandb": ""},  # Weights & Biases in addition to TensorBoard: offline, online; empty: no
-            # dafxvae.gradients.schemes.Estimator; a step_size of 0 is the one measured for the effect, else 1e-3
-            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 0.0, "level": "audio", "two_sided": False},
+            # dafxvae.gradients.schemes.Estimator; a step_size of 0 and the level "auto" are as measured of the effect
+            "estimator": {"name": "spsa", "num_probes": 1, "step_size": 0.0, "level": "auto", "two_sided": False},
         }
     )
 
@@ -228,6 +228,7 @@ def base_config() -> ConfigDict:
 # at equal renders; delay times and LFO rates have no useful fine gradient, only one of losses over a large step.
 SMOOTH = {"name": "finite_difference", "num_probes": 0, "level": "audio", "two_sided": False}
 ROUGH = {"name": "finite_difference", "num_probes": 0, "level": "loss", "two_sided": True}
+MEASURED = {"name": "finite_difference", "num_probes": 0, "level": "auto", "two_sided": False}  # one of these two
 
 # For effects with an LFO: long clips, in which slow rates show, and a loss of the mel spectrum smoothed over a second:
 # MRSTFT alone is least at "dry" while a rate or time is wrong (docs/objectives.md).

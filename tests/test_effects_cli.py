@@ -111,7 +111,7 @@ def test_check_tells_what_parameters_do(run):
 
 def test_check_finds_a_parameter_that_does_nothing():
     report = check("Gain(-, gain_db=-1000) | Distortion", length_sec=0.1)
-    assert [p.name for p in report.parameters if p.does_nothing] == ["Distortion.drive_db"]
+    assert [p.parameter.name for p in report.parameters if p.does_nothing] == ["Distortion.drive_db"]
 
 
 @pytest.mark.vst3
@@ -120,7 +120,7 @@ def test_check_of_our_own_plugin(tmp_path_factory):
     report = check(f"{trouble}(cutoff_hz, voices, mode)", length_sec=0.2)
     assert report.verdict == "deterministic"
     assert report.latency_samples == 64
-    assert [p.name for p in report.parameters if p.is_stepped] == ["voices", "mode"]
+    assert [p.parameter.name for p in report.parameters if p.is_stepped] == ["voices", "mode"]
     report = check(f"{trouble}(cutoff_hz, random=on)", length_sec=0.1)
     assert (report.verdict, report.residual > 1e-3) == ("not deterministic", True)
     report = check(f"{trouble}(cutoff_hz, nan)", length_sec=0.2)
@@ -145,7 +145,7 @@ def test_each_zam_plugin_gets_its_verdict(name):
     else:
         assert report.methods.keys() == {name}
         assert report.num_failures == 0
-    names = [p.name for p in report.parameters]
+    names = [p.parameter.name for p in report.parameters]
     assert not any("sample_rate" in n or "buffer_size" in n or "program" in n or "reduction" in n for n in names)
 
 

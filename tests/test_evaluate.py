@@ -21,7 +21,8 @@ from dafxvae.core.weights import save_weights
 from dafxvae.descriptors import echoes
 from dafxvae.effects.factory import open_host
 from dafxvae.evaluate import __main__ as cli
-from dafxvae.evaluate import commands, learned, methods, rule_based, searches, styles, tables
+from dafxvae.evaluate import commands, learned, methods, searches, styles, tables
+from dafxvae.metrics import rule_based
 from dafxvae.models import networks
 from dafxvae.runs import build
 from dafxvae.transfer import refinement

@@ -19,7 +19,6 @@ from dafxvae.gradients.measure.calibration import (
     VERSION,
     Calibration,
     estimator_for,
-    warnings_for,
 )
 from dafxvae.gradients.measure.problems import Sampling
 
@@ -83,15 +82,6 @@ def test_the_file_is_what_the_command_writes(tmp_path, monkeypatch):
     for name, entry in written.items():
         assert list(entry) == list(kept[name])
         assert entry["names"] == kept[name]["names"]
-
-
-def test_a_run_warns_without_a_calibration_of_the_users():
-    with open_host("Compressor | Delay", num_workers=1) as host:
-        found = store.load_calibration(host)
-        warnings = warnings_for(Estimator(), host, found)
-        assert len(warnings) == 1
-        assert "Delay.delay_seconds of Compressor | Delay" in warnings[0]
-        assert warnings_for(Estimator(level="loss"), host, found) == []
 
 
 def test_a_chain_is_put_together_from_its_members():

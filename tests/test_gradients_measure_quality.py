@@ -19,7 +19,6 @@ from dafxvae.gradients.measure.calibration import (
     calibrate,
     choose_steps,
     estimator_for,
-    warnings_for,
 )
 from dafxvae.gradients.measure.measured_steps import calibration_path, load_calibration, save_calibration
 from dafxvae.gradients.measure.problems import ContinuousPart, Sampling
@@ -99,8 +98,6 @@ def test_calibration_of_a_rough_effect(folder):
         assert load_calibration(host) != found  # the shipped one
         save_calibration(found)
         assert load_calibration(host) == found
-        assert "delay_seconds" in warnings_for(Estimator(), host, found)[0]
-        assert warnings_for(Estimator(level="loss"), host, found) == []
         assert estimator_for(host, Estimator(), found).step_size == found.step_size
         assert estimator_for(host, Estimator(), None) == Estimator()
         calibration_path(host.name).write_text("{}")
@@ -115,7 +112,6 @@ def test_calibration_of_an_effect_with_a_choice(folder):
         assert found.num_values[index] == 6
         assert found.step_size[index] == 0
         assert found.level == "loss"
-        assert "mode" in warnings_for(Estimator(), host, found)[-1]
         fitted = estimator_for(host, Estimator(level="loss"), found)
         assert fitted.discrete is not None
         assert fitted.discrete.is_unordered(index)

@@ -83,10 +83,15 @@ def test_failed_pairs_are_left_out_and_counted():
             results.evaluate_controller(pairs._replace(valid=np.zeros(6)), bank, pairs.unit_params, 24000, 0)
 
 
-def said_of(ours, nothing):
-    scores = {"controller": np.asarray(ours), "do nothing": np.asarray(nothing)}
-    rows = {name: {"ratio": ratio} for name, ratio in results.ratios_to_nothing(scores).items()}
-    return results.verdict({"mrstft": rows, "matched": {"controller": {"ratio": {"mean": 0.75}}}})
+def said_of(ours, nothing, mean=None, rules=None):
+    others = {"do nothing": nothing, "mean settings": mean, "rule-based": rules, "rule-based, input's loudness": None}
+    against = {
+        name: metrics.bootstrap_ratio(np.asarray(ours), np.asarray(scores))._asdict()
+        if scores is not None and np.mean(scores) > 0
+        else None
+        for name, scores in others.items()
+    }
+    return results.verdict({"against": against, "matched": {"controller": {"ratio": {"mean": 0.75}}}})
 
 
 def test_the_verdict_compares_the_same_pairs():
@@ -96,12 +101,23 @@ def test_the_verdict_compares_the_same_pairs():
     better, worse = 0.9 * nothing * noise, 1.1 * nothing * noise
     means = [metrics.bootstrap_interval(scores) for scores in (better, nothing)]
     assert means[0].high > means[1].low
-    assert "beats doing nothing: 0.90 of its distance (0.8" in said_of(better, nothing)
-    assert "worse than doing nothing: 1.10 of its distance (1." in said_of(worse, nothing)
-    assert "not told apart: 1.02 of its distance (0.8" in said_of(
-        nothing * (1.0 + 0.5 * np.sin(np.arange(40))), nothing
-    )
+    assert "beats doing nothing: 0.90 of the distance (0.8" in said_of(better, nothing)
+    assert "is worse than doing nothing: 1.10 of the distance (1." in said_of(worse, nothing)
+    uncertain = said_of(nothing * (1.0 + 0.5 * np.sin(np.arange(40))), nothing)
+    assert "is not told apart from doing nothing: 1.02 of the distance (0.8" in uncertain
     assert "0.75 at matched loudness" in said_of(better, nothing)
+
+
+def test_the_verdict_names_the_simple_method_that_is_better_and_what_to_do():
+    nothing = np.geomspace(0.1, 10.0, 40)
+    good = said_of(0.5 * nothing, nothing, mean=0.8 * nothing, rules=0.9 * nothing)
+    assert "beats its mean settings: 0.6" in good
+    assert "beats a match equaliser with a compressor: 0.56" in good
+    assert "What to do" not in good
+    spectral = said_of(0.5 * nothing, nothing, mean=0.8 * nothing, rules=0.4 * nothing)
+    assert "is worse than a match equaliser with a compressor: 1.25" in spectral
+    assert "--controller eq" in spectral
+    assert "--config.h.num_pairs" in said_of(0.9 * nothing, nothing, mean=0.8 * nothing, rules=0.4 * nothing)
 
 
 def test_the_verdict_where_there_is_no_distance():

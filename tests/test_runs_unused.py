@@ -21,7 +21,7 @@ from dafxvae.core.paths import stored_encoders_path
 from dafxvae.core.weights import load_weights
 from dafxvae.effects.factory import open_host
 from dafxvae.gradients.measure.measured_steps import load_calibration
-from dafxvae.runs import build
+from dafxvae.runs.gradient_choice import build_estimator
 from dafxvae.runs.jobs import run_job
 from dafxvae.runs.pretraining import check_encoders
 from dafxvae.runs.unused import PRETRAINING, check_used, pretraining_choices
@@ -169,16 +169,16 @@ def test_a_step_size_set_by_hand_takes_the_place_of_the_measured_ones(level):
         assert measured is not None
         config: Config = base_config()
         config.estimator.level = level
-        assert build.build_estimator(config, host, measured).step_size == measured.step_size
+        assert build_estimator(config, host, measured).step_size == measured.step_size
         config.estimator.step_size = 0.02
         for calibration in (measured, None):
-            steps = build.build_estimator(config, host, calibration).steps(len(host.parameters))
+            steps = build_estimator(config, host, calibration).steps(len(host.parameters))
             held = {name for name, step in zip(host.parameters.names, steps) if step == 0}
             np.testing.assert_allclose(steps[steps > 0], 0.02)
             assert held == ({"mode"} if calibration or level == "loss" else set())
         config.estimator.step_size = 0.7
         with pytest.raises(UserError, match=r"step_size .*0\.7"):
-            build.build_estimator(config, host, measured)
+            build_estimator(config, host, measured)
 
 
 def test_the_command_line_refuses_what_would_change_nothing(tmp_path):

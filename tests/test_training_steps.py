@@ -14,6 +14,7 @@ from dafxvae.effects.bank import open_bank
 from dafxvae.effects.host import FailureLog
 from dafxvae.models import networks
 from dafxvae.runs import build, stage_pairs
+from dafxvae.runs.gradient_choice import build_estimator
 from dafxvae.training import parallel
 from dafxvae.training.clock import Clock
 from dafxvae.training.state import create_state, example_keys, make_optimizer
@@ -68,7 +69,7 @@ def stages(tmp_path_factory):
         reverb_batch = make_batch(reverb)
         pairs = stage_pairs.StagePairs([reverb_batch], [reverb_batch], None)
         heard = stage_pairs.extract_stage_pairs(config, pairs, reverb, encoders, tmp_path_factory.mktemp("h"))
-        estimator = build.build_estimator(config, reverb.hosts[0], None)
+        estimator = build_estimator(config, reverb.hosts[0], None)
         start = build.warm_start(config, heard, reverb).params
         h_stage, h_parts = (
             build.build_decoder_stage(some, heard, reverb, start, estimator, Clock())

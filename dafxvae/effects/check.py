@@ -1,7 +1,6 @@
 """Check an effect: determinism, cost, parameters without use, parameters that move in steps."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -9,34 +8,13 @@ import numpy as np
 
 from dafxvae.core.errors import UserError
 from dafxvae.effects.factory import ChainHost, Effect, open_host
+from dafxvae.effects.spec import format_chain
+from dafxvae.effects.usefulness import Usefulness, advise_chain, examine_parameters
 from dafxvae.effects.vst3.plugin import Vst3Unit
 from dafxvae.effects.vst3.process import Limits
 
 NUM_SETTINGS = 6
-NUM_SEARCHES = 16  # more of them for a parameter that seems to do nothing
-NUM_BASES = 3  # settings around which each parameter is moved
-SMALL_STEP = 1e-3  # of [0, 1]: what a gradient estimate moves by
-LARGE_STEP = 0.1
-STEPPED_SHARE = 0.5  # of small moves without any change, above which a continuous parameter counts as stepped
 OTHER_RATE = 32000
-
-
-@dataclass
-class ParameterCheck:
-    """What one parameter does."""
-
-    name: str
-    kind: str
-    change: float  # largest |difference| between its ends, relative to the output's peak
-    still_share: float  # of moves by SMALL_STEP that change not one bit, where a move by LARGE_STEP does
-
-    @property
-    def does_nothing(self) -> bool:
-        return self.change == 0.0
-
-    @property
-    def is_stepped(self) -> bool:
-        return self.kind != "continuous" or (not self.does_nothing and self.still_share > STEPPED_SHARE)
 
 
 @dataclass
@@ -51,6 +29,8 @@ class CheckReport:
         latency_samples: as the VST3 plugins report it; compensated.
         realtime_factor: seconds of one core for a second of mono audio.
         num_failures: renders that failed.
+        parameters: what each is good for.
+        suggested: the effect with parameters of no use held, as a training takes it.
     """
 
     effect: str
@@ -61,15 +41,16 @@ class CheckReport:
     latency_samples: int = 0
     realtime_factor: float = float("nan")
     num_failures: int = 0
-    parameters: list[ParameterCheck] = field(default_factory=list)
+    parameters: list[Usefulness] = field(default_factory=list)
+    suggested: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The result for JSON, with the parameters that have no effect and those that are stepped."""
         flags = {
-            "do_nothing": [p.name for p in self.parameters if p.does_nothing],
-            "stepped": [p.name for p in self.parameters if p.is_stepped],
+            "do_nothing": [p.parameter.name for p in self.parameters if p.does_nothing],
+            "stepped": [p.parameter.name for p in self.parameters if p.is_stepped],
         }
-        return {**asdict(self), **flags}
+        return {**asdict(self), "parameters": [p.as_dict() for p in self.parameters], **flags}
 
 
 def check_audio(num_samples: int, sample_rate: int) -> np.ndarray:
@@ -114,7 +95,8 @@ def check(
         report.latency_samples = sum(unit.latency_samples for unit in vst3)
         report.residual = max([_residual(host, audio, sample_rate), *(unit.residual for unit in vst3)])
         report.realtime_factor = _cost(host, audio, sample_rate) / length_sec
-        report.parameters = list(_parameters(host, audio, sample_rate))
+        report.parameters = list(examine_parameters(host, audio, sample_rate, report.residual))
+        report.suggested = format_chain(advise_chain(host, audio, sample_rate).chain)
         report.num_failures = host.failures.count
         if report.num_failures or not np.isfinite(report.residual):
             report.verdict = "fails"
@@ -146,25 +128,3 @@ def _cost(host: ChainHost, audio: np.ndarray, sample_rate: int) -> float:
         host.render(audio[None], unit, sample_rate)
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def _parameters(host: ChainHost, audio: np.ndarray, sample_rate: int) -> Iterator[ParameterCheck]:
-    space = host.parameters
-    bases = np.concatenate([space.default_unit[None], space.sample(np.random.default_rng(2), NUM_BASES - 1)])
-    for k, parameter in enumerate(space):
-        variants = np.repeat(bases[:, None], 5, axis=1)
-        inside = np.clip(bases[:, k], LARGE_STEP, 1 - LARGE_STEP)
-        for i, value in enumerate((0.0, 1.0, inside, inside + SMALL_STEP, inside + LARGE_STEP)):
-            variants[:, i, k] = value
-        out = host.render_variants(np.repeat(audio[None], NUM_BASES, axis=0), variants, sample_rate)
-        peak = np.abs(np.nan_to_num(out)).max() or 1.0
-        change = float(np.nan_to_num(np.abs(out[:, 0] - out[:, 1])).max() / peak)
-        # Steps show only where the parameter does something, which a threshold, say, may prevent.
-        moves = [rows for rows in out if not np.array_equal(rows[2], rows[4])]
-        if change == 0.0:  # it may act only where a switch is on: look further
-            more = np.repeat(space.sample(np.random.default_rng(3), NUM_SEARCHES)[:, None], 2, axis=1)
-            more[:, 0, k], more[:, 1, k] = 0.0, 1.0
-            ends = host.render_variants(np.repeat(audio[None], NUM_SEARCHES, axis=0), more, sample_rate)
-            change = float(np.nan_to_num(np.abs(ends[:, 0] - ends[:, 1])).max() / peak)
-        still = float(np.mean([np.array_equal(rows[2], rows[3]) for rows in moves])) if moves else 0.0
-        yield ParameterCheck(parameter.name, parameter.kind, change, still)

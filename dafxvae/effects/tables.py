@@ -109,9 +109,10 @@ def check_table(report: CheckReport) -> Table:
     """The verdict on an effect."""
     table = Table("parameter", "kind", "change over its range", "remark", title=escape(report.effect))
     for p in report.parameters:
-        stepped = f"stepped: {p.still_share:.0%} of small moves change nothing" if p.kind == "continuous" else "stepped"
-        remark = "did nothing in any render" if p.does_nothing else stepped if p.is_stepped else ""
-        table.add_row(escape(p.name), p.kind, f"{p.change:.3g}", remark)
+        kind = p.parameter.kind
+        stepped = f"stepped: {p.still_share:.0%} of small moves change nothing" if kind == "continuous" else "stepped"
+        remark = "; ".join([p.advice] * bool(p.advice) + [stepped] * (p.is_stepped and not p.does_nothing))
+        table.add_row(escape(p.parameter.name), kind, f"{p.change:.3g}", escape(remark))
     return table
 
 
@@ -123,4 +124,6 @@ def check_lines(report: CheckReport) -> list[str]:
         lines.append(f"latency: {report.latency_samples} samples reported by VST3 plugins, compensated")
         lines.append(f"cost: {report.realtime_factor:.4f} x real time on one core")
         lines.append(f"failed renders: {report.num_failures}")
+        if report.suggested != report.effect:
+            lines.append(f"a training takes it as: {report.suggested}")
     return lines

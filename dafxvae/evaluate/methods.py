@@ -12,13 +12,12 @@ from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank, open_bank
 from dafxvae.effects.host import EffectHost
 from dafxvae.evaluate.learned import Learned, describe_clips
-from dafxvae.evaluate.rule_based import COMPRESSOR, rule_based
 from dafxvae.evaluate.searches import SEARCHES, search
-from dafxvae.runs.results import CONTROLLER, MEAN, NOTHING, RANDOM, TRUE, mean_settings
+from dafxvae.metrics.rule_based import COMPRESSOR, rule_based
+from dafxvae.runs.results import CONTROLLER, MEAN, NOTHING, RANDOM, RULES, RULES_KEPT, TRUE, mean_settings
 from dafxvae.transfer.prediction import Prediction, predict_clips
 from dafxvae.types import PairBatch
 
-RULES, RULES_KEPT = "rule-based", "rule-based, input's loudness"
 NEIGHBOUR, FOREST = "nearest neighbour", "random forest"
 METHODS = (NOTHING, RANDOM, MEAN, RULES, RULES_KEPT, NEIGHBOUR, FOREST, CONTROLLER, *SEARCHES, TRUE)
 

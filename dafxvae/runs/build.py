@@ -1,7 +1,6 @@
 """The composition root: from a configuration to corpora, effects, networks, steps and stages."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,8 @@ from dafxvae.descriptors import catalog
 from dafxvae.descriptors.lfo_measurement import known_curves, stored_templates
 from dafxvae.effects.bank import EffectBank, RandomChains, open_bank
 from dafxvae.effects.factory import check_controllable
-from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.bridge import CallbackLog
 from dafxvae.gradients.estimators import Estimator, make_effect_loss
-from dafxvae.gradients.measure.calibration import Calibration, estimator_for
 from dafxvae.models import networks
 from dafxvae.models.controller_vae import SettingsHead
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
@@ -236,21 +233,3 @@ def build_decoder_stage(
     columns, size = pairs.train._asdict(), config.h.batch_size
     with_clips = pairs._replace(train=CachedPairs(LatentBatch, columns, size, config.seed, parallel.share()))
     return _make_stage(config, "h", with_clips, params, {}, objective, check=check, **hooks)
-
-
-def build_estimator(config: Config, host: EffectHost, calibration: Calibration | None) -> Estimator:
-    """The gradient estimator of the configuration, with an effect's measured step sizes where it names none.
-
-    Raises:
-        UserError: a value out of range.
-    """
-    asked = config.estimator.to_dict()
-    step = asked.pop("step_size")
-    try:
-        estimator = estimator_for(host, Estimator(**asked), calibration)
-        if step == 0:
-            return estimator
-        moved = estimator.steps(len(host.parameters)) > 0
-        return replace(estimator, step_size=tuple(np.where(moved, step, 0.0).tolist()))
-    except ValueError as error:
-        raise UserError(f"--config.estimator: {error}") from error

@@ -15,10 +15,11 @@ from dafxvae.core.files import write_json
 from dafxvae.core.paths import user_path
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.descriptors.lfo_measurement import known_curves
-from dafxvae.gradients.measure.calibration import warnings_for
-from dafxvae.gradients.measure.measured_steps import load_calibration
 from dafxvae.models import networks
 from dafxvae.runs import build, media, stage_pairs
+from dafxvae.runs.descriptor_choice import choose_descriptors, with_candidates
+from dafxvae.runs.gradient_choice import build_estimator, describe_estimator, effect_calibration
+from dafxvae.runs.parameter_choice import with_useful_parameters
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
 from dafxvae.runs.results import evaluate_controller, learnt_table, pair_caption, results_table, typical_pair, verdict
@@ -41,14 +42,14 @@ def train_controller(
     """Stage h through the real effect; stores the controller, reads it back and scores it on the test recordings."""
     path = workdir / "controller.safetensors"
     with build.build_bank(config, [config.effect]) as bank:
-        calibration = load_calibration(bank.hosts[0])
-        estimator = build.build_estimator(config, bank.hosts[0], calibration)
-        for warning in warnings_for(estimator, bank.hosts[0], calibration):
-            session.console.print(f"warning: {warning}", style="yellow", markup=False)
+        calibration = effect_calibration(config, bank.hosts[0], corpus, session.console)
+        estimator = build_estimator(config, bank.hosts[0], calibration)
+        session.console.print(describe_estimator(estimator, bank.hosts[0], calibration), markup=False)
         pairs = stage_pairs.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
-        clock = Clock(bank)
-        encoders = build.measure_effect(config, bank, encoders, workdir / "pairs" / "h")
-        features = stage_pairs.extract_stage_pairs(config, pairs, bank, encoders, workdir / "pairs" / "h")
+        clock, wide = Clock(bank), with_candidates(config)
+        encoders = build.measure_effect(wide, bank, encoders, workdir / "pairs" / "h")
+        features = stage_pairs.extract_stage_pairs(wide, pairs, bank, encoders, workdir / "pairs" / "h")
+        config, features = choose_descriptors(config, features, bank, session.console)
         start = build.warm_start(config, features, bank)
         session.console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
         stage = build.build_decoder_stage(config, features, bank, start.params, estimator, clock)
@@ -114,6 +115,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
         encoders = ensure_encoders(config, folder, corpus, session)
         results: dict[str, Any] = {}
         if config.effect:
+            config = with_useful_parameters(config, folder, session.console)
             results = train_controller(config, folder, corpus, encoders, session)
             session.console.print(results_table(results))
             session.console.print(verdict(results))

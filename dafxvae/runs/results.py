@@ -10,12 +10,15 @@ from rich.table import Table
 from dafxvae.audio.loudness import at_loudness, loudness_lufs
 from dafxvae.core.rng import host_rng
 from dafxvae.effects.bank import EffectBank
+from dafxvae.effects.factory import open_host
 from dafxvae.metrics import MATCHED_LUFS, bootstrap_interval, bootstrap_ratio, mrstft
+from dafxvae.metrics.rule_based import COMPRESSOR, rule_based
 from dafxvae.types import PairBatch
 
 NUM_MEAN_DRAWS = 4096
 LEARNT = 0.2  # share of a constant's error that must be gone
 NOTHING, RANDOM, MEAN = "do nothing", "random settings", "mean settings"
+RULES, RULES_KEPT = "rule-based", "rule-based, input's loudness"
 CONTROLLER, TRUE = "controller", "true settings"
 
 
@@ -112,12 +115,14 @@ def evaluate_controller(
     Returns:
         JSON: per method the MRSTFT's mean and 95 % interval, its ratio to doing nothing and the share of items closer
         to the target than the untouched input is, and what `at_matched_loudness` finds; which pairs count and the
-        MRSTFT of each; per parameter the controller's mean absolute error beside that of the mean settings, in units of
-        the range, and the correlation of its settings with the true ones; the counts of pairs and of failed
-        renders, which are left out.
+        MRSTFT of each; the controller's ratio to each of the others that need no truth, over the same pairs; per
+        parameter the controller's mean absolute error beside that of the mean settings, in units of the range, and the
+        correlation of its settings with the true ones; the counts of pairs and of failed renders, which are left out.
     """
     settings = settings_by_method(pairs, bank, predicted, seed)
-    outputs = {NOTHING: pairs.dry} | {
+    with open_host(COMPRESSOR) as compressor:
+        rules = rule_based(pairs.dry, pairs.reference, sample_rate, compressor)
+    outputs = {NOTHING: pairs.dry, RULES: rules.to_reference, RULES_KEPT: rules.to_input} | {
         name: bank.render(pairs.dry, pairs.effect, unit_params, sample_rate) for name, unit_params in settings.items()
     }
     good = usable(pairs, outputs)
@@ -138,6 +143,10 @@ def evaluate_controller(
             for name, score in scores.items()
         },
         "matched": at_matched_loudness(outputs, target, sample_rate),
+        "against": {
+            name: bootstrap_ratio(scores[CONTROLLER], scores[name])._asdict() if scores[name].mean() > 0.0 else None
+            for name in (NOTHING, MEAN, RULES, RULES_KEPT)
+        },
         "pairs": np.flatnonzero(good).tolist(),
         "scores": {name: score.tolist() for name, score in scores.items()},
         "parameter_error": {
@@ -192,14 +201,29 @@ def _mean(interval: dict[str, float] | None) -> str:
 
 
 def verdict(results: dict[str, Any]) -> str:
-    """One sentence: is the controller better than doing nothing on the same pairs, and is that certain?"""
-    ratio = results["mrstft"][CONTROLLER]["ratio"]
+    """Is the controller better than doing nothing, its mean settings and the rules, and is that certain? Plain text."""
+    ratio = results["against"][NOTHING]
     if ratio is None:
         return "The controller and doing nothing are not told apart: doing nothing is at no distance from the targets."
-    distance = f"{_mean(ratio)} of its distance ({ratio['low']:.2f} to {ratio['high']:.2f})"
-    distance += f", {_mean(results['matched'][CONTROLLER]['ratio'])} at matched loudness"
-    if ratio["high"] < 1.0:
-        return f"The controller beats doing nothing: {distance}."
-    if ratio["low"] > 1.0:
-        return f"The controller is worse than doing nothing: {distance}."
-    return f"The controller and doing nothing are not told apart: {distance}."
+    text = f"The controller {_compared(ratio, 'doing nothing')}"
+    text += f", {_mean(results['matched'][CONTROLLER]['ratio'])} at matched loudness."
+    mean, rules = results["against"][MEAN], _best_rules(results)
+    text += f" It {_compared(mean, 'its mean settings')}." if mean else ""
+    text += f" It {_compared(rules, 'a match equaliser with a compressor')}." if rules else ""
+    if ratio["low"] > 1.0 or (mean and mean["mean"] >= 1.0):
+        text += " What to do: control fewer parameters, or give more pairs (--config.h.num_pairs) or recordings."
+    elif rules and rules["mean"] >= 1.0:
+        text += " What to do: what differs is mostly the spectrum, which --controller eq or eq_compressor follow."
+    return text
+
+
+def _best_rules(results: dict[str, Any]) -> dict[str, float] | None:
+    """The controller's ratio to the better one of the two rule-based outputs."""
+    known = [results["against"][name] for name in (RULES, RULES_KEPT) if results["against"][name]]
+    return max(known, key=lambda ratio: ratio["mean"], default=None)
+
+
+def _compared(ratio: dict[str, float], other: str) -> str:
+    """ "beats X: .50 of its distance (.40 to .60)", by whether the interval holds 1."""
+    how = "beats" if ratio["high"] < 1.0 else "is worse than" if ratio["low"] > 1.0 else "is not told apart from"
+    return f"{how} {other}: {_mean(ratio)} of the distance ({ratio['low']:.2f} to {ratio['high']:.2f})"

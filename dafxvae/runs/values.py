@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dafxvae.config import PRESETS, Config, base_config
-from dafxvae.core.choices import COMPUTE_DTYPES, DESCRIPTOR_NAMES, ESTIMATORS, JOBS, LEVELS, LOSSES, MODES, SCHEDULES
+from dafxvae.core.choices import (
+    CHOSEN_DESCRIPTORS,
+    COMPUTE_DTYPES,
+    DESCRIPTOR_NAMES,
+    ESTIMATORS,
+    JOBS,
+    LEVELS,
+    LOSSES,
+    MEASURED_LEVEL,
+    MODES,
+    SCHEDULES,
+)
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError, unknown_name
 from dafxvae.core.paths import SHIPPED, data_dir, stored_encoders_path, user_path
@@ -100,14 +111,14 @@ SCHEMA: Mapping[str, Allowed | None] = {  # by the whole key, or by its last wor
     "gain_db": _many(LEVEL, 2),
     "bank": _many(TEXT),
     "effect": None,  # the short or structured form, read where it is opened
-    "h.descriptors": _many(_choice(*DESCRIPTOR_NAMES), 0),
+    "h.descriptors": _many(_choice(CHOSEN_DESCRIPTORS, *DESCRIPTOR_NAMES), 0),
     "job": _choice(*JOBS),
     "preset": _choice(*PRESETS),
     "mode": _choice(*MODES),
     "compute_dtype": _choice(*COMPUTE_DTYPES),
     "schedule": _choice(*SCHEDULES),
     "estimator.name": _choice(*ESTIMATORS),
-    "estimator.level": _choice(*LEVELS),
+    "estimator.level": _choice(MEASURED_LEVEL, *LEVELS),
     "digits.synthesiser": _choice("", "espeak", "formants"),
     "log.wandb": _choice(*WANDB_MODES),
 }
@@ -181,6 +192,10 @@ def _check_together(config: Config) -> None:
         raise UserError(
             f"--config.clip_samples is {config.clip_samples}: give at least {window}, which f's window and the largest "
             f"of --config.h.stft_sizes need"
+        )
+    if CHOSEN_DESCRIPTORS in config.h.descriptors and len(config.h.descriptors) > 1:
+        raise UserError(
+            f"--config.h.descriptors is {tuple(config.h.descriptors)}: give {CHOSEN_DESCRIPTORS!r} alone, or names"
         )
     if not any(config.h.loss_weights.values()):
         raise UserError("--config.h.loss_weights: give at least one a weight above 0")

@@ -16,8 +16,9 @@ from dafxvae.effects.parameters import Parameter, Scale
 PROBES = (0.0, 0.25, 0.5, 0.75, 1.0)  # raw values whose texts are read
 MAX_CHOICES = 256
 LOG_RATIO = 8.0  # three octaves: below, a linear scale serves a frequency or time as well
-BYPASS = {"bypass", "bypassed", "mute", "solo", "power", "enable", "enabled", "active", "freeze"}
+BYPASS = {"bypass", "bypassed", "mute", "solo", "power", "enable", "enabled", "active", "freeze", "listen"}
 SIDECHAIN = re.compile(r"(ext(ernal)?_)?side_?chain(_(in|input|on|source|listen))?")  # an input that has no signal here
+HOST_TEMPO = re.compile(r"(^|_)(tempo|host|bpm)?_?sync(_|$)")  # a render has no tempo to follow
 METER = re.compile(r"gain_?reduction|(^|_)(meter|vu)(_|\d|$)")  # some plugins call their meters automatable
 PROGRAM = {"program", "programs", "current_program", "preset", "presets"}
 UNITS = {
@@ -110,8 +111,8 @@ def interpret(raw: RawParameter) -> Vst3Parameter:
     """
     name = raw.name.lower()
     words = set(re.split(r"[^a-z]+", name))
-    is_fixed = words & BYPASS or METER.search(name) or SIDECHAIN.fullmatch(name)
-    controlled = not (raw.is_program or is_fixed)
+    is_switch = words & BYPASS or SIDECHAIN.fullmatch(name) or (raw.is_discrete and HOST_TEMPO.search(name))
+    controlled = not (raw.is_program or is_switch or METER.search(name))
     numbers = [read_number(text) for text in raw.texts]
     values = np.array([number[0] if number else np.nan for number in numbers])
     if raw.is_discrete:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dafxvae.core.choices import Level
+from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.effects.factory import check_controllable
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.measure.problems import ContinuousPart, Sampling, discrete_of, make_problem, mrstft_loss
@@ -84,12 +85,13 @@ def choose_steps(found: np.ndarray, rough: np.ndarray) -> np.ndarray:
     return np.where(rough, ROUGH_STEP, chosen)
 
 
-def calibrate(host: EffectHost, sampling: Sampling) -> Calibration:
+def calibrate(host: EffectHost, sampling: Sampling, corpus: Corpus | None = None) -> Calibration:
     """Measures an effect's parameters on real audio and random settings.
 
     Args:
         host: the effect or chain.
         sampling: audio and number of settings.
+        corpus: of the audio; None for `sampling.folder`.
 
     Raises:
         UserError: the effect has no parameter to measure.
@@ -98,7 +100,7 @@ def calibrate(host: EffectHost, sampling: Sampling) -> Calibration:
     steps, rough = np.zeros(len(host.parameters)), np.zeros(len(host.parameters))
     box = ContinuousPart(host, sampling.sample_rate)
     if len(box.indices):
-        problem = make_problem(box, sampling)
+        problem = make_problem(box, sampling, corpus)
         rough[box.indices] = roughness(box, problem)
         found = slopes(Meter(box, mrstft_loss), problem)
         steps[box.indices] = choose_steps(found, rough[box.indices] > ROUGH)
@@ -130,20 +132,3 @@ def estimator_for(host: EffectHost, estimator: Estimator, calibration: Calibrati
     if estimator.level == "loss" and estimator.discrete is None:
         estimator = replace(estimator, discrete=discrete_of(host))
     return estimator
-
-
-def warnings_for(estimator: Estimator, host: EffectHost, calibration: Calibration | None) -> list[str]:
-    """Warnings about a run's estimator before it starts; empty without any."""
-    found = []
-    if calibration is not None and calibration.rough and estimator.level == "audio":
-        found.append(
-            f"{', '.join(calibration.rough)} of {host.name}: the audio changes by more than {ROUGH:.0%} for a step of "
-            f'{PROBE_STEP}, so differences of audio mislead. Use level="loss" with a step of about {ROUGH_STEP}.'
-        )
-    discrete = [name for name, count in zip(host.parameters.names, host.parameters.num_values) if count]
-    if discrete and estimator.level == "audio":
-        found.append(
-            f"{', '.join(discrete)} of {host.name} take single values, and the audio level has no gradient for them: "
-            'use level="loss", or fix them in the effect\'s name.'
-        )
-    return found

@@ -13,7 +13,7 @@ from dafxvae.core.command_line import Command
 from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 from dafxvae.effects.factory import ChainHost, open_host
-from dafxvae.gradients.measure.calibration import calibrate, warnings_for
+from dafxvae.gradients.measure.calibration import calibrate
 from dafxvae.gradients.measure.measured_steps import (
     SHIPPED,
     calibratable_builtins,
@@ -22,7 +22,6 @@ from dafxvae.gradients.measure.measured_steps import (
 )
 from dafxvae.gradients.measure.problems import Sampling
 from dafxvae.gradients.measure.report import report
-from dafxvae.gradients.schemes import Estimator
 
 MOST_SETTINGS, MOST_SAMPLES = 100_000, 1 << 24
 
@@ -56,7 +55,10 @@ def show_calibration(host: ChainHost, sampling: Sampling) -> Shown:
     columns = ["name", "step_size", "roughness", "num_values"]
     rows = list(zip(*(found["names" if key == "name" else key] for key in columns)))
     notes = [f"{host.name}: level {calibration.level}, stored as {save_calibration(calibration)}"]
-    return Shown(found, columns, rows, notes + warnings_for(Estimator(), host, calibration))
+    notes += [f"rough, so that differences are those of losses: {', '.join(calibration.rough)}"] * bool(
+        calibration.rough
+    )
+    return Shown(found, columns, rows, notes)
 
 
 def _add_sampling(parser: argparse.ArgumentParser, num_samples: int) -> None:

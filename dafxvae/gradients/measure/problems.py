@@ -8,7 +8,7 @@ from jax import Array
 
 from dafxvae.audio.losses import multi_resolution_stft
 from dafxvae.core.rng import host_rng
-from dafxvae.data.corpora.corpus import open_corpus
+from dafxvae.data.corpora.corpus import Corpus, open_corpus
 from dafxvae.data.pairs.clips import ClipCutter
 from dafxvae.effects.host import EffectHost
 from dafxvae.gradients.discrete import Discrete
@@ -34,9 +34,9 @@ def mrstft_loss(output: Array, target: Array) -> tuple[Array, dict[str, Array]]:
     return jnp.asarray(loss), {}
 
 
-def real_clips(sampling: Sampling) -> np.ndarray:
-    """Mono clips that are not silent, at random levels; float32 `[N, T, 1]`."""
-    corpus = open_corpus(
+def real_clips(sampling: Sampling, corpus: Corpus | None = None) -> np.ndarray:
+    """Clips that are not silent, at random levels, of a corpus (None: of `sampling.folder`, mono); `[N, T, C]`."""
+    corpus = corpus or open_corpus(
         folder=sampling.folder,
         sample_rate=sampling.sample_rate,
         num_channels=1,
@@ -46,7 +46,7 @@ def real_clips(sampling: Sampling) -> np.ndarray:
     )
     cutter = ClipCutter(corpus, sampling.clip_samples, gain_db=(-12.0, 6.0), silence_db=-50.0)
     rng = host_rng(sampling.seed, "gradient-clips")
-    clips = np.empty((sampling.num_settings, sampling.clip_samples, 1), np.float32)
+    clips = np.empty((sampling.num_settings, sampling.clip_samples, corpus.num_channels), np.float32)
     for clip in clips:
         cutter.read(cutter.draw(rng), clip)
     return clips
@@ -68,10 +68,10 @@ class ContinuousPart:
         return self._host.render_variants(np.asarray(audio), rows, self._sample_rate)
 
 
-def make_problem(box: ContinuousPart, sampling: Sampling) -> Problem:
+def make_problem(box: ContinuousPart, sampling: Sampling, corpus: Corpus | None = None) -> Problem:
     """Random clips, random settings, and targets from other random settings, all uniform on [0, 1]."""
     rng = host_rng(sampling.seed, "gradient-settings")
-    audio = real_clips(sampling)
+    audio = real_clips(sampling, corpus)
     settings, truth = rng.random((2, sampling.num_settings, len(box.indices)), np.float32)
     return Problem(audio, settings, box(audio, truth[:, None])[:, 0])
 

@@ -1,0 +1,94 @@
+"""Which descriptors h takes in addition to g's latent: those that predict the settings of other recordings better."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from dafxvae.config import Config
+from dafxvae.core.choices import CHOSEN_DESCRIPTORS
+from dafxvae.descriptors import catalog
+from dafxvae.effects.bank import EffectBank
+from dafxvae.metrics import Interval, bootstrap_ratio
+from dafxvae.models import networks
+from dafxvae.runs import build
+from dafxvae.runs.stage_pairs import StagePairs
+
+# All that are part of f's encoding, so that looking at them costs nothing.
+CANDIDATES = tuple(descriptor.name for descriptor in catalog.DESCRIPTORS if descriptor.in_encoding)
+
+
+def with_candidates(config: Config) -> Config:
+    """A configuration with every candidate where the descriptors are to be chosen; else as it is."""
+    return _with_descriptors(config, CANDIDATES) if CHOSEN_DESCRIPTORS in config.h.descriptors else config
+
+
+def choose_descriptors(
+    config: Config, pairs: StagePairs, bank: EffectBank, console: Console
+) -> tuple[Config, StagePairs]:
+    """Adopts the descriptors with which the known settings of validation pairs are predicted better, beyond chance.
+
+    The warm start of h is run with each candidate, and with all that gained; a pair's error with and without is
+    compared (`dafxvae.metrics.bootstrap_ratio`). It is a pure function of its arguments, like the warm start.
+
+    Args:
+        config: resolved; where it names descriptors, nothing is chosen.
+        pairs: of `extract_stage_pairs`, with the descriptors of `with_candidates`.
+        bank: of the one effect.
+        console: says what was adopted, and what it gained.
+
+    Returns:
+        The configuration with the adopted ones, and the pairs with their columns.
+    """
+    if CHOSEN_DESCRIPTORS not in config.h.descriptors:
+        return config, pairs
+    config = with_candidates(config)
+    without = _errors(config, pairs, bank, ())
+    if not without.mean() > 0.0:
+        return _chosen(config, pairs, bank, ())
+    gains = {name: bootstrap_ratio(_errors(config, pairs, bank, (name,)), without) for name in CANDIDATES}
+    adopted = tuple(name for name, ratio in gains.items() if ratio.high < 1.0)
+    if len(adopted) > 1:
+        together = bootstrap_ratio(_errors(config, pairs, bank, adopted), without)
+        best = min(adopted, key=lambda name: gains[name].mean)
+        adopted = adopted if together.mean < gains[best].mean else (best,)
+    said = "; ".join(f"{name} {'adopted' if name in adopted else 'left out'}, {_share(gains[name])}" for name in gains)
+    console.print(f"descriptors (error of the settings with each, of that without): {said}", markup=False)
+    return _chosen(config, pairs, bank, adopted)
+
+
+def _share(ratio: Interval) -> str:
+    return f"{ratio.mean:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+
+
+def _errors(config: Config, pairs: StagePairs, bank: EffectBank, names: Sequence[str]) -> np.ndarray:
+    """Squared error of each valid validation pair after a warm start with these descriptors; `[N]`."""
+    config, pairs = _chosen(config, pairs, bank, names)
+    h, params = networks.build_h(config, bank.num_params), build.warm_start(config, pairs, bank).params
+    valid: Any = jax.tree.map(lambda *leaves: np.concatenate(leaves), *pairs.valid)
+    found = np.asarray(h.apply({"params": params}, valid.z))
+    return np.mean((found - valid.unit_params) ** 2, axis=-1)[valid.valid > 0]
+
+
+def _chosen(config: Config, pairs: StagePairs, bank: EffectBank, names: Sequence[str]) -> tuple[Config, StagePairs]:
+    """The configuration and the pairs with some of the candidates alone."""
+    found = networks.input_descriptors(config)
+    columns = catalog.columns_of(found, bank.num_params)
+    num_features = pairs.train.z.shape[1]
+    latent = np.arange(num_features - catalog.num_columns(found, bank.num_params))
+    kept = np.concatenate([latent, *(num_features + columns[name] for name in names)])
+    pairs = pairs._replace(
+        train=pairs.train._replace(z=pairs.train.z[:, kept]),
+        valid=[batch._replace(z=batch.z[:, kept]) for batch in pairs.valid],
+    )
+    return _with_descriptors(config, tuple(names)), pairs
+
+
+def _with_descriptors(config: Config, names: tuple[str, ...]) -> Config:
+    changed = ConfigDict(config.to_dict())
+    with changed.ignore_type():
+        changed.h.descriptors = names
+    return changed
