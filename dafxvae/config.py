@@ -4,7 +4,7 @@ A file in `configs/` takes `base_config()`, changes what its experiment is about
 attributes only; every key that exists stands here.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import getitem
 from typing import Any
@@ -288,8 +288,12 @@ def resolve_preset(config: Config, overridden: Collection[str] = ()) -> Config:
     check_config(config)
     if config.preset not in PRESETS:
         raise UserError(f"unknown preset {config.preset!r}: --config.preset takes one of {', '.join(sorted(PRESETS))}")
-    resolved = ConfigDict(config.to_dict())
-    values = {key: value for key, value in PRESETS[config.preset].items() if key not in overridden}
-    with resolved.ignore_type():
-        resolved.update_from_flattened_dict(values)
-    return resolved
+    return with_values(config, {k: value for k, value in PRESETS[config.preset].items() if k not in overridden})
+
+
+def with_values(config: Config, values: Mapping[str, object]) -> Config:
+    """A copy of `config` with other values of some dotted keys."""
+    changed = ConfigDict(config.to_dict())
+    with changed.ignore_type():
+        changed.update_from_flattened_dict(values)
+    return changed

@@ -1,5 +1,7 @@
 """Parameters of no use, switches that bypass or mute, and ranges that silence are found by rendering."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def shape(audio, at):
 
 @pytest.fixture(scope="module")
 def found():
-    box = Box(
+    box: Any = Box(
         shape,
         switch("standby"),
         switch("engaged", 1),
@@ -73,7 +75,7 @@ def test_a_bypass_beside_a_mute_is_not_always_one_but_alone_it_is():
     def engage(audio, at):
         return np.tanh(at["drive"] * audio) if at["engaged"] >= 0.5 else audio
 
-    box = Box(engage, switch("engaged", 0), Parameter("drive", "", 1.0, 20.0, 2.0))
+    box: Any = Box(engage, switch("engaged", 0), Parameter("drive", "", 1.0, 20.0, 2.0))
     engaged, drive = examine_parameters(box, AUDIO, RATE)
     assert (engaged.held, engaged.advice) == (1.0, "bypasses the effect")
     assert (drive.held, drive.needs) == (None, "engaged = True")
@@ -87,7 +89,7 @@ def test_a_knob_that_needs_a_switch_names_it(found):
 
 def test_a_range_ends_where_the_output_is_silent():
     gain = Parameter("gain_db", "dB", -120.0, 20.0, 0.0)
-    box = Box(lambda audio, at: 10.0 ** (at["gain_db"] / 20.0) * audio, gain)
+    box: Any = Box(lambda audio, at: 10.0 ** (at["gain_db"] / 20.0) * audio, gain)
     (found,) = examine_parameters(box, AUDIO, RATE)
     low, high = found.usable
     assert high == 1.0

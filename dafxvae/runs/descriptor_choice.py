@@ -5,10 +5,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 from rich.console import Console
 
-from dafxvae.config import Config
+from dafxvae.config import Config, with_values
 from dafxvae.core.choices import CHOSEN_DESCRIPTORS
 from dafxvae.descriptors import catalog
 from dafxvae.effects.bank import EffectBank
@@ -23,7 +22,7 @@ CANDIDATES = tuple(descriptor.name for descriptor in catalog.DESCRIPTORS if desc
 
 def with_candidates(config: Config) -> Config:
     """A configuration with every candidate where the descriptors are to be chosen; else as it is."""
-    return _with_descriptors(config, CANDIDATES) if CHOSEN_DESCRIPTORS in config.h.descriptors else config
+    return with_values(config, {"h.descriptors": CANDIDATES}) if CHOSEN_DESCRIPTORS in config.h.descriptors else config
 
 
 def choose_descriptors(
@@ -84,11 +83,4 @@ def _chosen(config: Config, pairs: StagePairs, bank: EffectBank, names: Sequence
         train=pairs.train._replace(z=pairs.train.z[:, kept]),
         valid=[batch._replace(z=batch.z[:, kept]) for batch in pairs.valid],
     )
-    return _with_descriptors(config, tuple(names)), pairs
-
-
-def _with_descriptors(config: Config, names: tuple[str, ...]) -> Config:
-    changed = ConfigDict(config.to_dict())
-    with changed.ignore_type():
-        changed.h.descriptors = names
-    return changed
+    return with_values(config, {"h.descriptors": tuple(names)}), pairs

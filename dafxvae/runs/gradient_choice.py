@@ -1,5 +1,6 @@
 """The gradient estimator of a run, fitted to what is measured of its effect."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from rich.console import Console
 from dafxvae.config import Config
 from dafxvae.core.choices import MEASURED_LEVEL
 from dafxvae.core.errors import UserError
+from dafxvae.core.rng import host_rng
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.host import EffectHost
@@ -16,6 +18,7 @@ from dafxvae.gradients.measure.calibration import PROBE_STEP, ROUGH, Calibration
 from dafxvae.gradients.measure.measured_steps import load_calibration, save_calibration
 from dafxvae.gradients.measure.problems import Sampling
 
+LONG_MINUTES = 5.0
 FEW_SETTINGS, MANY_SETTINGS, FEW_PARAMETERS = 8, 16, 8  # a calibration renders each parameter 13 times a setting
 
 
@@ -56,6 +59,26 @@ def build_estimator(config: Config, host: EffectHost, calibration: Calibration |
         return replace(estimator, step_size=tuple(np.where(moved, step, 0.0).tolist()))
     except ValueError as error:
         raise UserError(f"--config.estimator: {error}") from error
+
+
+def describe_cost(config: Config, host: ChainHost, estimator: Estimator) -> str:
+    """How long the renders of a run will take, from how long one clip for each worker takes."""
+    rng, count = host_rng(config.seed, "cost"), host.pool.num_workers
+    clips = 0.1 * rng.standard_normal((count, config.clip_samples, config.num_channels)).astype(np.float32)
+    settings = host.parameters.sample(rng, count)
+    host.render(clips, settings, config.sample_rate)  # loads plugins
+    begin = time.perf_counter()
+    host.render(clips, settings, config.sample_rate)
+    clip_sec = (time.perf_counter() - begin) / count
+    length_sec = config.clip_samples / config.sample_rate
+    steps = config.h.num_steps * config.h.batch_size * estimator.num_renders(len(host.parameters))
+    total = 2 * (config.h.num_pairs + config.eval.num_pairs + config.eval.num_test_pairs) + steps
+    total += config.eval.num_pairs * (1 + config.h.num_steps // config.eval.every_steps)
+    text = f"rendering: {length_sec / clip_sec:,.0f} x real time on {count} core{'s' * (count > 1)}; {total:,} clips "
+    text += f"of {length_sec:.1f} s take about {total * clip_sec / 60.0:.1f} min, beside the encoding of pairs"
+    if total * clip_sec > 60.0 * LONG_MINUTES:
+        text += " (fewer parameters, --config.h.num_pairs or --config.h.num_steps make it shorter)"
+    return text
 
 
 def describe_estimator(estimator: Estimator, host: EffectHost, calibration: Calibration) -> str:

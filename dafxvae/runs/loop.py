@@ -18,7 +18,7 @@ from dafxvae.descriptors.lfo_measurement import known_curves
 from dafxvae.models import networks
 from dafxvae.runs import build, media, stage_pairs
 from dafxvae.runs.descriptor_choice import choose_descriptors, with_candidates
-from dafxvae.runs.gradient_choice import build_estimator, describe_estimator, effect_calibration
+from dafxvae.runs.gradient_choice import build_estimator, describe_cost, describe_estimator, effect_calibration
 from dafxvae.runs.parameter_choice import with_useful_parameters
 from dafxvae.runs.preparation import open_session
 from dafxvae.runs.pretraining import ensure_encoders
@@ -42,9 +42,11 @@ def train_controller(
     """Stage h through the real effect; stores the controller, reads it back and scores it on the test recordings."""
     path = workdir / "controller.safetensors"
     with build.build_bank(config, [config.effect]) as bank:
-        calibration = effect_calibration(config, bank.hosts[0], corpus, session.console)
-        estimator = build_estimator(config, bank.hosts[0], calibration)
-        session.console.print(describe_estimator(estimator, bank.hosts[0], calibration), markup=False)
+        host = bank.hosts[0]
+        calibration = effect_calibration(config, host, corpus, session.console)
+        estimator = build_estimator(config, host, calibration)
+        for text in (describe_estimator(estimator, host, calibration), describe_cost(config, host, estimator)):
+            session.console.print(text, markup=False, highlight=False)
         pairs = stage_pairs.build_pairs(config, "h", corpus, bank, workdir, config.eval.num_test_pairs)
         clock, wide = Clock(bank), with_candidates(config)
         encoders = build.measure_effect(wide, bank, encoders, workdir / "pairs" / "h")
@@ -55,7 +57,7 @@ def train_controller(
         stage = build.build_decoder_stage(config, features, bank, start.params, estimator, clock)
         stage = replace(stage, show=media.show_transfers(config, pairs.valid[0], bank, encoders))
         state = run_stage(stage, workdir / "h", session, clock)
-        save_controller(path, state.params, bank.hosts[0].parameters.names, encoders, config)
+        save_controller(path, state.params, host.parameters.names, encoders, config)
         controller = read_controller(path, workdir / "encoders.safetensors")
         seen = features.train.z[features.train.valid > 0]
         experience = measure_experience(controller.settings(seen)[0], seen[:, : encoders.g.latent_dim])

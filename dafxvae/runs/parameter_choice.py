@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from ml_collections import ConfigDict
 from rich.console import Console
 
-from dafxvae.config import Config
+from dafxvae.config import Config, with_values
 from dafxvae.core.files import write_json
 from dafxvae.effects.check import check_audio
 from dafxvae.effects.factory import open_host
@@ -39,7 +38,4 @@ def with_useful_parameters(config: Config, folder: Path, console: Console) -> Co
     if stored["effect"] == asked:
         return config
     console.print(f"controlled: {stored['effect']} (name parameters in the effect to choose them)", markup=False)
-    changed = ConfigDict(config.to_dict())
-    with changed.ignore_type():
-        changed.effect = stored["effect"]
-    return changed
+    return with_values(config, {"effect": stored["effect"]})
