@@ -289,7 +289,7 @@ def test_folders_that_do_not_agree_are_not_merged(finished, folders):
     evaluate(folders, other, seed=1)
     with pytest.raises(UserError, match="different results"):
         tables.merge([finished[0], other])
-    with pytest.raises(UserError, match="no results"):
+    with pytest.raises(UserError, match="finished evaluation"):
         tables.merge([folders / "nowhere"])
 
 
