@@ -1,4 +1,4 @@
-"""Lengths that headers estimate, leave out or do not keep: MP3 without a count, FLAC from a pipe, what was cut off."""
+"""Lengths of files whose headers are wrong: MP3 without a count of frames, FLAC from a pipe, what was cut off."""
 
 import io
 import mmap

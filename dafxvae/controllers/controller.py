@@ -70,7 +70,7 @@ class Controller:
 
     @cached_property
     def familiar(self) -> Familiar | None:
-        """What its f and g have met; None for others than the package's."""
+        """Statistics of the training data of its f and g; None for others than the package's."""
         return familiar_of(self.encoders)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What a controller has met in training: how its pairs spread, and the settings that it predicts for them."""
+"""Statistics of a controller's training pairs: g's latents, and the settings that h predicts for them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ NEAR_SHARE = 0.05
 
 
 class Experience(NamedTuple):
-    """Statistics over training pairs; float32."""
+    """Means, deviations and a covariance over training pairs; float32."""
 
     settings_mean: np.ndarray  # [K] of the predictions
     settings_deviation: np.ndarray  # [K]

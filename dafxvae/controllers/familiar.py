@@ -1,4 +1,4 @@
-"""What the package's f and g have met: is a recording like any of it, and was a reference processed at all?"""
+"""Is a recording unlike all training data of the package's f and g, and is a reference unprocessed?"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ PASSING = 0.98  # share of processed recordings of other content that are within
 
 
 class Familiar(NamedTuple):
-    """Encodings of training recordings by f, and latents of g for references to which nothing was done; float32."""
+    """Encodings of training recordings by f, and latents of g for references that are unprocessed; float32."""
 
     encodings: np.ndarray  # [N, E], see `standardised`
     reach: np.ndarray  # [1] mean distance to the nearest, beyond which a recording is unlike all of them

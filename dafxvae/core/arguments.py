@@ -1,4 +1,4 @@
-"""Arguments of public functions, checked where they come in: the message carries the value and the fix."""
+"""Checks of the arguments of public functions: the message carries the value and the fix."""
 
 from typing import Any
 

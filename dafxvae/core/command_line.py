@@ -18,7 +18,7 @@ from dafxvae.core.errors import EffectError, UserError
 
 @dataclass(frozen=True)
 class Command:
-    """One word of a command line.
+    """One subcommand of a command line.
 
     Attributes:
         name: the word; "" for what runs where the first word is no command.

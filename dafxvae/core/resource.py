@@ -1,4 +1,4 @@
-"""What holds processes, threads or files, and is used in a `with` statement."""
+"""A base class for what holds processes, threads or files."""
 
 from types import TracebackType
 from typing import Self

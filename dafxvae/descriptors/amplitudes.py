@@ -1,4 +1,4 @@
-"""Amplitudes: how often which occur, where limiters, gates and quantisers show."""
+"""Amplitudes: shares of samples above thresholds, in which limiters, gates and quantisers show."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -43,7 +43,7 @@ MIN_FRAMES = 16
 
 
 class Background(NamedTuple):
-    """How much frames of music and speech move by themselves.
+    """Power of the movement of frames in music and speech without an effect, by rate and component.
 
     A component has the power exp(level) * (rate / Hz)^slope * component^tilt; fitted to training recordings by
     `benchmarks/studies/lfo_rates.py`.

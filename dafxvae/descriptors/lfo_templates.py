@@ -37,7 +37,7 @@ LEAST_RESPONSE = 0.05  # of a template's own window: fainter harmonics are mostl
 
 
 class Templates(NamedTuple):
-    """What an effect moves at D settings; quantised to bytes, so that a stored controller can hold it."""
+    """Harmonics of what an effect moves at D settings; quantised to bytes, so that a stored controller can hold it."""
 
     settings: Array  # float32 [D, K] in [0, 1]; that of the rate is the same for all
     periods: Array  # int8 [D, NUM_HARMONICS, NUM_COMPONENTS, 2]: real and imaginary part

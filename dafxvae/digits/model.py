@@ -15,7 +15,7 @@ MAGNITUDE_FLOOR = 1e-3  # added to the magnitude before the logarithm: -60 dB re
 
 
 class ClipOutput(NamedTuple):
-    """What training looks at."""
+    """Data, reconstruction and posterior of a batch of clips."""
 
     data: Array  # [B, N, F] standardised log-magnitudes
     reconstruction: Array  # [B, N, F]

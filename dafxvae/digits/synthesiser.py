@@ -1,4 +1,4 @@
-"""What speaks the digits: espeak-ng where it is installed, else dafxvae's own formant synthesiser."""
+"""The synthesiser of the digits: espeak-ng where it is installed, else dafxvae's own formant synthesiser."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

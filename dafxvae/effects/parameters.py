@@ -18,7 +18,7 @@ OFF = ("false", "off", "no", "0")
 
 @dataclass(frozen=True)
 class Parameter:
-    """One knob of an effect.
+    """One parameter of an effect.
 
     Attributes:
         name: unique within its effect; carries its unit where the effect's own name does (`cutoff_hz`).

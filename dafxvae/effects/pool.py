@@ -18,7 +18,7 @@ Task = Callable[["RenderWorker"], "Sequence[Task] | None"]
 
 
 class RenderWorker:
-    """What belongs to one thread of the pool: a place for resources that must stay with it."""
+    """State of one thread of the pool, with a place for resources that must stay with it."""
 
     def __init__(self, slot: int, limits: Limits) -> None:
         self.slot = slot

@@ -1,4 +1,4 @@
-"""Evaluate controllers: what `dafxvae evaluate` does once its words are parsed."""
+"""The command `dafxvae evaluate`: every method and metric on held-out recordings."""
 
 import json
 from argparse import Namespace

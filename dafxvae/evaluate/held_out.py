@@ -16,7 +16,7 @@ EMBEDDED = "embedded"  # the test split of the corpus that dafxvae renders itsel
 
 
 class HeldOut(NamedTuple):
-    """Where a corpus is."""
+    """A held-out corpus: its name, its folder, and whether it is speech."""
 
     name: str  # as it is written in tables
     folder: Path | None  # None for the embedded corpus

@@ -23,7 +23,7 @@ BATCH = 16
 
 
 class BaselineExamples(NamedTuple):
-    """Training pairs as the learned baselines see them."""
+    """Features and settings of training pairs, on which the learned baselines are fitted."""
 
     timbre: np.ndarray  # [N, 256] mel statistics of the reference minus those of the input
     encoding: np.ndarray  # [N, E] f's encoding of the reference minus that of the input

@@ -1,4 +1,4 @@
-"""Dry takes and finished records: what a transfer does with the references that people have."""
+"""Evaluation with finished records as references, as users have them, and dry takes as inputs."""
 
 import os
 from argparse import Namespace

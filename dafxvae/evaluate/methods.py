@@ -24,7 +24,7 @@ METHODS = (NOTHING, RANDOM, MEAN, RULES, RULES_KEPT, NEIGHBOUR, FOREST, CONTROLL
 
 @dataclass
 class Tools:
-    """What the methods of one controller need; opened once for all its cells."""
+    """A controller with its effect and the baselines; opened once for all its cells."""
 
     controller: Controller
     bank: EffectBank  # of its one effect
@@ -55,7 +55,7 @@ def open_tools(controller: Controller, num_workers: int | None, seed: int, stack
 
 
 class MethodOutputs(NamedTuple):
-    """What the methods make of a batch."""
+    """Settings and sounds of every method on a batch."""
 
     settings: dict[str, np.ndarray]  # [B, K]; of the searches, of the first rows only
     outputs: dict[str, np.ndarray]  # [B, T, C] likewise

@@ -16,7 +16,7 @@ from dafxvae.types import RenderVariants
 
 
 class Bridge(Protocol):
-    """What `make_bridge` returns."""
+    """A host callable as a JAX function, by `make_bridge`."""
 
     def __call__(self, audio: Array, unit_params: Array, num_probes: int | None = None) -> Array:
         """One host call.

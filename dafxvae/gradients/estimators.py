@@ -25,7 +25,7 @@ LossFn = Callable[[Array, Array], tuple[Array, dict[str, Array]]]
 
 
 class EffectLoss(NamedTuple):
-    """What a training step needs of a batch."""
+    """Loss and output of a batch of renders."""
 
     loss: Array  # [B]; 0 where the render failed
     terms: dict[str, Array]  # each [B]; 0 where the render failed
@@ -98,7 +98,7 @@ def make_effect_loss(
         effect = effect_core(bridge, checked_settings(audio_gradient))
 
         def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array) -> EffectLoss:
-            return score_function(loss_fn, effect(audio, unit_params, perturbed, weights), target)
+            return score_batch(loss_fn, effect(audio, unit_params, perturbed, weights), target)
 
     def effect_loss(audio: Array, unit_params: Array, keys: Array, target: Array) -> EffectLoss:
         if getattr(audio, "ndim", 0) != 3 or np.shape(target) != audio.shape:
@@ -121,7 +121,7 @@ def checked_settings(audio_gradient: AudioGradient) -> AudioGradient:
     return audio_gradient
 
 
-def score_function(loss_fn: LossFn, output: Array, target: Array) -> EffectLoss:
+def score_batch(loss_fn: LossFn, output: Array, target: Array) -> EffectLoss:
     """Loss of a batch without its failed renders.
 
     The failed output is replaced before the loss sees it: masking its loss alone would leave 0 * NaN in the gradient.
@@ -164,15 +164,13 @@ def loss_core(bridge: Bridge, loss_fn: LossFn, audio_gradient: AudioGradient) ->
 
     @jax.custom_vjp
     def core(audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array) -> EffectLoss:
-        return score_function(loss_fn, bridge(audio, unit_params[:, None])[0], target)
+        return score_batch(loss_fn, bridge(audio, unit_params[:, None])[0], target)
 
     def forward(
         audio: Array, unit_params: Array, perturbed: Array, weights: Array, target: Array
     ) -> tuple[EffectLoss, tuple]:
         variants = bridge(audio, jnp.concatenate([unit_params[:, None], perturbed], axis=1))
-        scores = jax.lax.map(
-            lambda output: score_function(loss_fn, output, target), variants, batch_size=VARIANTS_AT_ONCE
-        )
+        scores = jax.lax.map(lambda output: score_batch(loss_fn, output, target), variants, batch_size=VARIANTS_AT_ONCE)
         here = jax.tree.map(lambda value: value[0], scores)
         kept = (here.output, target) if audio_gradient == "straight_through" else None
         return here, (scores.loss, scores.terms, scores.valid, weights, kept)

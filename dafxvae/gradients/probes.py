@@ -13,7 +13,7 @@ from jax import Array
 
 
 class Probes(NamedTuple):
-    """What one step renders besides the forward settings."""
+    """Perturbed settings that a step renders besides the forward ones, and the weights of their differences."""
 
     settings: Array  # [P, K] perturbed settings in [0, 1]; both ends of two-sided probes: all plus, then all minus
     weights: Array  # [S, K] of the S differences

@@ -1,4 +1,4 @@
-"""Linear readers and forests that predict the effect and its settings from features.
+"""Linear probes and forests that predict the effect and its settings from features.
 
 A probe is fitted on training recordings alone. Its regularisation is chosen on other recordings of the same corpus
 (`valid`), never on the test set. The same readers, grids and seeds serve every set of features, so that two sets differ
@@ -23,7 +23,7 @@ MIN_EXAMPLES = 4  # of an effect in each part, below which no settings are probe
 
 
 class ProbeTask(NamedTuple):
-    """What readers predict from the features of a set of examples."""
+    """Effects and settings of a set of examples, which probes predict from their features."""
 
     effect: np.ndarray  # [B] int
     unit_params: np.ndarray  # [B, K]

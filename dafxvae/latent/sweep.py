@@ -47,7 +47,7 @@ METRICS = {
 
 @dataclass(frozen=True)
 class SweepSizes:
-    """What a sweep trains."""
+    """Sizes of g, number of seeds and KL weight of a sweep."""
 
     sizes: Sequence[int]  # of g's latent; the run's own is always among them
     seeds: int  # trainings of each size
@@ -61,7 +61,7 @@ class SweepSizes:
 
 
 class Data(NamedTuple):
-    """What g is trained on."""
+    """Encoded pairs for training and validation of g."""
 
     train: EncodedBatch
     valid: EncodedBatch

@@ -45,7 +45,7 @@ class SettingsHead(nn.Module):
 
 
 class ControllerOutput(NamedTuple):
-    """What the training objective of g needs."""
+    """Data, reconstruction, posterior and predicted settings of a batch, for g's objective."""
 
     joint: Array  # [B, 2E] standardised data
     reconstruction: Array  # [B, 2E]

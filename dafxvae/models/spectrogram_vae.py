@@ -27,7 +27,7 @@ LOW_HZ = 20.0  # lower edge of the first mel band
 
 
 class EncoderOutput(NamedTuple):
-    """What the training objective of f needs."""
+    """Data, reconstruction, posterior and encoding of a batch, for f's objective."""
 
     log_mel: Array  # [B', N, F] standardised data of the clips that are decoded
     reconstruction: Array  # [B', N, F]

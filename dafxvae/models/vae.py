@@ -1,4 +1,4 @@
-"""What every beta-VAE shares: posterior, sample and divergence, in one consistent unit.
+"""Common parts of the beta-VAEs: posterior, sample and divergence, in one consistent unit.
 
 All terms are in nats per example: the likelihood summed over the data dimensions, the KL divergence over the latent
 ones. `beta = 1` is then the ELBO, and a beta found at one size of spectrogram means the same at another.

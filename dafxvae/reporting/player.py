@@ -1,4 +1,4 @@
-"""What the page's player and charts show of recordings, as plain data."""
+"""Data of the player and charts of a page: samples, loudness, curves."""
 
 import base64
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a stage puts into TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
+"""Media of a stage for TensorBoard at each evaluation: sounds, spectrograms and settings of a few held-out pairs."""
 
 from pathlib import Path
 from typing import Any, cast

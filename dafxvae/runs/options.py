@@ -18,7 +18,7 @@ FAILURES = (flags.Error, OSError, AttributeError, KeyError, TypeError, ValueErro
 
 
 class CommandLine(NamedTuple):
-    """What a command line of a job says."""
+    """A parsed command line of a job."""
 
     config: Config  # resolved
     name: str  # of the configuration's file

@@ -1,4 +1,4 @@
-"""What every key of a configuration may be: checked before anything is made, and before jax is imported."""
+"""Allowed values of every key of a configuration: checked before anything is made, and before jax is imported."""
 
 import math
 from collections.abc import Mapping, Sequence

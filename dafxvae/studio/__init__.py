@@ -1,1 +1,1 @@
-"""Chains that nobody names: which effects of a palette made the difference, in what order and how they were set."""
+"""Automatic choice of a chain: which effects of a palette made the difference, in what order, at what settings."""

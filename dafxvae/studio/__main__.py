@@ -1,4 +1,4 @@
-"""The studio: chains that nobody names. `dafxvae transfer` finds them, without --controller and --effect.
+"""The studio chooses the effects, too: `dafxvae transfer` without --controller and --effect uses it.
 
 dafxvae studio train --folder DIR --workdir DIR    the decoder that proposes chains
 

@@ -28,7 +28,7 @@ LOG_VARIANCE = (-6.0, 3.0)
 
 
 class DecoderOutput(NamedTuple):
-    """What the network says of B pairs."""
+    """Predictions of the network for B pairs."""
 
     is_on: Array  # [B, 8] logits
     order: Array  # [B, 4] logits

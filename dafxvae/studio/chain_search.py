@@ -39,7 +39,7 @@ class Candidate(NamedTuple):
 
 
 class Predicted(NamedTuple):
-    """What the decoder says of a pair before a chain is given."""
+    """Predictions of the decoder for a pair before a chain is given."""
 
     presence: np.ndarray  # [8] probability of each effect
     log_subsets: np.ndarray  # [163] of each of SUBSETS; -inf where an effect is not allowed

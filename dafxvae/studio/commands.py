@@ -1,4 +1,4 @@
-"""What `dafxvae studio train` does once its words are parsed."""
+"""The command `dafxvae studio train`: render pairs, and train the decoder on them."""
 
 import re
 from argparse import Namespace

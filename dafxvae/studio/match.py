@@ -94,7 +94,7 @@ def match(
     weights: Sequence[int] = (),
     **options: Any,
 ) -> tuple[Transfer, FoundChain]:
-    """Makes a recording sound like another by effects that nobody names.
+    """Makes a recording sound like another, by effects that are found as well.
 
     Args:
         audio: float `[T, C]` or `[T]` in [-1, 1], mono or stereo, at least 1 s.

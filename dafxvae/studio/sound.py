@@ -1,4 +1,4 @@
-"""What is measured of a recording: f's encoding, and statistics of its spectrum up to 20 kHz and of its width.
+"""Measures of a recording: f's encoding, and statistics of its spectrum up to 20 kHz and of its width.
 
 f covers one channel up to 11 kHz. What lies above, and between the channels, is measured here.
 """

@@ -24,7 +24,7 @@ class Workers(Protocol):
 
 
 class Lap(NamedTuple):
-    """What happened since the last lap."""
+    """Renders and seconds since the last lap."""
 
     seconds: float
     steps: int
@@ -34,7 +34,7 @@ class Lap(NamedTuple):
 
 
 class StepReport(NamedTuple):
-    """How a step divides, in milliseconds; evaluations, checkpoints and compilation are left out."""
+    """Mean time of a step and its parts, in milliseconds; evaluations, checkpoints and compilation are left out."""
 
     steps: int
     step_ms: float

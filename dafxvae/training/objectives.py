@@ -1,4 +1,4 @@
-"""What each stage minimises: f and g by their beta-VAEs, h by the sound that its settings make."""
+"""Objectives of the stages: f and g by their beta-VAEs, h by the sound that its settings make."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What the stages of a run share: devices, intervals, and how they are stopped."""
+"""Devices, intervals and the request to stop, which the stages of a run share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,12 +27,14 @@ class Cadence:
 
 @dataclass(frozen=True)
 class Session:
-    """Attributes:
-    cadence: of logging, evaluation and checkpoints.
-    devices: of this process; every stage's batch size is a multiple of those of all processes.
-    about: what the checkpoints belong to; see `Checkpoints`.
-    stop: entered by whoever may be asked to stop.
-    console: what is said goes there.
+    """What the stages of a run share.
+
+    Attributes:
+        cadence: of logging, evaluation and checkpoints.
+        devices: of this process; every stage's batch size is a multiple of those of all processes.
+        about: what the checkpoints belong to; see `Checkpoints`.
+        stop: entered by whoever may be asked to stop.
+        console: what is said goes there.
     """
 
     cadence: Cadence

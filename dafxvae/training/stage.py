@@ -30,7 +30,7 @@ Show = Callable[[TrainState, MetricWriter], None]
 
 @dataclass(frozen=True)
 class Stage:
-    """What differs between stages. Steps are the undecorated ones of `training.steps`."""
+    """Everything that differs between stages. Steps are the undecorated ones of `training.steps`."""
 
     name: str
     state: TrainState  # at step 0

@@ -12,7 +12,7 @@ from dafxvae.config import Config, base_config
 
 
 class TrainState(struct.PyTreeNode):
-    """What a step changes and a checkpoint holds."""
+    """Step, parameters and optimiser state; what a checkpoint holds."""
 
     step: Array  # [] int32
     params: Any

@@ -168,7 +168,7 @@ class WeightsAndBiases:
 
 
 class MetricWriter:
-    """What a stage writes to: everything goes to every sink."""
+    """The writer of a stage: everything goes to every sink."""
 
     def __init__(self, *sinks: Sink):
         self._sinks = sinks

@@ -1,4 +1,4 @@
-"""What of a style is taken over: amounts of single effects, effects of one kind, a bound on the gains of filters."""
+"""Parts of a style: amounts of single effects, effects of one kind, a bound on the gains of filters."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -47,7 +47,7 @@ PURPOSES = {  # what effects of a kind are there to change
 
 
 class Profile(NamedTuple):
-    """What is compared of a recording, dB; NaN where it cannot be measured. A gain changes nothing."""
+    """Measures of a recording that are compared, dB; NaN where it cannot be measured. A gain changes nothing."""
 
     spectrum: np.ndarray  # of third octaves, long-term
     dynamics: np.ndarray  # crest factor; quantiles of the level over its mean

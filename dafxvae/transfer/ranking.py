@@ -1,4 +1,4 @@
-"""Which stored controller fits an input and a reference? Told from g's latent, before anything is rendered.
+"""Rank stored controllers for an input and a reference by g's latent, before anything is rendered.
 
 Each controller stores where g's latent of its training pairs lies (`dafxvae.controllers.experience`), so that a new one
 is ranked beside the others without anything being trained.

@@ -100,7 +100,7 @@ def references_of(reference: np.ndarray | Sequence[np.ndarray], sample_rate: int
 
 @dataclass(frozen=True)
 class Scan:
-    """What one pass over a recording finds."""
+    """Peak, loudness blocks, levels and clipping of a recording, from one pass over it."""
 
     peak: float
     blocks: np.ndarray  # mean powers of its loudness blocks

@@ -1,4 +1,4 @@
-"""Less of an effect, where all of it takes the spectrum further from the reference than the input's is."""
+"""Smaller amounts of an effect, where all of it takes the spectrum further from the reference than the input's is."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Run the protocol and report it: what `dafxvae evaluate counterfx` does once its words are parsed."""
+"""The command `dafxvae evaluate counterfx`: score the items of the protocol, and write tables."""
 
 import json
 import re

@@ -19,7 +19,7 @@ NOTHING, KNOWN, AUTO, BEST, RANDOM = "nothing", "known chain", "auto", "best of"
 
 
 class Studio(NamedTuple):
-    """What the methods share."""
+    """Decoder, feature extractor and renderer that the methods share."""
 
     decoder: Decoder
     extractor: FeatureExtractor

@@ -19,7 +19,7 @@ CORPUS_MINUTES = 2.0
 
 
 class Sampling(NamedTuple):
-    """What a report or a calibration measures on; the defaults are those of the documentation's tables."""
+    """Audio and number of settings of a measurement; the defaults are those of the documentation's tables."""
 
     num_settings: int = 64
     clip_samples: int = 32768

@@ -46,7 +46,7 @@ class Quality:
 
 
 class Changes(NamedTuple):
-    """What S probes of N examples changed, at both levels."""
+    """Differences that S probes of N examples make, at both levels."""
 
     audio: np.ndarray  # [S, N] product of the upstream gradient with the difference of renders
     loss: np.ndarray  # [S, N] difference of the losses
