@@ -23,7 +23,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The long files go first, so that both workers end together.
 LONG = ("test_runs.py", "test_train_cli.py", "test_digits_training.py", "test_latent_cli.py", "test_training_steps.py")
-LONG += ("test_launch_notebooks.py", "test_launch.py")
+LONG += ("test_launch_notebooks.py", "test_launch.py", "test_docs_commands.py")
 
 
 def pytest_collection_modifyitems(items):
