@@ -176,6 +176,32 @@ def test_short_files_of_one_folder_are_joined_and_long_ones_cut(tmp_path):
     assert sum(track.frames for track in long) == 700 * 8000
 
 
+def test_short_files_beside_each_other_are_joined_by_what_their_names_begin_with(tmp_path):
+    """A folder of speech as people have it: many short files, two speakers by name, a few words, and one long take."""
+    root = tmp_path / "audio"
+    root.mkdir()
+    names = [f"{who}_{number:03}" for who in ("anna", "ben") for number in range(3)] + ["hello", "world", "take2"]
+    for place, name in enumerate(names):
+        write_audio(root / f"{name}.wav", tone(1.0, 16000, hz=200.0 + 50.0 * place), 16000)
+    write_audio(root / "anna_long.wav", tone(16.0, 16000, hz=90.0), 16000)
+    tracks = opened(root, tmp_path / "cache", sample_rate=16000).tracks
+    found = {track.group: (len(track.sources), track.frames / 16000) for track in tracks}
+    assert found == {
+        "anna": (3, 3.0),
+        "ben": (3, 3.0),
+        ".": (3, 3.0),  # what is alone, of one folder
+        "anna_long.wav": (1, 16.0),
+    }
+
+
+@pytest.mark.parametrize("text", ["[]", '{"groups": ["a"]}', '{"name": 3}', "{"])
+def test_a_corpus_json_that_is_none_is_named(tmp_path, text):
+    write_audio(tmp_path / "audio" / "a.wav", tone(1.0, 16000), 16000)
+    (tmp_path / "audio" / "corpus.json").write_text(text)
+    with pytest.raises(UserError, match=r"corpus\.json"):
+        opened(tmp_path / "audio", tmp_path / "cache")
+
+
 def test_nothing_usable_says_so(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         opened(tmp_path / "nowhere", tmp_path / "cache")

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from dafxvae.config import Config, check_config
 from dafxvae.controllers.controller import read_controller, save_controller, store_results
 from dafxvae.controllers.experience import measure_experience, store_experience
-from dafxvae.core.files import write_json
+from dafxvae.core.files import write_json, write_text
 from dafxvae.core.paths import user_path
 from dafxvae.data.corpora.corpus import Corpus
 from dafxvae.descriptors.lfo_measurement import known_curves
@@ -76,6 +77,17 @@ def train_controller(
     return results
 
 
+def list_skipped(corpus: Corpus, folder: Path, console: Console) -> None:
+    """Says how many files cannot be used, and of which kind most are; all of them, with reasons, stand in a file."""
+    if not corpus.skipped:
+        return
+    path = folder / "skipped.txt"
+    write_text(path, "".join(f"{item.path}\t{item.reason}\n" for item in corpus.skipped))
+    reason, count = Counter(re.split(r"[:(]", item.reason)[0].strip() for item in corpus.skipped).most_common(1)[0]
+    text = f"{len(corpus.skipped)} files cannot be used ({count} of them: {reason}); listed in {path}"
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def next_commands(workdir: Path) -> str:
     """What to type after a run: to hear its controller, to store it, and to see its curves."""
     folder = shlex.quote(str(workdir))
@@ -114,6 +126,7 @@ def train_and_evaluate(config: Config, workdir: Path, console: Console | None = 
     with open_session(config, workdir, ("f", "g", "h"), console) as (session, folder):
         corpus = build.build_corpus(config)
         session.console.print(f"audio: {corpus.minutes:.1f} minutes in {len(corpus.tracks)} recordings")
+        list_skipped(corpus, folder, session.console)
         encoders = ensure_encoders(config, folder, corpus, session)
         results: dict[str, Any] = {}
         if config.effect:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import write_json
+from dafxvae.core.progress import ProgressLines
 from dafxvae.training import parallel
 from dafxvae.training.checkpoint import Checkpoints, DamagedCheckpoint
 from dafxvae.training.clock import Clock
@@ -69,8 +70,17 @@ def to_scalars(metrics: dict[str, np.ndarray]) -> dict[str, float]:
 class Log:
     """One step's numbers to the writer and the progress bar, a step late, so that the device is never waited for."""
 
-    def __init__(self, stage: Stage, writer: MetricWriter, progress: Progress, task: TaskID, clock: Clock, every: int):
-        self._stage, self._writer, self._progress, self._task = stage, writer, progress, task
+    def __init__(
+        self,
+        stage: Stage,
+        writer: MetricWriter,
+        progress: Progress,
+        task: TaskID,
+        lines: ProgressLines,
+        clock: Clock,
+        every: int,
+    ):
+        self._stage, self._writer, self._progress, self._task, self._lines = stage, writer, progress, task, lines
         self._clock, self._every = clock, every
         self._pending: tuple[int, Any] | None = None
         self._last_lap_step: int | None = None
@@ -94,6 +104,7 @@ class Log:
             values |= self._speed(step)
             self._writer.scalars(step, {f"{self._stage.name}/{name}": value for name, value in values.items()})
         self._progress.update(self._task, completed=step, loss=values["loss"], rate=self.rate)
+        self._lines.show(step, f", loss {values['loss']:.4f}")
 
     def warn_of_collapse(self, step: int, values: dict[str, float]) -> None:
         """Warns when the latent of a beta-VAE has collapsed: the decoder then ignores it."""
@@ -175,7 +186,8 @@ def run_stage(stage: Stage, directory: Path, session: Session, clock: Clock) -> 
             session.console.print(f"{stage.name}: finished before, {start} steps", markup=False, highlight=False)
         else:
             task = progress.add_task(stage.name, total=stage.num_steps, completed=start, loss=float("nan"), rate=0.0)
-            log = Log(stage, writer, progress, task, clock, session.cadence.log)
+            lines = ProgressLines(stage.name, stage.num_steps, session.console, start)
+            log = Log(stage, writer, progress, task, lines, clock, session.cadence.log)
             state = _train(stage, state, start, checkpoints, writer, log, session, clock)
             progress.update(task, completed=stage.num_steps)
             report = clock.report()

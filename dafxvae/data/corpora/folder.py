@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,27 @@ def _scan(root: Path, layout: Layout, index: _FileIndex) -> tuple[list[Skipped],
             skipped.append(Skipped(name, header["reason"]))
         else:
             sources.append(AudioFile(name, item.path, stamp, frames, rate, item.group, item.split, item.licence))
-    return skipped, plan_units(sources)
+    return skipped, plan_units(with_groups(sources))
+
+
+def with_groups(sources: Sequence[AudioFile]) -> list[AudioFile]:
+    """Files whose folder does not tell their group: a long one is a song of its own, short ones belong together.
+
+    Short files are those of a speaker or session: of one folder, and of one name but for its last number
+    (`anna_001.wav`); what is then alone is grouped with the others of its folder that are.
+    """
+    found = [source if source.group or _is_short(source) else replace(source, group=source.name) for source in sources]
+    names = [re.sub(r"[-_ .]*\d+$", "", source.name.rpartition(".")[0]) for source in found]
+    count = Counter(name for name, source in zip(names, found) if not source.group)
+    for i, (name, source) in enumerate(zip(names, found)):
+        if not source.group:
+            folder = source.name.rpartition("/")[0] or "."
+            found[i] = replace(source, group=name if count[name] > 1 else folder)
+    return found
+
+
+def _is_short(source: AudioFile) -> bool:
+    return source.frames / source.sample_rate < SHORT_SEC
 
 
 def plan_units(sources: Sequence[AudioFile]) -> list[Unit]:
@@ -151,7 +172,7 @@ def plan_units(sources: Sequence[AudioFile]) -> list[Unit]:
     units, short = [], defaultdict(list)
     for source in sources:
         length_sec = source.frames / source.sample_rate
-        if length_sec < SHORT_SEC:
+        if _is_short(source):
             short[source.group, source.split].append(source)
         elif length_sec <= 1.5 * SEGMENT_SEC:
             units.append(Unit((source,)))

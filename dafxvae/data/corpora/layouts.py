@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from dafxvae.core.files import read_json
+from dafxvae.core.files import read_json, stored_file
 
+FIX = """write it as {"name": "Voices", "groups": {"a/1.wav": "Anna"}}, all of it optional, or remove it"""
 MANIFEST = "corpus.json"  # next to the audio of a fetched corpus: its licence, and the group of each file
 
 DIGITS_LAYOUT, DIGIT_NAME = "spoken digits", r"\d_[^_/]+_\d+\.(wav|flac)"
@@ -18,7 +19,7 @@ class File(NamedTuple):
     """A file to use."""
 
     path: Path
-    group: str  # song or speaker
+    group: str  # song or speaker; "" where the folder does not tell: `folder.with_groups` does by lengths and names
     split: str = ""  # "train", "valid" or "test" where the data set has official splits
     licence: str = ""
 
@@ -51,29 +52,32 @@ def detect_layout(root: Path, paths: list[Path]) -> Layout:
 
 
 def _any_folder(root: Path, paths: list[Path]) -> list[File]:
-    """Three or more folders at the first level where paths part are songs or speakers; else each file is its own."""
+    """Three or more folders at the first level where paths part are songs or speakers; else there are no groups."""
     parts = [path.relative_to(root).parts for path in paths]
     depth = 0
     while all(len(part) > depth + 1 for part in parts) and len({part[depth] for part in parts}) == 1:
         depth += 1
     tops = Counter(part[depth] if len(part) > depth + 1 else "" for part in parts)
     by_folder = len(tops) >= 3 and "" not in tops
-    return [
-        File(path, "/".join(part[: depth + 1]) if by_folder else "/".join(part)) for path, part in zip(paths, parts)
-    ]
+    return [File(path, "/".join(part[: depth + 1]) if by_folder else "") for path, part in zip(paths, parts)]
 
 
 def _fetched(root: Path, paths: list[Path], manifests: list[Path]) -> Layout:
     """Corpora fetched by `dafxvae data fetch`, one or several below `root`; other files group as usual."""
     files, rest, names = [], list(paths), []
     for manifest in manifests:
-        content = read_json(manifest)
-        names.append(content.get("name", manifest.parent.name))
+        with stored_file(manifest, FIX):
+            content = read_json(manifest)
+            title, licence = content.get("name", manifest.parent.name), content.get("licence", "")
+            groups = content.get("groups", {})
+            if not all(isinstance(text, str) for text in (title, licence, *groups.keys(), *groups.values())):
+                raise TypeError("names, groups and the licence are texts")
+        names.append(title)
         inside = [path for path in rest if path.is_relative_to(manifest.parent)]
         rest = [path for path in rest if not path.is_relative_to(manifest.parent)]
         for path in inside:
             name = path.relative_to(manifest.parent).as_posix()
-            files.append(File(path, content.get("groups", {}).get(name, name), "", content.get("licence", "")))
+            files.append(File(path, groups.get(name, name), "", licence))
     files += _any_folder(root, rest) if rest else []
     return Layout("+".join(sorted(names)) if len(names) == 1 else root.name, sorted(files), [])
 
