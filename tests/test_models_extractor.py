@@ -103,7 +103,7 @@ def test_templates_of_the_effect_are_compared_with_the_reference(encoders):
 def test_networks_of_one_size_share_what_is_compiled(encoders):
     """A program takes seconds to compile; weights are its arguments."""
     clip = np.random.default_rng(4).standard_normal((1, 6000, 1)).astype(np.float32)
-    programs: Any = (extractor_module._encode, extractor_module._join)
+    programs: Any = (extractor_module._encode.program, extractor_module._join.program)
     first = make_extractor(encoders).features(clip, clip)
     compiled = [program._cache_size() for program in programs]
     halved = jax.tree.map(lambda leaf: leaf / 2, encoders.variables)

@@ -24,6 +24,7 @@ from dafxvae.descriptors.lfo_templates import Templates
 from dafxvae.models import networks
 from dafxvae.models.controller_decoder import ControllerDecoder
 from dafxvae.models.extractor import FeatureExtractor
+from dafxvae.models.quick_program import QuickProgram
 
 RENAMED_DESCRIPTORS = {"cycles": "lfo", "lag_cycles": "lfo_lags", "matched": "lfo_templates"}
 NO_LFO = {"rate": "", "num_templates": 0, "mix_estimates": False}  # of controllers stored before there were any
@@ -114,7 +115,7 @@ class Controller:
         return self.settings(self.features(dry, reference))[0]
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(QuickProgram, static_argnums=0)
 def _settings(h: ControllerDecoder, params: Any, features: jax.Array) -> Any:
     """Settings and whether they are direct estimates, `[B, 1, K]` each; an item at a time, as in any batch."""
     return jax.lax.map(lambda item: h.apply({"params": params}, item[None], method=ControllerDecoder.predict), features)

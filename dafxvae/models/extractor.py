@@ -22,6 +22,7 @@ from dafxvae.descriptors.lfo_templates import Templates
 from dafxvae.models.batches import in_batches
 from dafxvae.models.controller_vae import ControllerVAE
 from dafxvae.models.networks import Encoders
+from dafxvae.models.quick_program import QuickProgram
 from dafxvae.models.spectrogram_vae import SpectrogramVAE
 
 JOIN_BATCH = 64
@@ -118,20 +119,20 @@ class FeatureExtractor:
         return self.join(self.encode(dry, is_reference=False), self.encode(reference))
 
 
-@partial(jax.jit, static_argnums=(2, 3))
+@partial(QuickProgram, static_argnums=(2, 3))
 def _encode(variables: Any, clip: Array, f: SpectrogramVAE, sample_rate: int) -> Array:
     """`[1, T, C] -> [1, E]`."""
     return cast(Array, f.apply(variables, clip, sample_rate, method=SpectrogramVAE.encode))
 
 
-@partial(jax.jit, static_argnums=(2, 3))
+@partial(QuickProgram, static_argnums=(2, 3))
 def _describe(templates: Templates | None, clip: Array, descriptors: Descriptors, sample_rate: int) -> Array:
     """`[1, T, C] -> [1, X]`."""
     recordings = Recordings(clip, sample_rate, templates=templates)
     return jnp.concatenate([descriptor.compute(recordings) for descriptor in descriptors], axis=-1)
 
 
-@partial(jax.jit, static_argnames=("f", "g", "descriptors", "num_params"))
+@partial(QuickProgram, static_argnames=("f", "g", "descriptors", "num_params"))
 def _join(
     variables: Any,
     dry: Array,
