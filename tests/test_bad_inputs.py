@@ -203,11 +203,11 @@ CASES = [
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("bad")
     folder = root / "here"
-    for name in ("songs", "nothing", "run", "results", "broken"):
+    for name in ("songs/one", "songs/two", "nothing", "run", "results", "broken"):
         (folder / name).mkdir(parents=True)
     for name, audio in (
-        ("in.wav", music(seed=1)), ("ref.wav", music(seed=2)), ("songs/a.wav", music(seed=3)),
-        ("songs/b.wav", music(seed=4)), ("silent.wav", 0 * music()), ("nan.wav", music() * np.float32("nan")),
+        ("in.wav", music(seed=1)), ("ref.wav", music(seed=2)), ("songs/one/a.wav", music(seed=3)),
+        ("songs/two/b.wav", music(seed=4)), ("silent.wav", 0 * music()), ("nan.wav", music() * np.float32("nan")),
         ("six.wav", np.repeat(music(), 3, axis=1)),
     ):  # fmt: skip
         soundfile.write(folder / name, audio, RATE, "FLOAT")
