@@ -157,7 +157,10 @@ def test_folders_are_merged_into_one_table(finished, folders, capsys):
     commands.show_table(parse([str(finished[0]), str(other), "--json"], cli.add_table), Console(width=80))
     rows = json.loads(capsys.readouterr().out)
     assert {row["mode"] for row in rows} == {"other_section", "same_clip"}
-    assert all(0 < row["MRSTFT"]["controller"]["low"] <= row["MRSTFT"]["controller"]["mean"] for row in rows)
+    assert all(
+        0 < row["scores"]["MRSTFT"]["controller"]["low"] <= row["scores"]["MRSTFT"]["controller"]["mean"]
+        for row in rows
+    )
     assert all(row["ratio"]["do nothing"]["mean"] == 1 for row in rows)
 
 
@@ -270,6 +273,11 @@ def test_every_method_on_every_input(folders, monkeypatch):
         assert truth["metrics"]["MSD"] == {"count": 0, "undefined": 3}  # clips of half a second are too short for it
         assert truth["settings"]["parameters"]["gain_db"] == {"error": 0.0, "correlation": pytest.approx(1.0)}
         assert cell["num_pesq"] == pesq
+        scores = {name: np.mean(cell["pairs"]["scores"][name]["MRSTFT"][:2]) for name in cell["methods"]}
+        over = tables.overview([cell])[0]["refined_over"]
+        for other in ("controller", "CMA-ES, 1024 renders"):
+            expected = scores["controller + 64 renders"] / scores[other]
+            assert over[other]["mean"] == pytest.approx(expected, abs=1e-4)
     text = (folders / "all" / "results.md").read_text()
     assert "6 renders failed in the searches" in text
     assert "3 undefined" in text

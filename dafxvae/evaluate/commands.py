@@ -237,9 +237,9 @@ def run_evaluation(arguments: Namespace, messages: Console, console: Console) ->
 def show_table(arguments: Namespace, console: Console) -> None:
     """Prints the Markdown of several folders' results as one, or its rows as JSON."""
     merged = tables.merge(arguments.folders)
-    rows = tables.overview(merged["cells"]) if arguments.json else []
+    rows = ",\n".join(map(json.dumps, tables.overview(merged["cells"]))) if arguments.json else ""
     console.print(
-        json.dumps(rows, indent=1) if arguments.json else tables.results_markdown(merged),
+        f"[\n{rows}\n]" if arguments.json else tables.results_markdown(merged),
         markup=False,
         highlight=False,
         soft_wrap=True,

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dafxvae.core.errors import UserError
 from dafxvae.core.files import read_json, stored_file
 from dafxvae.evaluate.methods import CONTROLLER, METHODS, NOTHING
-from dafxvae.metrics import MATCHED, MATCHED_LUFS, METRICS
+from dafxvae.evaluate.searches import SEARCHES
+from dafxvae.metrics import MATCHED, MATCHED_LUFS, METRICS, bootstrap_ratio
 from dafxvae.runs.results import MEAN, TRUE
 
 KEY = ("controller", "corpus", "mode", "input")
@@ -213,20 +216,38 @@ def results_markdown(results: dict[str, Any]) -> str:
 
 
 def overview(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Cells without their pairs: every method's MRSTFT and its ratio to the unprocessed input, to four digits."""
+    """Cells without their pairs, to four digits: every method's scores, and the ratios of MRSTFT of the tables."""
 
     def rounded(row: dict[str, Any]) -> dict[str, float]:
         return {key: round(row[key], 4) for key in ("mean", "low", "high")}
 
     rows = []
     for cell in cells:
-        found = {name: row for name in cell["methods"] if "mean" in (row := metric_of(cell, name, "MRSTFT"))}
-        row = {key: cell[key] for key in (*KEY, "is_speech", "num_pairs", "seed", "version")}
-        row["MRSTFT"] = {name: rounded(score) for name, score in found.items()}
-        row["ratio"] = {name: rounded(score["ratio"]) for name, score in found.items() if score["ratio"]}
-        row["improved"] = found.get(CONTROLLER, {}).get("improved")
+        row = {key: cell[key] for key in (*KEY, "is_speech", "num_pairs", "num_pesq", "seed", "version")}
+        found = {metric: {name: metric_of(cell, name, metric) for name in cell["methods"]} for metric in METRICS}
+        row["scores"] = {
+            metric: {name: rounded(score) for name, score in scores.items() if "mean" in score}
+            for metric, scores in found.items()
+        }
+        main = found["MRSTFT"]
+        row["ratio"] = {name: rounded(score["ratio"]) for name, score in main.items() if score.get("ratio")}
+        row["refined_over"] = {name: rounded(ratio) for name, ratio in refined_over(cell).items()}
+        row["improved"] = main.get(CONTROLLER, {}).get("improved")
         rows.append(row | {"settings_below_guess": settings_below_guess(cell)})
     return rows
+
+
+def refined_over(cell: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """MRSTFT of the refined controller over that of the controller and of the longest search, on the same pairs."""
+    refined, *_, longest = SEARCHES
+    scores = {name: np.asarray(found["MRSTFT"], float) for name, found in cell["pairs"]["scores"].items()}
+    ratios = {}
+    for other in (CONTROLLER, longest):
+        if refined in scores and other in scores:
+            ours, theirs = (scores[name][: len(scores[refined])] for name in (refined, other))
+            both = np.isfinite(ours) & np.isfinite(theirs)
+            ratios[other] = bootstrap_ratio(ours[both], theirs[both])._asdict()
+    return ratios
 
 
 def read_results(folder: Path) -> dict[str, Any]:
