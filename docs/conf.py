@@ -42,7 +42,7 @@ class Commands(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The sections."""
-        os.environ["COLUMNS"] = "110"  # of argparse and rich
+        os.environ["COLUMNS"] = "88"  # of argparse and rich
         return [nodes.literal_block("", help_text(), language="text"), *map(self.section, PROGRAMS)]
 
     def section(self, *words: str) -> nodes.section:
