@@ -338,6 +338,7 @@ WRONG = {
     "max_eq_db": (-1, 61, np.nan, "6", [6], 6),
     "only_if_better": ("x", 1, None),
     "stereo": ("x", 1, None),
+    "audibility": ("x", 1, None),
 }
 
 

@@ -355,6 +355,15 @@ def test_settings_that_are_not_heard_are_named(tmp_path):
     assert max(unheard) < 0.2 < result.moves_db["ratio"]
 
 
+def test_what_is_heard_of_settings_is_left_out_on_request(style, monkeypatch):
+    whole = style.transfer(music(1.0), music(1.0, seed=5), RATE)
+    monkeypatch.setattr("dafxvae.transfer.aspects.audibility", None)  # not called
+    result = style.transfer(music(1.0), music(1.0, seed=5), RATE, audibility=False)
+    assert result.moves_db is None
+    np.testing.assert_array_equal(result.audio, whole.audio)
+    assert "not audible here" not in result.page()
+
+
 def test_settings_alone_are_those_of_a_transfer(style):
     audio, reference = music(2.0, seed=1), music(2.0, seed=2)
     options = {"amount": 0.5, "locks": {"Reverb.room_size": 0.3}}

@@ -17,12 +17,11 @@ from dafxvae.core.paths import SHIPPED, stored_encoders_path
 from dafxvae.core.resource import Closable
 from dafxvae.effects.factory import ChainHost, Effect, check_controllable, open_host
 from dafxvae.effects.kinds import LEVEL
-from dafxvae.effects.response import audibility
-from dafxvae.effects.units import BuiltinUnit
 from dafxvae.effects.vst3.process import Limits
 from dafxvae.models.networks import Encoders
 from dafxvae.transfer import prediction, recordings, rendering, windows
 from dafxvae.transfer.amount import EXCERPT_SEC
+from dafxvae.transfer.aspects import measure_moves
 from dafxvae.transfer.fit import measure_fit
 from dafxvae.transfer.results import Compared, Options, Outcome, Transfer
 from dafxvae.transfer.weaker import play_fitting
@@ -119,7 +118,9 @@ class StyleTransfer(Closable):
         level = rendering.level(wanted, scan, heard, rendered, ceiling_db, is_integer=is_integer)
         said = (*recordings.clipping_notes((source, *references), [scan, *scans]), *match.notes, *level.notes)
         notes = (*fit.notes(keeps_take), *said, *rendering.width_notes(source, references, rendered))
-        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, self._moves_db(match), compared)
+        about = self.host, match.unit_params, self.windows.sample_rate
+        moves_db = measure_moves(*about) if options.audibility else None
+        return Outcome(match, rendered, level, scan, scans, notes, fit, keeps_take, moves_db, compared)
 
     def _find(
         self,
@@ -155,12 +156,6 @@ class StyleTransfer(Closable):
         compared = [Compared.of(self.windows.sample_rate, *one) for one in given]
         return source, found, compared, match
 
-    def _moves_db(self, match: prediction.FoundSettings) -> np.ndarray | None:
-        """How much each parameter can move the sound from these settings, `[K]`; None for plugins, which are slow."""
-        if not all(isinstance(unit, BuiltinUnit) for unit in self.host.chain.units):
-            return None
-        return audibility(self.host, match.unit_params, self.windows.sample_rate, sweep=(0.0, 0.5, 1.0))
-
     def play(
         self,
         source: recordings.Recording,
@@ -191,6 +186,7 @@ class StyleTransfer(Closable):
         aspects: Sequence[str] = (),
         max_eq_db: float | None = None,
         stereo: bool = False,
+        audibility: bool = True,
         reference_rate: int | None = None,
         progress: Callable[[int], None] = lambda _: None,
     ) -> Transfer:
@@ -209,7 +205,7 @@ class StyleTransfer(Closable):
             EffectError: the effect failed.
         """
         asked = amount, locks or {}, match_level, refine, max_tail_sec, ceiling_db, only_if_better
-        options = Options(*asked, amount_of or {}, only, weights, aspects, max_eq_db, stereo)
+        options = Options(*asked, amount_of or {}, only, weights, aspects, max_eq_db, stereo, audibility)
         source = recordings.ArrayRecording(audio, sample_rate, "the input")
         references = recordings.references_of(reference, sample_rate if reference_rate is None else reference_rate)
         outcome = self.run(source, references, options, progress=progress)

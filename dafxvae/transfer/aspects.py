@@ -11,6 +11,8 @@ from dafxvae.effects.chain import Chain
 from dafxvae.effects.factory import ChainHost
 from dafxvae.effects.kinds import LEVEL, SPECTRUM, measured_kind, unit_kind
 from dafxvae.effects.parameters import ParameterSpace
+from dafxvae.effects.response import audibility
+from dafxvae.effects.units import BuiltinUnit
 
 
 def locked_values(space: ParameterSpace, locks: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +55,13 @@ def effect_place(chain: Chain, name: str | int) -> int:
     if name not in chain.labels:
         raise unknown_name(f"effect of {chain.name}", str(name), chain.labels)
     return chain.labels.index(name)
+
+
+def measure_moves(host: ChainHost, unit_params: np.ndarray, sample_rate: int) -> np.ndarray | None:
+    """How much each parameter can move the sound from some settings, dB `[K]`; None for plugins, which are slow."""
+    if not all(isinstance(unit, BuiltinUnit) for unit in host.chain.units):
+        return None
+    return audibility(host, unit_params, sample_rate, sweep=(0.0, 0.5, 1.0))
 
 
 def missing_kinds(kinds: Sequence[str], wanted: Sequence[str]) -> list[str]:

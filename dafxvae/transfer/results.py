@@ -52,6 +52,7 @@ class Options:
             level, for "level"), or "" for all that no other one is given for; none of them for all.
         max_eq_db: filters raise and lower by no more; None for no bound.
         stereo: a mono input becomes a stereo output.
+        audibility: how much each setting can move the sound is measured.
     """
 
     amount: float | None = None
@@ -67,6 +68,7 @@ class Options:
     aspects: Sequence[str] = ()
     max_eq_db: float | None = None
     stereo: bool = False
+    audibility: bool = True
 
     def __post_init__(self) -> None:
         for name in ("amount", "refine", "max_tail_sec", "ceiling_db", "max_eq_db"):
@@ -74,7 +76,7 @@ class Options:
             is_none = name in ("amount", "ceiling_db", "max_eq_db") and getattr(self, name) is None
             if not isinstance(getattr(self, name), kind) and not is_none:
                 raise UserError(f"{name} {getattr(self, name)!r}: give a number{' of renders' * (name == 'refine')}")
-        for name in ("only_if_better", "stereo"):
+        for name in ("only_if_better", "stereo", "audibility"):
             if not isinstance(getattr(self, name), bool | np.bool_):
                 raise UserError(f"{name} {getattr(self, name)!r}: give True or False")
         for name in ("locks", "amount_of"):
