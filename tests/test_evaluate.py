@@ -8,7 +8,6 @@ import jax
 import numpy as np
 import pytest
 from encoder_toys import random_encoders
-from rich.console import Console
 from tiny import tiny_config
 
 from dafxvae.audio.io import write_audio
@@ -28,7 +27,6 @@ from dafxvae.runs import build
 from dafxvae.transfer import refinement
 
 RATE = 24000
-QUIET = Console(quiet=True)
 
 
 def music(seed, seconds):
@@ -82,7 +80,7 @@ def words(root, output, **changes):
 
 
 def evaluate(root, output, **changes):
-    commands.run_evaluation(parse(words(root, output, **changes)), QUIET, QUIET)
+    commands.run_evaluation(parse(words(root, output, **changes)))
     return json.loads((output / "results.json").read_text())
 
 
@@ -150,11 +148,11 @@ def test_a_run_that_is_stopped_has_the_tables_of_what_is_finished(folders, monke
 def test_folders_are_merged_into_one_table(finished, folders, capsys):
     other = folders / "other"
     evaluate(folders, other, modes="same_clip")
-    commands.show_table(parse([str(finished[0]), str(other)], cli.add_table), Console(width=400))
+    commands.show_table(parse([str(finished[0]), str(other)], cli.add_table))
     shown = capsys.readouterr().out
     assert "other_section" in shown
     assert "same_clip" in shown
-    commands.show_table(parse([str(finished[0]), str(other), "--json"], cli.add_table), Console(width=80))
+    commands.show_table(parse([str(finished[0]), str(other), "--json"], cli.add_table))
     rows = json.loads(capsys.readouterr().out)
     assert {row["mode"] for row in rows} == {"other_section", "same_clip"}
     assert all(
@@ -326,7 +324,7 @@ def test_five_styles_each_to_each(folders):
     output = folders / "styles"
     arguments = [f"--controller={folders / 'gain.safetensors'}", f"--corpus={folders / 'songs'}"]
     arguments += ["--pairs=2", "--clip-sec=0.5", "--workers=1", f"--output={output}"]
-    styles.run_styles(parse(arguments, cli.add_styles), QUIET, QUIET)
+    styles.run_styles(parse(arguments, cli.add_styles))
     results = json.loads((output / "styles-gain" / "styles.json").read_text())
     names = list(results["styles"])
     assert names == ["broadcast", "telephone", "neutral", "bright", "warm"]

@@ -1,6 +1,7 @@
 """Data flows one way: a module imports only from lower levels, or from its own package at its own level."""
 
 import ast
+import re
 import subprocess
 from pathlib import Path
 
@@ -170,3 +171,12 @@ def test_no_two_modules_differ_by_a_suffix():
             stems.setdefault(stem(path.stem), set()).add(name)
     differing = {key: found for key, found in stems.items() if len({name.rpartition(".")[2] for name in found}) > 1}
     assert differing == {}
+
+
+def test_functions_that_commands_name_are_there():
+    named = [
+        found for path in MODULES.values() for found in re.findall(r'imported\("([\w.]+):(\w+)"\)', path.read_text())
+    ]
+    assert len(named) >= 6
+    for module, function in named:
+        assert function in {node.name for node in definitions(MODULES[module])}, f"{module} has no {function}"

@@ -1,6 +1,7 @@
 """Start and end of every command line: subcommands, the environment of jax, exit codes."""
 
 import argparse
+import importlib
 import io
 import json
 import os
@@ -31,6 +32,16 @@ class Command:
     summary: str
     add_arguments: Callable[[argparse.ArgumentParser], Any] | None
     run: Callable[[Any], Any]
+
+
+def imported(path: str) -> Callable[..., Any]:
+    """The function "MODULE:NAME", imported once it is called: jax takes seconds, for which `--help` does not wait."""
+
+    def run(*arguments: Any) -> Any:
+        module, _, name = path.partition(":")
+        return getattr(importlib.import_module(module), name)(*arguments)
+
+    return run
 
 
 def dispatch(

@@ -12,9 +12,7 @@ The same command goes on where it was stopped. See docs/evaluation.md.
 import argparse
 from functools import partial
 
-from rich.console import Console
-
-from dafxvae.core.command_line import Command, add_json, dispatch_jax, run_cli
+from dafxvae.core.command_line import Command, add_json, dispatch_jax, imported, run_cli
 from dafxvae.core.paths import user_path
 
 CORPUS_HELP = "a name in the data folder's held_out, a folder of audio, or 'embedded'; may be repeated"
@@ -86,43 +84,21 @@ def add_masters(parser: argparse.ArgumentParser) -> None:
     _add_shared(parser)
 
 
-# The rooms that import jax are imported once a command runs: after the environment is prepared, and not for --help.
-def _evaluate(arguments: argparse.Namespace) -> None:
-    from dafxvae.evaluate import commands
-
-    commands.run_evaluation(arguments, Console(stderr=True), Console())
-
-
-def _show_table(arguments: argparse.Namespace) -> None:
-    from dafxvae.evaluate import commands
-
-    commands.show_table(arguments, Console())
-
-
-def _compare_styles(arguments: argparse.Namespace) -> None:
-    from dafxvae.evaluate import styles
-
-    styles.run_styles(arguments, Console(stderr=True), Console())
-
-
-def _counterfx(arguments: argparse.Namespace) -> None:
-    from dafxvae.evaluate.counterfx import benchmark
-
-    benchmark.run_counterfx(arguments, Console(stderr=True), Console())
-
-
-def _transfer_masters(arguments: argparse.Namespace) -> None:
-    from dafxvae.evaluate import masters
-
-    masters.run_masters(arguments, Console(stderr=True), Console())
-
-
 COMMANDS = (
-    Command("", "every method and metric", add_evaluation, _evaluate),
-    Command("table", "Results of several folders as one table.", add_table, _show_table),
-    Command("styles", "Five styles, each to each.", add_styles, _compare_styles),
-    Command("counterfx", "Hidden chains, by the public CounterFX protocol.", add_counterfx, _counterfx),
-    Command("masters", "Dry takes and finished records.", add_masters, _transfer_masters),
+    Command("", "every method and metric", add_evaluation, imported("dafxvae.evaluate.commands:run_evaluation")),
+    Command(
+        "table", "Results of several folders as one table.", add_table, imported("dafxvae.evaluate.commands:show_table")
+    ),
+    Command("styles", "Five styles, each to each.", add_styles, imported("dafxvae.evaluate.styles:run_styles")),
+    Command(
+        "counterfx",
+        "Hidden chains, by the public CounterFX protocol.",
+        add_counterfx,
+        imported("dafxvae.evaluate.counterfx.benchmark:run_counterfx"),
+    ),
+    Command(
+        "masters", "Dry takes and finished records.", add_masters, imported("dafxvae.evaluate.masters:run_masters")
+    ),
 )
 
 

@@ -185,17 +185,13 @@ def write_results(folder: Path, plan: Plan, cells: list[dict[str, Any]], is_last
         write_text(folder / "report.html", report.report_page(results, folder))
 
 
-def run_evaluation(arguments: Namespace, messages: Console, console: Console) -> None:
+def run_evaluation(arguments: Namespace) -> None:
     """Evaluates, or goes on with it.
-
-    Args:
-        arguments: the command line.
-        messages: what is being done goes there.
-        console: results go there.
 
     Raises:
         UserError: bad input; the message says what to change.
     """
+    messages, console = Console(stderr=True), Console()
     workers = num_workers(arguments.workers)
     plan = make_plan(arguments)
     check_libraries(plan)
@@ -234,14 +230,9 @@ def run_evaluation(arguments: Namespace, messages: Console, console: Console) ->
     console.print(f"report: {arguments.output / 'report.html'}", markup=False, highlight=False, soft_wrap=True)
 
 
-def show_table(arguments: Namespace, console: Console) -> None:
+def show_table(arguments: Namespace) -> None:
     """Prints the Markdown of several folders' results as one, or its rows as JSON."""
     merged = tables.merge(arguments.folders)
     rows = ",\n".join(map(json.dumps, tables.overview(merged["cells"]))) if arguments.json else ""
-    console.print(
-        f"[\n{rows}\n]" if arguments.json else tables.results_markdown(merged),
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-        emoji=False,
-    )
+    text = f"[\n{rows}\n]" if arguments.json else tables.results_markdown(merged)
+    Console().print(text, markup=False, highlight=False, soft_wrap=True, emoji=False)

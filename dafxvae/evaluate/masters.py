@@ -203,17 +203,13 @@ def _finished(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def run_masters(arguments: Namespace, messages: Console, console: Console) -> None:
+def run_masters(arguments: Namespace) -> None:
     """Transfers from records to takes with every controller; writes `masters.json` and `masters.md`.
-
-    Args:
-        arguments: the command line.
-        messages: what is being done goes there.
-        console: results go there.
 
     Raises:
         UserError: bad input; the message says what to change.
     """
+    messages, console = Console(stderr=True), Console()
     plan = Plan(arguments.pairs, arguments.seed, arguments.clip_sec)
     names = arguments.masters or held_out_of_kind("masters")
     if not names:

@@ -175,17 +175,13 @@ def _as_json(scores: Scores) -> dict[str, Any]:
     }
 
 
-def run_styles(arguments: Namespace, messages: Console, console: Console) -> None:
+def run_styles(arguments: Namespace) -> None:
     """The case study of one controller on one or more corpora; writes `styles.json` and `styles.md`.
-
-    Args:
-        arguments: the command line.
-        messages: what is being done goes there.
-        console: results go there.
 
     Raises:
         UserError: bad input; the message says what to change.
     """
+    messages, console = Console(stderr=True), Console()
     workers = num_workers(arguments.workers)
     plan = Plan(arguments.pairs, arguments.seed, arguments.clip_sec)
     path = find_controller(arguments.controller)

@@ -8,9 +8,7 @@ A training goes on where it was stopped. See docs/studio.md.
 import argparse
 from functools import partial
 
-from rich.console import Console
-
-from dafxvae.core.command_line import Command, dispatch_jax, run_cli
+from dafxvae.core.command_line import Command, dispatch_jax, imported, run_cli
 from dafxvae.core.paths import user_path
 
 
@@ -29,13 +27,14 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of pairs and weights (default 0)")
 
 
-def _train(arguments: argparse.Namespace) -> None:
-    from dafxvae.studio import commands  # jax is imported once a command runs, not for --help
-
-    commands.run_training(arguments, Console(stderr=True))
-
-
-COMMANDS = (Command("train", "Render pairs and train the decoder on them.", add_training, _train),)
+COMMANDS = (
+    Command(
+        "train",
+        "Render pairs and train the decoder on them.",
+        add_training,
+        imported("dafxvae.studio.commands:run_training"),
+    ),
+)
 
 
 main = partial(dispatch_jax, "dafxvae studio", __doc__, COMMANDS)

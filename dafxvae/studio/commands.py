@@ -30,16 +30,13 @@ SHORTEST_SEC, LONGEST_SEC = 1.0, 60.0
 MOST = 10**8  # pairs, steps
 
 
-def run_training(arguments: Namespace, console: Console) -> None:
+def run_training(arguments: Namespace) -> None:
     """Renders pairs of a folder, or reads those that are there, and trains a decoder on them.
-
-    Args:
-        arguments: of `dafxvae.studio.__main__`.
-        console: for progress.
 
     Raises:
         UserError: bad input.
     """
+    console = Console(stderr=True)
     places = _places(arguments.pairs)
     _check(arguments)
     path = arguments.workdir / "studio.safetensors"

@@ -69,13 +69,8 @@ def _claim(folder: Path, plan: dict[str, Any]) -> None:
     write_json(path, plan)
 
 
-def run_counterfx(arguments: Namespace, progress: Console, console: Console) -> None:
+def run_counterfx(arguments: Namespace) -> None:
     """Scores every item that is not stored yet, and writes results and tables.
-
-    Args:
-        arguments: of `dafxvae.evaluate.__main__`.
-        progress: for what is being done.
-        console: for the table.
 
     Raises:
         UserError: bad input, or a folder that holds another benchmark.
@@ -107,8 +102,8 @@ def run_counterfx(arguments: Namespace, progress: Console, console: Console) -> 
     write_json(arguments.output / RESULTS, {"methods": summary, "num_items": len(scores), **depends})
     table = methods_table(summary)
     write_text(arguments.output / "results.md", f"{table}\n\n{NOTE}\n")
-    console.print(table, soft_wrap=True, markup=False, highlight=False)
-    progress.print(f"written: {arguments.output / RESULTS}, results.md")
+    Console().print(table, soft_wrap=True, markup=False, highlight=False)
+    Console(stderr=True).print(f"written: {arguments.output / RESULTS}, results.md")
 
 
 def _pools(text: str) -> tuple[int, ...]:
