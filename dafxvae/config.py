@@ -62,6 +62,7 @@ def _data() -> dict[str, Any]:
         "with_embedded": False,  # the embedded corpus in addition to the folder
         "minutes": 40.0,  # of the embedded corpus
         "mode": "other_file",  # where the reference comes from: same_clip, other_section, other_file, mixed
+        "presets": "",  # folder of a plugin's presets (.vstpreset), around which settings are drawn; empty: uniform
         "prefetch_batches": 3,
         "prerendered": {"f": "", "g": "", "h": ""},  # folders of `dafxvae data render`; empty: as it trains
         "options": {  # dafxvae.data.pairs.draws.PairOptions

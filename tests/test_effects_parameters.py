@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from dafxvae.core.errors import UserError
 from dafxvae.effects.builtins import BUILTINS
+from dafxvae.effects.chain import join_spaces
 from dafxvae.effects.factory import open_host
-from dafxvae.effects.parameters import Parameter, ParameterSpace, join_spaces
+from dafxvae.effects.parameters import Parameter, ParameterSpace
 
 ALL = ParameterSpace(
     tuple(

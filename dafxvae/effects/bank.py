@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from dafxvae.effects.chain import Chain, make_jobs, run_jobs
 from dafxvae.effects.factory import ChainHost, Effect, checked_arguments, make_chain
 from dafxvae.effects.host import FailureLog, empty_variants
 from dafxvae.effects.pool import RenderPool
+from dafxvae.effects.vst3.presets import with_presets
 from dafxvae.effects.vst3.process import Limits
 
 
@@ -161,6 +163,7 @@ def open_bank(
     limits: Limits | None = None,
     chains: RandomChains | None = None,
     seed: int = 0,
+    presets: Path | None = None,
 ) -> EffectBank:
     """Opens several effects, and random chains of them, over one shared pool.
 
@@ -170,9 +173,10 @@ def open_bank(
         limits: how long a plugin may take; None for the defaults.
         chains: how many, how long, how often; None for none.
         seed: of the chains.
+        presets: folder of presets around which the settings of plugins are drawn (`vst3.presets`); None for none.
 
     Raises:
-        UserError: as `open_host`; or no effect at all; or one named twice.
+        UserError: as `open_host`; or no effect at all; or one named twice; or a plugin has no preset in the folder.
     """
     if isinstance(effects, str) or not len(effects):
         raise UserError(f"effects = {effects!r}: give a list of at least one effect")
@@ -182,6 +186,7 @@ def open_bank(
         names = [unit.name for unit in units]
         if len(set(names)) != len(names):
             raise UserError(f"an effect is named twice in {names}: name each once")
+        units = units if presets is None else [with_presets(unit, presets, pool) for unit in units]
         chains = chains or RandomChains()
         return EffectBank(units, pool, failures, chains.draw(len(units), seed), chains.share)
     except BaseException:

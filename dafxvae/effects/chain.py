@@ -1,14 +1,14 @@
 """A chain of effects, and the schedule of its renders: settings that share a leading part share its renders."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, cast
 
 import numpy as np
 
 from dafxvae.effects.host import FailureLog
-from dafxvae.effects.parameters import ParameterSpace, join_spaces, number_labels
+from dafxvae.effects.parameters import Parameter, ParameterSpace, PresetBlock
 from dafxvae.effects.pool import RenderPool, RenderWorker, Task
 from dafxvae.effects.spec import format_chain
 from dafxvae.effects.units import BuiltinUnit, RenderError, render_builtins
@@ -46,6 +46,28 @@ class Chain:
     def settings(self, physical: np.ndarray, start: int, stop: int) -> list[np.ndarray]:
         """Physical values `[K]` of units start..stop, one array a unit."""
         return [physical[self.offsets[i] : self.offsets[i + 1]] for i in range(start, stop)]
+
+
+def number_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """Names of the effects of a chain: a repeated one has its number behind."""
+    counts = [labels[: i + 1].count(label) for i, label in enumerate(labels)]
+    return tuple(label if nth == 1 else f"{label}{nth}" for label, nth in zip(labels, counts))
+
+
+def join_spaces(labels: Sequence[str], spaces: Sequence[ParameterSpace]) -> ParameterSpace:
+    """The space of a chain: one effect keeps its short names, several are prefixed, repeated kinds are numbered.
+
+    Args:
+        labels: the kind of each effect (`Compressor`, `PeakFilter`), as long as spaces.
+        spaces: of each effect.
+    """
+    if len(spaces) == 1:
+        return spaces[0]
+    joined, presets = list[Parameter](), list[PresetBlock]()
+    for prefix, space in zip(number_labels(labels), spaces, strict=True):
+        presets += [block._replace(first=len(joined) + block.first) for block in space.presets]
+        joined += [replace(parameter, name=f"{prefix}.{parameter.name}") for parameter in space]
+    return ParameterSpace(tuple(joined), tuple(presets))
 
 
 @dataclass(slots=True)

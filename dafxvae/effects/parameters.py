@@ -1,9 +1,9 @@
 """Effect parameters: names, units, ranges, scales, and the exact mapping between [0, 1] and physical units."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from dafxvae.core.errors import UserError, unknown_name
 
 Scale = Literal["linear", "log"]
 Kind = Literal["continuous", "stepped", "boolean", "choice"]
+PRESET_SHARE, PRESET_DEVIATION = 0.75, 0.1  # of draws that are near a preset; of [0, 1], how near
 ON = ("true", "on", "yes", "1")
 OFF = ("false", "off", "no", "0")
 
@@ -100,11 +101,24 @@ class Parameter:
         return (self.maximum - self.minimum) / (self.num_values - 1) if self.num_values > 1 else 1.0
 
 
+class PresetBlock(NamedTuple):
+    """Settings that people use, of consecutive parameters."""
+
+    first: int  # place of the first of them
+    rows: tuple[tuple[float, ...], ...]  # in [0, 1]
+
+
 @dataclass(frozen=True)
 class ParameterSpace:
-    """The controlled parameters of an effect or chain, in order: the axis K of every `unit_params`."""
+    """The controlled parameters of an effect or chain, in order: the axis K of every `unit_params`.
+
+    Attributes:
+        parameters: in order.
+        presets: around which `sample` draws `PRESET_SHARE` of the settings; of each effect that has some.
+    """
 
     parameters: tuple[Parameter, ...]
+    presets: tuple[PresetBlock, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -211,7 +225,7 @@ class ParameterSpace:
         return self.quantise(unit)
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """n settings, uniform on each parameter's own scale, discrete ones uniform over their values.
+        """n settings, uniform on each parameter's own scale, discrete ones uniform over their values; or near presets.
 
         Returns:
             float32 `[n, K]` in [0, 1].
@@ -222,7 +236,13 @@ class ParameterSpace:
         uniform = rng.random((n, len(self)))
         count = np.maximum(self.num_values, 1)
         index = np.minimum(np.floor(uniform * count), count - 1)
-        return np.where(self.num_values > 0, index / np.maximum(count - 1, 1), uniform).astype(np.float32)
+        drawn = np.where(self.num_values > 0, index / np.maximum(count - 1, 1), uniform).astype(np.float32)
+        for first, rows in self.presets:
+            near = np.asarray(rows)[rng.integers(len(rows), size=n)]
+            near = near + PRESET_DEVIATION * rng.standard_normal(near.shape)
+            columns, chosen = slice(first, first + near.shape[1]), rng.random(n) < PRESET_SHARE
+            drawn[chosen, columns] = near[chosen]
+        return self.quantise(drawn) if self.presets else drawn
 
     def describe(self, unit_row: np.ndarray) -> dict[str, Any]:
         """Name to value, as a user reads them (labels of choices, bools, physical floats), of one row `[K]`."""
@@ -253,27 +273,6 @@ class ParameterSpace:
         if values.shape[-1:] != (len(self),) or values.dtype.kind not in "fiub":
             raise UserError(f"settings of shape {values.shape}: the last axis must be K = {len(self)} {self.names}")
         return values
-
-
-def number_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """Names of the effects of a chain: a repeated one has its number behind."""
-    counts = [labels[: i + 1].count(label) for i, label in enumerate(labels)]
-    return tuple(label if nth == 1 else f"{label}{nth}" for label, nth in zip(labels, counts))
-
-
-def join_spaces(labels: Sequence[str], spaces: Sequence[ParameterSpace]) -> ParameterSpace:
-    """The space of a chain: one effect keeps its short names, several are prefixed, repeated kinds are numbered.
-
-    Args:
-        labels: the kind of each effect (`Compressor`, `PeakFilter`), as long as spaces.
-        spaces: of each effect.
-    """
-    if len(spaces) == 1:
-        return spaces[0]
-    joined = []
-    for prefix, space in zip(number_labels(labels), spaces, strict=True):
-        joined += [replace(parameter, name=f"{prefix}.{parameter.name}") for parameter in space]
-    return ParameterSpace(tuple(joined))
 
 
 def parse_values(items: Sequence[str], option: str) -> dict[str, str]:

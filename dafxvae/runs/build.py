@@ -13,7 +13,7 @@ from jax import Array
 from dafxvae.audio.losses import make_audio_loss
 from dafxvae.config import Config
 from dafxvae.core.errors import UserError
-from dafxvae.core.paths import training_folder
+from dafxvae.core.paths import training_folder, user_path
 from dafxvae.core.rng import stream_id
 from dafxvae.core.version import __version__
 from dafxvae.data.corpora.corpus import Corpus, open_corpus
@@ -59,7 +59,8 @@ def build_bank(config: Config, effects: Iterable[str]) -> EffectBank:
     Raises:
         UserError: one cannot be opened, or has no parameter.
     """
-    return _with_parameters(open_bank(list(effects), num_workers=config.num_workers or None))
+    presets = user_path(config.data.presets) if config.data.presets else None
+    return _with_parameters(open_bank(list(effects), num_workers=config.num_workers or None, presets=presets))
 
 
 def build_pretraining_bank(config: Config) -> EffectBank:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from dafxvae.config import PRESETS, Config, base_config, resolve_preset
 from dafxvae.core.differences import flatten
 from dafxvae.core.errors import UserError
+from dafxvae.effects.spec import parse_chain
 
 SHARED = (  # of all jobs
     *("seed", "job", "preset", "sample_rate", "data.folder", "eval.every_steps", "eval.num_media"),
@@ -36,6 +37,11 @@ RULES = (
         ("digits.synthesiser", "digits.num_speakers", "digits.num_takes"),
         lambda c: not c.data.folder,
         "the recordings of --config.data.folder take the place of spoken digits",
+    ),
+    Rule(
+        ("data.presets",),
+        lambda c: bool(c.effect) and any(spec.is_vst3 for spec in parse_chain(c.effect)),
+        "only a VST3 plugin in --config.effect has presets",
     ),
     Rule(
         ("h", "estimator", "accumulate.h", "data.prerendered.h", "eval.num_test_pairs"),

@@ -96,7 +96,9 @@ SCHEMA: Mapping[str, Allowed | None] = {  # by the whole key, or by its last wor
     **dict.fromkeys(("num_devices", "count", "num_test_pairs", "num_media", "prefetch_batches", "warmup_steps"), WHOLE),
     **dict.fromkeys(("num_probes", "max_shift_samples", "griffin_lim_iterations", "num_samples"), WHOLE),
     **dict.fromkeys(("with_embedded", "mix_estimates", "two_sided", "pretrain"), FLAG),
-    **dict.fromkeys(("folder", "prerendered.f", "prerendered.g", "prerendered.h", "pretrained", "rate"), TEXT),
+    **dict.fromkeys(
+        ("folder", "presets", "prerendered.f", "prerendered.g", "prerendered.h", "pretrained", "rate"), TEXT
+    ),
     **dict.fromkeys(("share", "margin", "untouched_share", "style_share", "same_clip_share"), SHARE),
     **dict.fromkeys(("augment_share", "mastered_share"), SHARE),
     **dict.fromkeys(("silence_db", "min_output_db", "min_change_db"), LEVEL),
@@ -181,8 +183,9 @@ def check_values(config: Config) -> None:
     gain_db = tuple(config.data.options.gain_db)
     if len(gain_db) != 2 or gain_db[0] > gain_db[1]:
         raise UserError(f"--config.data.options.gain_db is {gain_db}: give two, the lower one first")
-    if config.data.folder and not user_path(config.data.folder).is_dir():
-        raise UserError(f"--config.data.folder is {config.data.folder!r}: there is no such folder")
+    for key in ("folder", "presets"):
+        if config.data[key] and not user_path(config.data[key]).is_dir():
+            raise UserError(f"--config.data.{key} is {config.data[key]!r}: there is no such folder")
 
 
 def _check_together(config: Config) -> None:

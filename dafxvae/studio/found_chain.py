@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dafxvae.effects.chain import number_labels
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.kinds import LEVEL, unit_kind
-from dafxvae.effects.parameters import number_labels
 from dafxvae.effects.spec import parse_chain
 from dafxvae.studio.other_effects import AddedEffect
 from dafxvae.studio.palette import StudioChain

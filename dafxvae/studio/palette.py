@@ -13,8 +13,9 @@ import numpy as np
 from dafxvae.core.arguments import check_number
 from dafxvae.core.errors import UserError
 from dafxvae.core.rng import check_seed
+from dafxvae.effects.chain import join_spaces
 from dafxvae.effects.factory import check_controllable, open_host
-from dafxvae.effects.parameters import Parameter, ParameterSpace, join_spaces
+from dafxvae.effects.parameters import Parameter, ParameterSpace
 from dafxvae.effects.spec import parse_list
 
 

@@ -80,6 +80,15 @@ class Vst3Parameter:
     raw: RawParameter
     raw_scale: Scale  # how the plugin spreads its raw values over the physical range
 
+    def from_raw(self, raw: float) -> float:
+        """The physical value of a raw one; the inverse of `to_raw`."""
+        p = self.parameter
+        if p.is_discrete:
+            raw = round(raw * (p.num_values - 1)) / (p.num_values - 1)
+        if self.raw_scale == "log":
+            return p.minimum * float((p.maximum / p.minimum) ** raw)
+        return p.minimum + (p.maximum - p.minimum) * raw
+
     def to_raw(self, physical: float) -> float:
         """The raw value in [0, 1] that sets the plugin to `physical`; clipped to the range."""
         p = self.parameter

@@ -181,6 +181,27 @@ class LoadedPlugin:
             audio = np.concatenate([np.zeros((lead, audio.shape[1]), np.float32), audio])
         return process(self.instance, audio, sample_rate)[lead:]
 
+    def read_preset(self, file: str) -> dict[str, float]:
+        """Raw value of each parameter after a `.vstpreset`, or a state as dafxvae writes it, was loaded.
+
+        Raises:
+            RenderError: the plugin does not take it.
+        """
+        try:
+            self._load()
+            with open(file, "rb") as stored:
+                content = stored.read()
+            if file.lower().endswith(".vstpreset"):
+                self.instance.preset_data = content  # `load_preset` leaves what Pedalboard shows as it was
+            else:
+                self.instance.raw_state = content
+            return {name: float(knob.raw_value) for name, knob in self.instance.parameters.items()}
+        except (RuntimeError, ValueError, TypeError, OSError) as error:
+            raise RenderError(f"does not take {file}: {error}") from error
+        finally:
+            self._load()
+            self._prime()
+
     def find_method(self, unit: Vst3Unit) -> tuple[Method, float]:
         """The cheapest way in which this plugin's renders depend on their arguments alone.
 

@@ -97,6 +97,10 @@ class PluginProcess:
         """
         return self._ask(("find_method", unit), self.limits.trial_sec, "trying it out")
 
+    def read_preset(self, path: str, plugin: str | None, file: str) -> dict[str, float]:
+        """Raw values of a plugin that has loaded a preset; else a RenderError."""
+        return self._ask(("read_preset", path, plugin, file), self.limits.load_sec, f"loading {file}")
+
     def render(
         self, units: Sequence[Any], settings: Sequence[np.ndarray], audio: np.ndarray, sample_rate: int
     ) -> np.ndarray:
@@ -183,11 +187,8 @@ class PluginProcess:
         except (EOFError, BrokenPipeError):
             late = self._deadline.passed
             how = self._obituary()
-            if late:
-                reason = f"did not answer within {limit_sec:.3g} s of {doing}: its process was killed"
-            else:
-                reason = f"crashed its process while {doing}: {how}"
-            raise ProcessLost(reason) from None
+            slow = f"did not answer within {limit_sec:.3g} s of {doing}: its process was killed"
+            raise ProcessLost(slow if late else f"crashed its process while {doing}: {how}") from None
         finally:
             self._deadline.at = float("inf")
         self._trim_log()

@@ -67,6 +67,9 @@ class PluginServer:
     def find_method(self, unit: Vst3Unit) -> tuple[str, float]:
         return self.plugin(unit.path, unit.spec.plugin).find_method(unit)
 
+    def read_preset(self, path: str, name: str | None, file: str) -> dict[str, float]:
+        return self.plugin(path, name).read_preset(file)
+
     def define(self, key: int, unit: Any) -> None:
         self.units[key] = unit
         if isinstance(unit, Vst3Unit):
