@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -20,8 +21,13 @@ import soundfile
 from browser import open_browser, open_page
 from transfer_toys import RATE, music, save_toy
 
+from dafxvae.app import adjustable_transfer
 from dafxvae.app.visitor_session import safe_name
+from dafxvae.audio.io import AudioReader
 from dafxvae.studio.palette import EFFECTS
+from dafxvae.transfer.api import load_controller
+from dafxvae.transfer.recordings import scan
+from dafxvae.transfer.results import Options
 
 OUTPUT = """() => {
     const player = dafxvae.players[0];
@@ -337,6 +343,26 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
             page.locator("#files a").first.click()
         download.value.save_as(tmp_path / "download.wav")
         assert soundfile.info(tmp_path / "download.wav").frames >= 2 * RATE
+
+
+def test_a_turned_setting_has_the_output_measured_again_alone(sounds, tmp_path, monkeypatch):
+    measured = []
+    measure = adjustable_transfer.clip_curves
+    monkeypatch.setattr(adjustable_transfer, "clip_curves", lambda clip: measured.append(clip.label) or measure(clip))
+    with ExitStack() as stack:
+        take, *others = (stack.enter_context(AudioReader(sounds / f"{n}.wav")) for n in ("take", "reference", "other"))
+        style = stack.enter_context(load_controller(save_toy(tmp_path, "PeakFilter | Gain")))
+        scans = [scan(one) for one in (take, *others)]
+        current = adjustable_transfer.AdjustableTransfer(style, "toy", take, others, scans, Options(amount=1.0))
+        found = current.first()
+        assert sorted(measured) == ["Output", "Reference 1", "Reference 2", "Take"]
+        values = found["values"] | {"Gain.gain_db": -20.0, "PeakFilter.gain_db": 9.0}
+        current.play(adjustable_transfer.Adjustment(values, "none"))
+        measured.clear()
+        charts = current.charts()
+    assert measured == ["Output"]
+    before, after = (one[2]["lines"] for one in (found["player"]["charts"], charts))
+    assert [line["y"] == other["y"] for line, other in zip(before, after)] == [True, True, False, True]
 
 
 def test_names_of_files():

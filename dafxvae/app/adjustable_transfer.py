@@ -19,7 +19,7 @@ from dafxvae.core.files import write_text
 from dafxvae.effects.kinds import LEVEL
 from dafxvae.effects.parameters import ParameterSpace
 from dafxvae.effects.response import HEARD_DB
-from dafxvae.reporting.player import PlayerClip, chart_data, clip_data, player_data
+from dafxvae.reporting.player import ClipCurves, PlayerClip, chart_data, clip_curves, clip_data, player_data
 from dafxvae.studio.found_chain import FoundChain
 from dafxvae.transfer import recordings, rendering, windows
 from dafxvae.transfer.amount import AMOUNTS, EXCERPT_SEC, nearest_neutral, settings_at
@@ -83,6 +83,7 @@ class AdjustableTransfer:
             self._above = played.scan.loudness - outcome.rendered.scan.loudness
         self._neutral: dict[tuple[int, bytes], np.ndarray] = {}  # of an effect, by what is locked, and where
         self._clips: dict[str, PlayerClip] = {}
+        self._curves: dict[str, ClipCurves] = {}
 
     def close(self) -> None:
         """Ends the effect where no other visitor shares it."""
@@ -111,7 +112,7 @@ class AdjustableTransfer:
         notes = [note for note in outcome.notes if note not in of_whole]
         notes = [*(self._chosen.notes if self._chosen else ()), *notes]
         return {
-            "player": player_data(list(self._clips.values())),
+            "player": player_data(list(self._clips.values()), self._measured()),
             "parameters": self._parameters(),
             "values": values,
             "gain_db": played["gain_db"],
@@ -201,12 +202,19 @@ class AdjustableTransfer:
             audio = np.concatenate(list(played.chunks(level.factor)))
         clip = PlayerClip("output", "Output", audio, self._section.sample_rate)
         self._clips["Output"] = clip
+        self._curves.pop("Output", None)
         values = self.space.describe(unit_params)
         return {"clip": clip_data(clip), "values": values, "gain_db": level.gain_db, "notes": level.notes}
 
+    def _measured(self) -> list[ClipCurves]:
+        """Curves of every clip; only the output's change."""
+        for name in self._clips.keys() - self._curves.keys():
+            self._curves[name] = clip_curves(self._clips[name])
+        return [self._curves[name] for name in self._clips]
+
     def charts(self) -> list[dict[str, Any]]:
         """Of what was played last."""
-        return chart_data(list(self._clips.values()))
+        return chart_data(self._measured())
 
     def export(
         self,
