@@ -312,6 +312,7 @@ def test_upload_transfer_and_a_slider_in_a_browser(app, sounds, tmp_path):
         page.locator("#result").wait_for()
         page.wait_for_function("dafxvae.players[0].voice === 2")
         assert "of other.wav for spectrum alone" in page.locator("#notes").inner_text()
+        page.get_by_role("radio", name="Reference 2 (spectrum)").wait_for()
         first = np.asarray(page.evaluate(OUTPUT))
         page.locator("#level").select_option("none")
         page.wait_for_function("document.querySelector('#gain').textContent === 'gain +0.0 dB'")

@@ -142,6 +142,7 @@ def test_a_reference_for_one_kind_sets_the_effects_of_it_and_they_are_judged_by_
     before = [both.fit.before[name] for name in ("space", "spectrum")]
     assert before == [alone[1].fit.before["space"], alone[0].fit.before["spectrum"]]
     assert both.document["compared"][2]["aspect"] == "space"
+    assert [clip.label for clip in both.clips] == ["Take", "Reference 1", "Output", "Reference 2 (space)"]
     with pytest.raises(UserError, match="no effect of this kind"):
         style.transfer(audio, [first, second], RATE, aspects=["", "pitch"])
     with pytest.raises(UserError, match="the search has one goal"):

@@ -102,7 +102,8 @@ class AdjustableTransfer:
     def first(self) -> dict[str, Any]:
         """All that the page shows of it: player, parameters, fit."""
         outcome = self._outcome
-        first, *others = reference_clips(self._references, outcome.reference_scans, SECTION_SEC)
+        aspects = self._options.aspects_of(len(self._references))
+        first, *others = reference_clips(self._references, outcome.reference_scans, aspects, SECTION_SEC)
         take = PlayerClip("take", "Take", self._section.audio, self._section.sample_rate)
         self._clips = {"Take": take, "Reference": first}
         values = self.space.describe(outcome.match.unit_params)

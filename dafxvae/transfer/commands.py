@@ -208,8 +208,7 @@ def write_files(
 
                 write_bytes(paths.picture, picture({"input": source, "reference": references[0], "output": written}))
             if arguments.page:
-                scans = outcome.source_scan, outcome.reference_scans
-                clips = report.listening_clips(source, references, written, *scans)
+                clips = outcome.listening_clips(source, references, written)
                 write_text(paths.page, report.page(content, clips))
     console.print(report.terminal_table(content))
     console.print(f"compared: {report.compared_sentence(content)}", highlight=False, markup=False, soft_wrap=True)

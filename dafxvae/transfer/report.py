@@ -88,10 +88,12 @@ def settings_cards(document: dict[str, Any]) -> dict[str, tuple[Sequence[str], l
     return {effect: ((), rows) for effect, rows in cards.items()}
 
 
-def reference_clips(references: Sequence[Recording], scans: Sequence[Scan], seconds: float) -> list[PlayerClip]:
-    """Excerpts of references, from where each is most active."""
-    numbers = range(1, 1 + len(references))
-    labels = ["Reference"] if len(references) == 1 else [f"Reference {number}" for number in numbers]
+def reference_clips(
+    references: Sequence[Recording], scans: Sequence[Scan], aspects: Sequence[str], seconds: float
+) -> list[PlayerClip]:
+    """Excerpts of references, from where each is most active; labels say for what kind of effects one is given."""
+    numbers = [""] if len(references) == 1 else [f" {number}" for number in range(1, 1 + len(references))]
+    labels = [f"Reference{number}{f' ({aspect})' * bool(aspect)}" for number, aspect in zip(numbers, aspects)]
     found = [windows.excerpt(*one, seconds) for one in zip(references, scans, strict=True)]
     return [
         PlayerClip("reference", label, one.read(*place).copy(), one.sample_rate)
@@ -100,7 +102,12 @@ def reference_clips(references: Sequence[Recording], scans: Sequence[Scan], seco
 
 
 def listening_clips(
-    source: Recording, references: Sequence[Recording], output: Recording, scan: Scan, scans: Sequence[Scan]
+    source: Recording,
+    references: Sequence[Recording],
+    output: Recording,
+    scan: Scan,
+    scans: Sequence[Scan],
+    aspects: Sequence[str],
 ) -> list[PlayerClip]:
     """Excerpts for the page, from where source and references are most active.
 
@@ -110,13 +117,14 @@ def listening_clips(
         source, references, output: whole recordings.
         scan: of the source.
         scans: of the references.
+        aspects: the kind of effects that each reference is given for, "" for all.
     """
     at, _ = windows.excerpt(source, scan, LISTEN_SEC)
     take, result = (
         PlayerClip(role, role.capitalize(), one.read(at, round(LISTEN_SEC * one.sample_rate)).copy(), one.sample_rate)
         for role, one in (("take", source), ("output", output))
     )
-    first, *others = reference_clips(references, scans, LISTEN_SEC)
+    first, *others = reference_clips(references, scans, aspects, LISTEN_SEC)
     return [take, first, result, *others]
 
 

@@ -256,7 +256,14 @@ class Outcome:
             "references": [{"file": one.name} for one in references],
         }
         played = recordings.ArrayRecording(output, source.sample_rate, "the output")
-        return document, listening_clips(source, references, played, self.source_scan, self.reference_scans)
+        return document, self.listening_clips(source, references, played)
+
+    def listening_clips(
+        self, source: recordings.Recording, references: Sequence[recordings.Recording], output: recordings.Recording
+    ) -> list[PlayerClip]:
+        """What the page of a transfer plays."""
+        aspects = [one.aspect for one in self.compared[1:]]
+        return listening_clips(source, references, output, self.source_scan, self.reference_scans, aspects)
 
 
 @dataclass(frozen=True)
