@@ -23,7 +23,7 @@ Advance = Callable[[int], None]
 
 
 def make_maker(plan: Plan, cell: Cell, corpus: Corpus, tools: Tools) -> PairMaker:
-    """What draws and renders a cell's pairs; no reference is untouched, and no clip augmented."""
+    """What draws and renders a cell's pairs; no reference is unprocessed, and no clip augmented."""
     options = PairOptions(style_share=float(cell.input == "styled"))
     clip_samples = plan.clip_samples(corpus.sample_rate)
     cutter = make_cutter(long_enough(corpus, clip_samples, cell.mode), clip_samples, options)

@@ -22,13 +22,13 @@ def metric_summary(metric: str, ours: np.ndarray, nothing: np.ndarray, rendered:
     Args:
         metric: its name.
         ours: scores `[B]`, nan where undefined.
-        nothing: of the untouched input, of the same pairs.
+        nothing: of the unprocessed input, of the same pairs.
         rendered: bool `[B]`, where the method's render worked; others are counted as failed, not here.
 
     Returns:
         Mean and interval over the pairs where it is defined, their number, how many rendered pairs it is undefined for,
-        the share that is strictly better than the untouched input (of pairs where both are defined), and the ratio of
-        the means of the two on those with its interval (None where the untouched input scores 0, and for PESQ, which
+        the share that is strictly better than the unprocessed input (of pairs where both are defined), and the ratio of
+        the means of the two on those with its interval (None where the unprocessed input scores 0, and for PESQ, which
         has no zero). None where nothing was measured.
     """
     defined = np.isfinite(ours)

@@ -22,8 +22,8 @@ MAIN_NOTE = (
     "MRSTFT to the target, lower is better: means with 95 % bootstrap intervals; the ratio is that of the means of "
     "the controller and of the unprocessed input on the same pairs; matched: with input, output and target each "
     f"brought to {MATCHED_LUFS:.0f} LUFS before; level: mean absolute difference of output and target in loudness; "
-    "improved: the share of pairs closer to the target than the untouched input; settings: how many are nearer to the "
-    "true ones than the mean settings are, which never change. Protocol and definitions: docs/evaluation.md."
+    "improved: the share of pairs closer to the target than the unprocessed input; settings: how many are nearer to "
+    "the true ones than the mean settings are, which never change. Protocol and definitions: docs/evaluation.md."
 )
 COMPARISONS = {  # metric to what its table of all methods shows, with 95 % bootstrap intervals
     "MRSTFT": "MRSTFT of every method over that of the unprocessed input on the same pairs:",

@@ -49,7 +49,7 @@ def usable(pairs: PairBatch, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
 def typical_pair(results: dict[str, Any]) -> int:
     """Index of the pair whose ratio of the controller's distance to that of doing nothing is the median one.
 
-    Pairs whose reference is untouched have no such ratio; they count only where there are no others.
+    Pairs whose reference is unprocessed have no such ratio; they count only where there are no others.
     """
     ours, nothing = (np.asarray(results["scores"][name]) for name in (CONTROLLER, NOTHING))
     touched = np.flatnonzero(nothing > 0) if nothing.any() else np.arange(len(nothing))
@@ -114,7 +114,7 @@ def evaluate_controller(
 
     Returns:
         JSON: per method the MRSTFT's mean and 95 % interval, its ratio to doing nothing and the share of items closer
-        to the target than the untouched input is, and what `at_matched_loudness` finds; which pairs count and the
+        to the target than the unprocessed input is, and what `at_matched_loudness` finds; which pairs count and the
         MRSTFT of each; the controller's ratio to each of the others that need no truth, over the same pairs; per
         parameter the controller's mean absolute error beside that of the mean settings, in units of the range, and the
         correlation of its settings with the true ones; the counts of pairs and of failed renders, which are left out.

@@ -30,8 +30,8 @@ def settings_nll(
     """What a guess of effects and settings costs, in nats, `[B]`.
 
     Settings count for the effects that were applied, as Gaussians of a fixed deviation; presence is one Bernoulli
-    variable for each single effect of the bank. Of an untouched reference nothing is present, and the settings are the
-    neutral ones.
+    variable for each single effect of the bank. Of an unprocessed reference nothing is present, and the settings are
+    the neutral ones.
 
     Args:
         prediction: of a batch.

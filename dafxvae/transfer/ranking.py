@@ -96,7 +96,7 @@ def log_likelihoods(latent: np.ndarray, experiences: Sequence[Experience], num_p
 def rank_latent(
     latent: np.ndarray, experiences: Mapping[str, Experience], familiar: Familiar
 ) -> tuple[dict[str, float], float]:
-    """The shares of controllers for g's latent of a pair `[Z]`, the best first, and that of an untouched reference."""
+    """Shares of controllers for g's latent of a pair `[Z]`, the best first, and that of an unprocessed reference."""
     untouched = Experience(np.zeros(0), np.zeros(0), np.zeros(1), familiar.latent_mean, familiar.latent_covariance)
     likelihoods = log_likelihoods(latent, [*experiences.values(), untouched], len(experiences)) / TEMPERATURE
     shares = np.exp(likelihoods - likelihoods.max())
