@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from dafxvae.core.command_line import Command
+from dafxvae.core.command_line import Command, add_json
 from dafxvae.core.errors import UserError
 from dafxvae.core.paths import user_path
 from dafxvae.effects.factory import ChainHost, open_host
@@ -63,7 +63,7 @@ def show_calibration(host: ChainHost, sampling: Sampling) -> Shown:
 
 def _add_sampling(parser: argparse.ArgumentParser, num_samples: int) -> None:
     parser.add_argument("effect", nargs="?", help="such as 'Reverb', 'Compressor | Reverb' or path/plugin.vst3")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_json(parser)
     parser.add_argument("--settings", type=int, default=64, help="random settings to measure at (default 64)")
     parser.add_argument(
         "--samples", type=int, default=num_samples, help=f"length of a clip in samples (default {num_samples})"
