@@ -43,8 +43,8 @@ def folders(tmp_path_factory):
     """A controller that knows nothing, two recordings, and data folders of this module's own."""
     root = tmp_path_factory.mktemp("evaluate")
     for i in range(2):
-        (root / "songs").mkdir(exist_ok=True)
-        write_audio(root / "songs" / f"{i}.wav", music(i, 12), RATE)
+        (root / "songs" / str(i)).mkdir(parents=True)  # short files of one folder would be one recording
+        write_audio(root / "songs" / str(i) / f"{i}.wav", music(i, 12), RATE)
     (root / "short").mkdir()
     write_audio(root / "short" / "a.wav", music(2, 1), RATE)
     (root / "talk").mkdir()
