@@ -23,7 +23,7 @@ from dafxvae.controllers.encoders import load_encoders
 from dafxvae.core.errors import UserError
 from dafxvae.core.weights import fingerprint, load_weights
 from dafxvae.data.pairs.prerendered import render_pairs
-from dafxvae.runs import build, stage_pairs
+from dafxvae.runs import build, descriptor_choice, stage_pairs
 from dafxvae.runs.loop import train_and_evaluate
 from dafxvae.runs.options import packaged_configs
 from dafxvae.runs.workdir import lock_workdir
@@ -112,6 +112,24 @@ def test_running_again_trains_nothing(finished, monkeypatch):
     workdir, results = finished
     monkeypatch.setattr(stage_module, "_train", lambda *arguments: pytest.fail("trained again"))
     assert train_and_evaluate(tiny_config(), workdir, QUIET) == results
+
+
+@pytest.mark.usefixtures("finished")  # its f and g
+def test_descriptors_that_help_are_adopted_once_and_the_run_says_so(folders, monkeypatch):
+    """A bit depth, which `amplitudes` shows exactly and nothing else does, on enough pairs to tell."""
+    config = tiny_config(effect="Bitcrush", h__descriptors=("auto",))
+    config.h.num_pairs, config.eval.num_pairs = 256, 48
+    config.h.warm_start.num_steps, config.h.warm_start.batch_size, config.h.warm_start.evaluations = 400, 64, 8
+    said = io.StringIO()
+    workdir = folders / "chosen"
+    train_and_evaluate(config, workdir, Console(file=said, width=500))
+    stored = json.loads((workdir / "descriptors.json").read_text())
+    assert stored["adopted"] == ["amplitudes"], stored
+    assert f"descriptors: {stored['comparison']}" in said.getvalue()
+    assert "amplitudes adopted, 0." in stored["comparison"]
+    assert tuple(read_controller(workdir / "controller.safetensors").config.h.descriptors) == ("amplitudes",)
+    monkeypatch.setattr(descriptor_choice, "_compare", lambda *arguments: pytest.fail("compared again"))
+    train_and_evaluate(config, workdir, QUIET)
 
 
 def interrupt_after(steps, monkeypatch):

@@ -18,4 +18,4 @@ from dafxvae.config import MEASURED, controller_config
 def get_config() -> ConfigDict:
     """See the module's docstring."""
     effect = ""  # your plugin, by --config.effect
-    return controller_config(effect, MEASURED, h__descriptors=("auto",), eval__num_pairs=96)
+    return controller_config(effect, MEASURED, h__descriptors=("auto",), h__settings_weight=0.5, eval__num_pairs=96)

@@ -1,6 +1,8 @@
 """Which descriptors h takes in addition to g's latent: those that predict the settings of other recordings better."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,6 +11,7 @@ from rich.console import Console
 
 from dafxvae.config import Config, with_values
 from dafxvae.core.choices import CHOSEN_DESCRIPTORS
+from dafxvae.core.files import write_json
 from dafxvae.descriptors import catalog
 from dafxvae.effects.bank import EffectBank
 from dafxvae.metrics import Interval, bootstrap_ratio
@@ -16,6 +19,7 @@ from dafxvae.models import networks
 from dafxvae.runs import build
 from dafxvae.runs.stage_pairs import StagePairs
 
+FILE = "descriptors.json"  # in the workdir
 # All that are part of f's encoding, so that looking at them costs nothing.
 CANDIDATES = tuple(descriptor.name for descriptor in catalog.DESCRIPTORS if descriptor.in_encoding)
 
@@ -26,17 +30,18 @@ def with_candidates(config: Config) -> Config:
 
 
 def choose_descriptors(
-    config: Config, pairs: StagePairs, bank: EffectBank, console: Console
+    config: Config, pairs: StagePairs, bank: EffectBank, folder: Path, console: Console
 ) -> tuple[Config, StagePairs]:
     """Adopts the descriptors with which the known settings of validation pairs are predicted better, beyond chance.
 
     The warm start of h is run with each candidate, and with all that gained; a pair's error with and without is
-    compared (`dafxvae.metrics.bootstrap_ratio`). It is a pure function of its arguments, like the warm start.
+    compared (`dafxvae.metrics.bootstrap_ratio`). The choice is stored, so that a resumed run does not make it again.
 
     Args:
         config: resolved; where it names descriptors, nothing is chosen.
         pairs: of `extract_stage_pairs`, with the descriptors of `with_candidates`.
         bank: of the one effect.
+        folder: of the process, in the workdir.
         console: says what was adopted, and what it gained.
 
     Returns:
@@ -44,19 +49,27 @@ def choose_descriptors(
     """
     if CHOSEN_DESCRIPTORS not in config.h.descriptors:
         return config, pairs
-    config = with_candidates(config)
+    config, path = with_candidates(config), folder / FILE
+    if not path.is_file():
+        write_json(path, _compare(config, pairs, bank))
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    console.print(f"descriptors: {stored['comparison']}", markup=False, highlight=False)
+    return _chosen(config, pairs, bank, stored["adopted"])
+
+
+def _compare(config: Config, pairs: StagePairs, bank: EffectBank) -> dict[str, Any]:
+    """Names of the adopted ones, and what each gained in words; JSON."""
     without = _errors(config, pairs, bank, ())
     if not without.mean() > 0.0:
-        return _chosen(config, pairs, bank, ())
+        return {"adopted": [], "comparison": "none, as the settings are predicted without error"}
     gains = {name: bootstrap_ratio(_errors(config, pairs, bank, (name,)), without) for name in CANDIDATES}
-    adopted = tuple(name for name, ratio in gains.items() if ratio.high < 1.0)
+    adopted = [name for name, ratio in gains.items() if ratio.high < 1.0]
     if len(adopted) > 1:
         together = bootstrap_ratio(_errors(config, pairs, bank, adopted), without)
         best = min(adopted, key=lambda name: gains[name].mean)
-        adopted = adopted if together.mean < gains[best].mean else (best,)
+        adopted = adopted if together.mean < gains[best].mean else [best]
     said = "; ".join(f"{name} {'adopted' if name in adopted else 'left out'}, {_share(gains[name])}" for name in gains)
-    console.print(f"descriptors (error of the settings with each, of that without): {said}", markup=False)
-    return _chosen(config, pairs, bank, adopted)
+    return {"adopted": adopted, "comparison": f"{said} (error of the settings with each, of that without)"}
 
 
 def _share(ratio: Interval) -> str:

@@ -52,7 +52,7 @@ def train_controller(
         clock, wide = Clock(bank), with_candidates(config)
         encoders = build.measure_effect(wide, bank, encoders, workdir / "pairs" / "h")
         features = stage_pairs.extract_stage_pairs(wide, pairs, bank, encoders, workdir / "pairs" / "h")
-        config, features = choose_descriptors(config, features, bank, session.console)
+        config, features = choose_descriptors(config, features, bank, workdir, session.console)
         start = build.warm_start(config, features, bank)
         session.console.print(f"known settings: mean squared error {float(start.errors.min()):.4f} on other recordings")
         stage = build.build_decoder_stage(config, features, bank, start.params, estimator, clock)
