@@ -184,6 +184,7 @@ def test_short_files_beside_each_other_are_joined_by_what_their_names_begin_with
     for place, name in enumerate(names):
         write_audio(root / f"{name}.wav", tone(1.0, 16000, hz=200.0 + 50.0 * place), 16000)
     write_audio(root / "anna_long.wav", tone(16.0, 16000, hz=90.0), 16000)
+    write_audio(root / "a loop.wav", tone(7.0, 16000, hz=91.0), 16000)
     tracks = opened(root, tmp_path / "cache", sample_rate=16000).tracks
     found = {track.group: (len(track.sources), track.frames / 16000) for track in tracks}
     assert found == {
@@ -191,6 +192,7 @@ def test_short_files_beside_each_other_are_joined_by_what_their_names_begin_with
         "ben": (3, 3.0),
         ".": (3, 3.0),  # what is alone, of one folder
         "anna_long.wav": (1, 16.0),
+        "a loop.wav": (1, 7.0),
     }
 
 

@@ -34,6 +34,7 @@ from dafxvae.data.corpora.tracks import Corpus, Skipped, Track, track_of
 STORE_VERSION = 2
 SEGMENT_SEC = 300.0  # longer recordings become several tracks
 SHORT_SEC = 15.0  # shorter ones of one speaker or song are joined
+ALONE_SEC = 6.0  # from here on a file alone has clips enough
 JOINED_SEC = 60.0
 PEAK = 0.99
 
@@ -151,15 +152,17 @@ def with_groups(sources: Sequence[AudioFile]) -> list[AudioFile]:
     """Files whose folder does not tell their group: a long one is a song of its own, short ones belong together.
 
     Short files are those of a speaker or session: of one folder, and of one name but for its last number
-    (`anna_001.wav`); what is then alone is grouped with the others of its folder that are.
+    (`anna_001.wav`). What is then alone is a song of its own, too, or, where it is too short for that, grouped with the
+    others of its folder that are.
     """
     found = [source if source.group or _is_short(source) else replace(source, group=source.name) for source in sources]
     names = [re.sub(r"[-_ .]*\d+$", "", source.name.rpartition(".")[0]) for source in found]
     count = Counter(name for name, source in zip(names, found) if not source.group)
     for i, (name, source) in enumerate(zip(names, found)):
         if not source.group:
-            folder = source.name.rpartition("/")[0] or "."
-            found[i] = replace(source, group=name if count[name] > 1 else folder)
+            is_usable = source.frames / source.sample_rate >= ALONE_SEC
+            alone = source.name if is_usable else source.name.rpartition("/")[0] or "."
+            found[i] = replace(source, group=name if count[name] > 1 else alone)
     return found
 
 
