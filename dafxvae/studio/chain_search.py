@@ -1,7 +1,9 @@
 """Choose a chain: propose some, render each on the input, compare what it changes with what was predicted, and prune.
 
 The score of a chain is the negative logarithm of its probability: how well the change that it really makes agrees with
-the predicted one, each column weighed by its predicted variance, and how probable its effects are alone.
+the predicted one, each column weighed by its predicted variance, and how probable its effects are alone. The agreement
+is that of a Cauchy distribution: on recordings unlike those that the decoder was trained on, a few columns are far off
+for the right chain, too, and must not outweigh the rest.
 """
 
 import itertools
@@ -19,7 +21,7 @@ from dafxvae.studio.chain_renderer import ChainRenderer
 from dafxvae.studio.palette import EFFECTS, MOST_STAGES, ORDERS, OWNER, StudioChain
 from dafxvae.studio.sound import NUM_STATISTICS, SAMPLE_RATE, MeasuredSound, measure_sound
 
-CHAIN_WEIGHT = 0.1  # of the logarithm of a chain's probability; chosen on validation recordings
+CHAIN_WEIGHT = 0.2  # of the logarithm of a chain's probability; chosen on validation recordings
 NUM_LIKELY = 4  # the most probable sets of effects come first, with mean settings; then sets and settings are drawn
 SHARPNESS = 1.5  # of the distributions that settings are drawn from
 SUBSETS = np.array(
@@ -123,29 +125,34 @@ class ChainSearch:
         """Render chains on the input and score each."""
 
         def score(chain: StudioChain) -> Candidate:
-            misfit = self.misfit(self.renderer.render(chain, self.audio, SAMPLE_RATE))
-            return Candidate(chain, misfit - CHAIN_WEIGHT * self.log_chain(chain))
+            error = self._squared_errors(self.renderer.render(chain, self.audio, SAMPLE_RATE))
+            return Candidate(chain, _mean(np.log1p(error)) - CHAIN_WEIGHT * self.log_chain(chain))
 
         return list(map_in_threads(score, chains))
 
     def misfit(self, rendered: np.ndarray) -> float:
-        """How far what an effect made of the input, `[T, 2]`, is from the predicted change; about 1 for the truth."""
+        """How far what an effect made of the input, `[T, 2]`, is from the predicted change; about 1 for the truth.
+
+        The mean square, for a search of settings: it falls from far away, too.
+        """
+        return _mean(self._squared_errors(rendered))
+
+    def _squared_errors(self, rendered: np.ndarray) -> np.ndarray:
+        """Of each column of the change, in parts of its predicted variance; `[D]`."""
         change = self.decoder.scaling.change(change_of(self.source, measure_sound(rendered, self.extractor)))
-        error = self.predicted.precision * np.square(change - self.predicted.change)
-        return float(0.5 * (error[:NUM_STATISTICS].mean() + error[NUM_STATISTICS:].mean()))
+        return self.predicted.precision * np.square(change - self.predicted.change)
 
     def log_chain(self, chain: StudioChain) -> float:
         """Logarithm of the probability of a chain's set of effects, before anything is rendered."""
         return float(self.predicted.log_subsets[(chain.is_on == SUBSETS).all(1).argmax()])
 
-    def find(self, num_candidates: int, *, is_scored: bool = False) -> list[Candidate]:
+    def find(self, num_candidates: int) -> list[Candidate]:
         """Candidates from the best to the worst; with more than one, the best is pruned as well.
 
         Args:
             num_candidates: chains to render; 1 takes the most probable without rendering any.
-            is_scored: a single one is rendered and scored as well.
         """
-        if num_candidates == 1 and not is_scored:
+        if num_candidates == 1:
             return [Candidate(next(self.proposals(1)), 0.0)]
         found = sorted(self.compare(list(self.proposals(num_candidates))), key=lambda one: one.score)
         return sorted([*self.prune(found[0]), *found[1:]], key=lambda one: one.score)
@@ -161,3 +168,8 @@ class ChainSearch:
                 break
             best = nearest
         return compared
+
+
+def _mean(columns: np.ndarray) -> float:
+    """Mean over the columns, `[D]`; the statistics, and f's encoding, count alike."""
+    return float(0.5 * (columns[:NUM_STATISTICS].mean() + columns[NUM_STATISTICS:].mean()))

@@ -64,7 +64,7 @@ def find_chain(
     with ChainRenderer() as renderer:
         decoder = load_decoder(stored_decoder_path())
         search = ChainSearch(decoder, extractor, renderer, ours, wanted, seed=seed, allowed=allowed.known)
-        compared = search.find(effort, is_scored=bool(allowed.others))
+        compared = search.find(effort)
         added = add_effects(search, compared[0], allowed.others, OTHER_RENDERS * effort)
     names = [name for name, is_known in zip(EFFECTS, allowed.known, strict=True) if is_known]
     presence = dict(zip(names, search.predicted.presence[allowed.known].tolist(), strict=True))

@@ -20,12 +20,12 @@ class AddedEffect(NamedTuple):
 
     effect: str  # short form
     settings: dict[str, Any]  # parameter name to physical value, or label
-    score: float
+    misfit: float  # `ChainSearch.misfit` of the chain with it
     audio: np.ndarray  # the input after the chain and this effect, [T, 2]
 
 
 def add_effects(search: ChainSearch, found: Candidate, effects: Sequence[str], num_renders: int) -> list[AddedEffect]:
-    """Put effects behind a chain, one after another, as long as the score gets better.
+    """Put effects behind a chain, one after another, as long as the misfit gets smaller.
 
     Each is tried alone first; those that help nothing are not tried again.
 
@@ -38,23 +38,20 @@ def add_effects(search: ChainSearch, found: Candidate, effects: Sequence[str], n
     Raises:
         EffectError: an effect failed.
     """
-    best, left, added = found.score, list(effects), list[AddedEffect]()
     audio = search.renderer.render(found.chain, search.audio, SAMPLE_RATE)
-    chain_score = found.score - search.misfit(audio)
+    best, left, added = search.misfit(audio), list(effects), list[AddedEffect]()
     while left:
-        tried = [_settings_of(search, effect, audio, chain_score, num_renders) for effect in left]
-        helpful = sorted((one for one in tried if one.score < best - LEAST_GAIN), key=lambda one: one.score)
+        tried = [_settings_of(search, effect, audio, num_renders) for effect in left]
+        helpful = sorted((one for one in tried if one.misfit < best - LEAST_GAIN), key=lambda one: one.misfit)
         if not helpful:
             break
         added.append(helpful[0])
-        best, audio = helpful[0].score, helpful[0].audio
+        best, audio = helpful[0].misfit, helpful[0].audio
         left = [one.effect for one in helpful[1:]]
     return added
 
 
-def _settings_of(
-    search: ChainSearch, effect: str, audio: np.ndarray, chain_score: float, num_renders: int
-) -> AddedEffect:
+def _settings_of(search: ChainSearch, effect: str, audio: np.ndarray, num_renders: int) -> AddedEffect:
     """The settings with which an effect, behind what was found before, brings the input nearest to what is wanted."""
 
     def distances(rendered: np.ndarray) -> np.ndarray:
@@ -68,4 +65,4 @@ def _settings_of(
         if not np.isfinite(rendered).all():
             raise EffectError(f"{host.name}: {'; '.join(map(str, host.failures.last))}")
         settings = host.parameters.describe(found.unit_params)
-    return AddedEffect(effect, settings, search.misfit(rendered) + chain_score, rendered)
+    return AddedEffect(effect, settings, search.misfit(rendered), rendered)
