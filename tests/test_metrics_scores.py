@@ -12,7 +12,7 @@ from dafxvae import metrics
 from dafxvae.audio import losses
 from dafxvae.audio.loudness import loudness_lufs
 from dafxvae.core.errors import UserError
-from dafxvae.metrics import levels, scoring, spectral, speech
+from dafxvae.metrics import levels, scores, spectral, speech
 
 RATE = 24000
 RNG = np.random.default_rng(1)
@@ -74,7 +74,7 @@ def test_equal_sounds_score_zero_to_the_bit_beside_any_others(count, channels):
     others = [noise(channels=channels) for _ in range(count - 1)]
     for place in range(count):  # a product of matrices may round by the row that it is in
         outputs = np.stack([*others[:place], target, *others[place:]])
-        found = scoring.score_outputs(outputs, target, RATE)
+        found = scores.score_outputs(outputs, target, RATE)
         assert {name: values[place] for name, values in found.items()} == dict.fromkeys(found, 0.0)
         assert set(found) == set(metrics.METRICS) - {"PESQ"}
         assert all((values > 0.0).sum() == count - 1 for values in found.values())
@@ -82,7 +82,7 @@ def test_equal_sounds_score_zero_to_the_bit_beside_any_others(count, channels):
 
 def test_a_known_gain_is_the_known_difference():
     target = noise()
-    found = scoring.score_outputs((target * np.float32(10 ** (-6 / 20)))[None], target, RATE)
+    found = scores.score_outputs((target * np.float32(10 ** (-6 / 20)))[None], target, RATE)
     assert found["RMS"][0] == pytest.approx(6.0, abs=1e-4)
     assert found["LUFS"][0] == pytest.approx(6.0, abs=1e-3)
     assert found["CFE"][0] == pytest.approx(0.0, abs=1e-4)
@@ -96,10 +96,10 @@ def test_sounds_are_compared_at_one_loudness_and_silence_keeps_its_level():
     brought = [clip * 10 ** ((-20 - loudness_lufs(clip[None], RATE)) / 20) for clip in (output, target)]
     expected = metrics.mrstft(*(clip[None].astype(np.float32) for clip in brought))[0]
     for gain in (1.0, 0.01):
-        scores = scoring.score_outputs(np.stack([gain * output, 0 * output]).astype(np.float32), target, RATE)
-        assert scores["MRSTFT matched"][0] == pytest.approx(expected, rel=1e-4)
-        assert scores["MRSTFT matched"][1] > expected  # silence, against the target at -20 LUFS
-    short = scoring.score_outputs(output[None, :6000], target[:6000], RATE)
+        found = scores.score_outputs(np.stack([gain * output, 0 * output]).astype(np.float32), target, RATE)
+        assert found["MRSTFT matched"][0] == pytest.approx(expected, rel=1e-4)
+        assert found["MRSTFT matched"][1] > expected  # silence, against the target at -20 LUFS
+    short = scores.score_outputs(output[None, :6000], target[:6000], RATE)
     assert short["MRSTFT matched"][0] == short["MRSTFT"][0]  # too short for a loudness: both as they are
 
 
@@ -113,11 +113,11 @@ def test_levels_of_a_sine_are_what_the_standards_say():
 def test_silence_and_failed_renders_are_undefined_never_zero():
     target = noise()
     outputs = np.stack([np.zeros_like(target), np.full_like(target, np.nan), target])
-    found = scoring.score_outputs(outputs, target, RATE)
+    found = scores.score_outputs(outputs, target, RATE)
     assert np.isfinite(found["MRSTFT"]).tolist() == [True, False, True]
     for name in ("SCE", "CFE", "RMS", "LUFS"):
         assert np.isfinite(found[name]).tolist() == [False, False, True], name
-    short = scoring.score_outputs(target[None, :6000], target[:6000], RATE)
+    short = scores.score_outputs(target[None, :6000], target[:6000], RATE)
     assert np.isnan(short["MSD"][0])
     assert np.isnan(short["LUFS"][0])
     assert short["MRSTFT"][0] == 0.0
@@ -125,7 +125,7 @@ def test_silence_and_failed_renders_are_undefined_never_zero():
 
 def test_shapes_never_broadcast():
     with pytest.raises(ValueError, match="scores need"):
-        scoring.score_outputs(noise()[None], noise(3.0), RATE)
+        scores.score_outputs(noise()[None], noise(3.0), RATE)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pesq") is None, reason="pesq is not installed")
