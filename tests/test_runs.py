@@ -130,6 +130,9 @@ def test_descriptors_that_help_are_adopted_once_and_the_run_says_so(folders, mon
     assert tuple(read_controller(workdir / "controller.safetensors").config.h.descriptors) == ("amplitudes",)
     monkeypatch.setattr(descriptor_choice, "_compare", lambda *arguments: pytest.fail("compared again"))
     train_and_evaluate(config, workdir, QUIET)
+    (workdir / "descriptors.json").write_text("{")
+    with pytest.raises(UserError, match=r"descriptors\.json cannot be read.*remove it"):
+        train_and_evaluate(config, workdir, QUIET)
 
 
 def interrupt_after(steps, monkeypatch):

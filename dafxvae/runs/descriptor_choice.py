@@ -1,6 +1,5 @@
 """Which descriptors h takes in addition to g's latent: those that predict the settings of other recordings better."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from rich.console import Console
 
 from dafxvae.config import Config, with_values
 from dafxvae.core.choices import CHOSEN_DESCRIPTORS
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, stored_file, write_json
 from dafxvae.descriptors import catalog
 from dafxvae.effects.bank import EffectBank
 from dafxvae.metrics import Interval, bootstrap_ratio
@@ -52,9 +51,10 @@ def choose_descriptors(
     config, path = with_candidates(config), folder / FILE
     if not path.is_file():
         write_json(path, _compare(config, pairs, bank))
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    console.print(f"descriptors: {stored['comparison']}", markup=False, highlight=False)
-    return _chosen(config, pairs, bank, stored["adopted"])
+    with stored_file(path, "remove it, and the descriptors are compared again"):
+        comparison, adopted = (read_json(path)[key] for key in ("comparison", "adopted"))
+    console.print(f"descriptors: {comparison}", markup=False, highlight=False)
+    return _chosen(config, pairs, bank, adopted)
 
 
 def _compare(config: Config, pairs: StagePairs, bank: EffectBank) -> dict[str, Any]:

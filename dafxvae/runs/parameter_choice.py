@@ -1,12 +1,12 @@
 """Which parameters of an effect a run controls: those of a plugin are examined first."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from dafxvae.config import Config, with_values
-from dafxvae.core.files import write_json
+from dafxvae.core.files import read_json, stored_file, write_json
 from dafxvae.effects.check import check_audio
 from dafxvae.effects.factory import open_host
 from dafxvae.effects.spec import format_chain, parse_chain
@@ -27,7 +27,10 @@ def with_useful_parameters(config: Config, folder: Path, console: Console) -> Co
         console: says what is held or narrowed, and why.
     """
     asked, path = format_chain(parse_chain(config.effect)), folder / FILE
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    stored = dict[str, Any]()
+    if path.is_file():
+        with stored_file(path, "remove it, and the parameters are examined again"):
+            stored = {key: read_json(path)[key] for key in ("asked", "effect", "notes")}
     if stored.get("asked") != asked:
         with open_host(asked, num_workers=config.num_workers or None) as host:
             advised = advise_chain(host, check_audio(config.sample_rate, config.sample_rate), config.sample_rate)
